@@ -1,0 +1,47 @@
+# One word a job. Each target makes the environment it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test proof bench lint types imports lock docs clean
+
+demo: $(STAMP) ## the main job, end to end
+	@$(BIN)/python examples/demo/demo.py
+
+test: $(STAMP) ## every test, no root, under 8 minutes
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+proof: $(STAMP) ## the long counts
+	@PROOF=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+bench: $(STAMP) ## ratios against the cryptographic floor → build/bench.json
+	@$(BIN)/python -m benchmarks
+
+lint: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+imports: $(STAMP)
+	@$(BIN)/lint-imports
+
+docs: $(STAMP) ## generated reference pages
+	@$(BIN)/python -m docs.generate
+
+lock: $(STAMP) ## write the hashed requirement files again
+	@for set in runtime dev; do \
+	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
+	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

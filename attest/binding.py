@@ -1,0 +1,104 @@
+"""What ties evidence to a challenge, a key, and the CPU to its devices.
+
+The layout is that of the guest protocol 0.4 (`kbs-protocol` §3), byte for byte:
+
+    D = SHA-384(JCS({"nonce": N, "tee-pubkey": K}))                                  → device nonce = D[:32]
+    P = SHA-384(JCS({"additional-evidence": A, "nonce": N, "tee-pubkey": K}))        → CPU report data = P ‖ 0…
+
+N is the challenge in padded standard base64, K the key as a JWK with all members it came with, A the
+exact text of the device evidence, "" where there is none. Without a key the member is absent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attest.canonical import canonical
+
+PUBLIC_NONCES = {
+    bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb"),
+}
+"""Nonces published in sample code: evidence that carries one may be a canned report."""
+_PUBLIC_NONCE_PREFIXES = (bytes.fromhex("4cff7f53"), bytes.fromhex("931d8dd0"))
+
+
+def is_public_nonce(nonce: bytes) -> bool:
+    """Whether a nonce is, or starts like, one published in NVIDIA's sample code."""
+    return nonce in PUBLIC_NONCES or nonce[:4] in _PUBLIC_NONCE_PREFIXES
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the caller asked the attester to bind.
+
+    nonce: the challenge bytes we gave. nonce_text: how the challenge was written in the JSON that was
+    hashed, where that was not padded base64 of `nonce`. key: the JWK we expect, all members.
+    report_data: up to 64 bytes of REPORTDATA, compared with zeros on the right; instead of nonce and key.
+    gpu_nonce: 32 bytes, where devices were asked directly. age_seconds: since our nonce was made.
+    protocol: the guest protocol that brought the devices. init_data: digest of init-data, already checked
+    to be that of the text by the caller.
+    """
+
+    nonce: bytes | None = None
+    nonce_text: str | None = None
+    key: Mapping[str, Any] | None = None
+    report_data: bytes | None = None
+    gpu_nonce: bytes | None = None
+    tpm_nonce: bytes | None = None
+    age_seconds: int | None = None
+    protocol: str | None = None
+    init_data: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.report_data is not None:
+            if not 1 <= len(self.report_data) <= 64:
+                raise ValueError("report data is 1 to 64 bytes")
+            if self.nonce is not None or self.key is not None:
+                raise ValueError("give report data, or nonce and key, not both")
+        if self.gpu_nonce is not None and len(self.gpu_nonce) != 32:
+            raise ValueError("a GPU nonce is exactly 32 bytes")
+        if self.nonce is not None and not 16 <= len(self.nonce) <= 64:
+            raise ValueError("a nonce is 16 to 64 bytes")
+        if self.key is not None and self.nonce is None:
+            raise ValueError("a key is bound together with a nonce: give both")
+
+    @property
+    def anything(self) -> bool:
+        return self.nonce is not None or self.report_data is not None or self.gpu_nonce is not None
+
+    @property
+    def challenge(self) -> str:
+        """The challenge as it stands in the hashed JSON."""
+        if self.nonce_text is not None:
+            return self.nonce_text
+        return base64.b64encode(self.nonce or b"").decode()
+
+
+def runtime_data(nonce: str, key: Mapping[str, Any] | None, additional: str | None = None) -> bytes:
+    """SHA-384 over the canonical runtime data: P with `additional`, D without."""
+    document: dict[str, Any] = {"nonce": nonce}
+    if key is not None:
+        document["tee-pubkey"] = key
+    if additional is not None:
+        document["additional-evidence"] = additional
+    return hashlib.sha384(canonical(document)).digest()
+
+
+def report_data(nonce: str, key: Mapping[str, Any] | None, additional: str = "") -> bytes:
+    """The 64 bytes a CPU's report carries: P and sixteen zero bytes."""
+    return runtime_data(nonce, key, additional) + bytes(16)
+
+
+def device_nonce(nonce: str, key: Mapping[str, Any] | None) -> bytes:
+    """The 32 bytes a device is asked with: the head of D."""
+    return runtime_data(nonce, key)[:32]
+
+
+def equal(left: bytes, right: bytes) -> bool:
+    """Constant-time comparison."""
+    return hmac.compare_digest(left, right)

@@ -1,0 +1,145 @@
+"""The record of what was checked.
+
+Every verification walks the same named checks; each ends as passed, failed or not-run, and a check that
+could not run says why. `CHECKS` is the table of names: it generates docs/reference/checks.md, and a name
+that is not in it cannot be recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from attest.check_table import CHECKS
+from attest.errors import Malformed, Problem, Rejected
+from attest.problems import problem
+
+Outcome = Literal["passed", "failed", "not-run"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """name: as in CHECKS, with a device index where there are several, `gpu[3].signature`."""
+
+    name: str
+    outcome: Outcome
+    source: str
+    why: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        return {"name": self.name, "outcome": self.outcome, "source": self.source, "why": self.why}
+
+
+class CheckLog:
+    """Collects check outcomes, problems and warnings of one verification.
+
+    A check that failed once stays failed. `part` distinguishes devices: `gpu[0]` writes `gpu[0].nonce`
+    for the check `gpu.nonce`; for a CPU it stays empty.
+    """
+
+    __slots__ = ("_outcomes", "_part", "_whys", "problems", "warnings")
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, Outcome] = {}
+        self._whys: dict[str, str] = {}
+        self._part: tuple[str, str] | None = None
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def for_part(self, section: str, index: int) -> CheckLog:
+        """A log that writes into this one with `section[index]` in place of `section`."""
+        part = CheckLog()
+        part._outcomes, part._whys = self._outcomes, self._whys
+        part.problems, part.warnings = self.problems, self.warnings
+        part._part = (section, f"{section}[{index}]")
+        return part
+
+    def _named(self, check: str) -> str:
+        if self._part and check.startswith(self._part[0] + "."):
+            return self._part[1] + check[len(self._part[0]) :]
+        return check
+
+    def passed(self, check: str) -> None:
+        self._outcomes.setdefault(self._named(check) if self._part else check, "passed")
+
+    def not_run(self, check: str, why: str) -> None:
+        name = self._named(check)
+        if name not in self._outcomes:
+            self._outcomes[name] = "not-run"
+            self._whys[name] = why
+
+    def failed(
+        self,
+        check: str,
+        code: str,
+        *,
+        expected: object = None,
+        found: object = None,
+        where: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Record a failed check with the problem it raises; verification ends in Rejected."""
+        self._outcomes[self._named(check)] = "failed"
+        if self._part and where:
+            where = f"{self._part[1]}.{where}"
+        elif self._part:
+            where = self._part[1]
+        self.problems.append(problem(code, expected=expected, found=found, where=where, message=message))
+
+    def require(
+        self,
+        check: str,
+        holds: bool,
+        code: str,
+        *,
+        expected: object = None,
+        found: object = None,
+        where: str | None = None,
+        message: str | None = None,
+    ) -> bool:
+        """passed or failed by `holds`; returns `holds`."""
+        if holds:
+            self.passed(check)
+        else:
+            self.failed(check, code, expected=expected, found=found, where=where, message=message)
+        return holds
+
+    def warn(
+        self,
+        code: str,
+        *,
+        expected: object = None,
+        found: object = None,
+        where: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        if self._part:
+            where = f"{self._part[1]}.{where}" if where else self._part[1]
+        warning = problem(code, expected=expected, found=found, where=where, message=message)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    @property
+    def good(self) -> bool:
+        return not self.problems
+
+    def records(self) -> tuple[CheckRecord, ...]:
+        return tuple(
+            CheckRecord(name, outcome, CHECKS[plain(name)], self._whys.get(name))
+            for name, outcome in self._outcomes.items()
+        )
+
+    def reject_if_bad(self) -> None:
+        if self.problems:
+            raise Rejected(self.problems, checks=self.records(), warnings=tuple(self.warnings))
+
+    def absorb(self, error: Malformed, check: str) -> None:
+        """A part that does not parse is a failed check with the parser's own problems."""
+        self._outcomes[self._named(check)] = "failed"
+        self.problems.extend(error.problems)
+
+
+def plain(name: str) -> str:
+    """`gpu[3].nonce` → `gpu.nonce`, the name in CHECKS."""
+    head, bracket, rest = name.partition("[")
+    return head + rest.partition("]")[2] if bracket else name

@@ -1,0 +1,45 @@
+"""Endorsements: what vendors sign about their hardware and firmware, as bytes handed in.
+
+A file can add an endorsement, never an anchor. Everything here is unverified until a vendor's verifier
+has followed it to a pinned root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from attest.x509 import Certificate, Crl
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """Intel collateral: the exact octets that are signed, the raw r‖s signature, the issuer chain.
+
+    kind: `tcb-info` or `qe-identity`. body: from the inner object's `{` to its `}`. chain: may be empty
+    when the signer is among `Endorsements.certificates`.
+    """
+
+    kind: str
+    body: bytes
+    signature: bytes
+    chain: tuple[Certificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsements:
+    """certificates and crls: of any vendor, in any order. documents: Intel TCB info and QE identities.
+    rims: NVIDIA reference integrity manifests, raw XML. ocsp: DER answers."""
+
+    certificates: tuple[Certificate, ...] = ()
+    crls: tuple[Crl, ...] = ()
+    documents: tuple[SignedDocument, ...] = ()
+    rims: tuple[bytes, ...] = field(default=())
+    ocsp: tuple[bytes, ...] = ()
+
+    def __add__(self, other: Endorsements) -> Endorsements:
+        return Endorsements(
+            *(
+                tuple(dict.fromkeys((*getattr(self, part.name), *getattr(other, part.name))))
+                for part in fields(Endorsements)
+            )
+        )

@@ -1,0 +1,64 @@
+"""Evidence: parsed, believed by nobody.
+
+`Evidence` is one machine: at most one CPU part and any number of devices. The vendors' parsed types say
+how they are verified through `Verifiable`; adding a vendor adds a folder and a line in `attest.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from attest.anchors import Anchors
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.endorsements import Endorsements
+from attest.memory import Memory
+from attest.parts import Part
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate; what
+    was used and authentic, for the memory."""
+
+    part: Part
+    crls: Mapping[bytes, datetime] = field(default_factory=dict)
+    documents: Mapping[tuple[str, str, int], datetime] = field(default_factory=dict)
+
+
+class Verifiable(Protocol):
+    """Parsed evidence of one part."""
+
+    @property
+    def section(self) -> str:
+        """snp, tdx, gpu or switch"""
+        ...
+
+    def verify_with(
+        self,
+        *,
+        endorsements: Endorsements,
+        anchors: Anchors,
+        at: datetime,
+        log: CheckLog,
+        cache: Cache | None,
+        memory: Memory | None,
+    ) -> PartResult | None:
+        """Run every check of this part, recording outcomes in `log`; None when it was refused.
+
+        Never raises on evidence or endorsements, whatever their bytes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """cpu: SNP report or TDX quote. devices: GPUs, then switches, as sent. additional: the exact text of
+    the composite evidence that the devices were read from, where it came with the CPU's."""
+
+    cpu: Verifiable | None = None
+    devices: tuple[Verifiable, ...] = ()
+    additional: str | None = None

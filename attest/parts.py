@@ -1,0 +1,39 @@
+"""What a vendor's verifier hands back for one part of a machine: CPU, GPU or switch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from attest.claims import Section
+
+
+class Part(Protocol):
+    """A verified part. Only vendor `verify` functions make them, and only `attest.verify` uses them.
+
+    section: snp, tdx, gpu or switch. bound: the 64 bytes of report data of a CPU, the 32-byte nonce of a
+    device. identity: what tells this device from another. simulated: any root was a simulator's.
+    expires: earliest end of the endorsements used. oldest: oldest thisUpdate or issueDate used, None
+    where no dated collateral was used.
+    """
+
+    @property
+    def section(self) -> str: ...
+    @property
+    def bound(self) -> bytes: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def simulated(self) -> bool: ...
+    @property
+    def expires(self) -> datetime: ...
+    @property
+    def oldest(self) -> datetime | None: ...
+
+    def claims(self) -> Section:
+        """Claims with the names and kinds of `attest.claims.CLAIMS[section]`; unknown ones are left out."""
+        ...
+
+    def raw(self) -> dict[str, Any]:
+        """The vendor's field names in snake_case → canonical text, lists and maps of it."""
+        ...

@@ -1,0 +1,262 @@
+"""One path validator for all vendors.
+
+No ready path builder takes AMD's PSS parameters, NVIDIA's date encodings and Intel's missing EKU
+together, so paths are checked here, link by link, over `verify_directly_issued_by`. A chain is never
+searched for: each vendor has one shape, and a chain either has it or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtensionOID
+
+from attest.anchors import Anchor, Anchors, Role
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.claims import instant
+from attest.x509 import SIMULATOR_EXTENSION, Certificate
+
+_Curve = Literal["P-256", "P-384", "RSA-4096"]
+_UNDERSTOOD_CRITICAL = frozenset(
+    {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """The one shape a chain of this role may have.
+
+    role: part of the cache key. names: expected subject common name for each certificate, leaf first,
+    root last; None accepts any. keys: kind of each key. leaf_constraints: whether the leaf carries
+    BasicConstraints and KeyUsage at all (AMD's do not). leaf_usage: needs digitalSignature.
+    """
+
+    role: str
+    names: tuple[str | None, ...]
+    keys: tuple[_Curve, ...]
+    leaf_constraints: bool = True
+    check: str = "x509"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A chain whose links, names, usages and anchor were checked.
+
+    certificates: leaf first, our pinned root last. Validity in time is *not* part of it: see `in_time`.
+    """
+
+    rule: PathRule
+    certificates: tuple[Certificate, ...]
+    simulated: bool
+    not_before: datetime
+    not_after: datetime
+
+    @property
+    def leaf(self) -> Certificate:
+        return self.certificates[0]
+
+    @property
+    def root(self) -> Certificate:
+        return self.certificates[-1]
+
+    def in_time(self, at: datetime, log: CheckLog) -> bool:
+        """Record each certificate that is not valid at `at`; both ends belong to the validity period."""
+        if self.not_before <= at <= self.not_after:
+            return True
+        for certificate in self.certificates:
+            name = certificate.common_name.shown
+            if at < certificate.not_before:
+                log.failed(
+                    self.rule.check,
+                    "x509.not-yet-valid",
+                    where=name,
+                    expected=f"from {instant(certificate.not_before)}",
+                    found=instant(at),
+                )
+            elif at > certificate.not_after:
+                log.failed(
+                    self.rule.check,
+                    "x509.expired",
+                    where=name,
+                    expected=f"until {instant(certificate.not_after)}",
+                    found=instant(at),
+                )
+        return False
+
+
+def check_path(
+    chain: Sequence[Certificate],
+    *,
+    anchors: Anchors,
+    anchor_role: Role,
+    rule: PathRule,
+    log: CheckLog,
+    cache: Cache | None = None,
+) -> Path | None:
+    """Check a chain, leaf first, against the pinned anchors of its role.
+
+    chain: without the root, or with it as sent by the attester; a sent root is dropped and ours used,
+    after its key was found equal to a pinned one.
+    Returns the path, or None after recording why in `log`. Does not look at the clock: ask
+    `Path.in_time` each time. A cache hit saves the signatures and structure checks of this very chain
+    under these very anchors and this rule.
+    Source: RFC 5280 §6.1, restricted to fixed shapes; every link is checked, failures are all reported.
+    """
+    if cache is None:
+        return _check_path(chain, anchors.for_role(anchor_role), rule, log)
+    key = cache.key(
+        f"{rule.role}/{anchor_role}", anchors.digest, [certificate.fingerprint for certificate in chain]
+    )
+    path: Path | None = cache.get(key)
+    if path is None:
+        path = _check_path(chain, anchors.for_role(anchor_role), rule, log)
+        if path is not None:
+            cache.put(key, path)
+    return path
+
+
+def _check_path(
+    chain: Sequence[Certificate], anchors: Sequence[Anchor], rule: PathRule, log: CheckLog
+) -> Path | None:
+    check = rule.check
+    before = len(log.problems)
+    depth = len(rule.names)
+    links = list(chain)
+    if not anchors:
+        log.failed(check, "x509.anchor", where=rule.role, found="no root is pinned for this role")
+        return None
+    if len(links) == depth:
+        sent = links.pop()
+    else:
+        sent = None
+    if len(links) != depth - 1:
+        log.failed(check, "x509.depth", where=rule.role, expected=depth, found=len(chain))
+        return None
+    if len({c.fingerprint for c in links}) != len(links):
+        log.failed(check, "x509.duplicate", where=rule.role)
+        return None
+
+    top = links[-1]
+    anchor = next((a for a in anchors if _leads_to(top, a.certificate)), None)
+    if anchor is None or (sent is not None and sent.spki_sha256 != anchor.certificate.spki_sha256):
+        candidates = [a for a in anchors if top.issuer_der == a.certificate.subject_der]
+        if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
+            log.failed(
+                check,
+                "x509.anchor",
+                where=rule.role,
+                expected=" or ".join(a.certificate.spki_sha256.hex()[:16] for a in anchors),
+                found=f"{sent.common_name.shown} {sent.spki_sha256.hex()[:16]}",
+            )
+        elif candidates:
+            log.failed(
+                check, "x509.signature", where=top.common_name.shown, expected="signed by the pinned root"
+            )
+        else:
+            log.failed(
+                check,
+                "x509.anchor",
+                where=rule.role,
+                expected=" or ".join(a.certificate.common_name.shown for a in anchors),
+                found=top.issuer_common_name.shown,
+            )
+        return None
+
+    certificates = (*links, anchor.certificate)
+    for index, certificate in enumerate(certificates):
+        _check_one(certificate, index, rule, anchor.simulated, log)
+        if index + 1 < len(certificates) - 1 and not certificate.issued_by(certificates[index + 1]):
+            log.failed(
+                check,
+                "x509.signature",
+                where=certificate.common_name.shown,
+                expected=f"signed by {certificates[index + 1].common_name.shown}",
+                found=f"issuer {certificate.issuer_common_name.shown}",
+            )
+        if index + 1 < len(certificates):
+            _check_key_identifiers(certificate, certificates[index + 1], check, log)
+    if len(log.problems) > before:
+        return None
+    return Path(
+        rule,
+        certificates,
+        anchor.simulated,
+        max(c.not_before for c in certificates),
+        min(c.not_after for c in certificates),
+    )
+
+
+def _leads_to(top: Certificate, root: Certificate) -> bool:
+    return top.issued_by(root)
+
+
+def _check_one(certificate: Certificate, index: int, rule: PathRule, simulated: bool, log: CheckLog) -> None:
+    check, where = rule.check, certificate.common_name.shown
+    is_root = index == len(rule.names) - 1
+    name = rule.names[index]
+    if name is not None and certificate.common_name != name:
+        log.failed(check, "x509.name", where=rule.role, expected=name, found=certificate.common_name)
+    if not _key_is(certificate.public_key, rule.keys[index]):
+        log.failed(
+            check, "x509.key", where=where, expected=rule.keys[index], found=_key_name(certificate.public_key)
+        )
+    if certificate.extensions is None:
+        log.failed(check, "x509.malformed", where=where, found="unreadable or doubled extensions")
+        return
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in _UNDERSTOOD_CRITICAL:
+            if extension.oid == SIMULATOR_EXTENSION and simulated and is_root:
+                continue
+            log.failed(check, "x509.critical-extension", where=where, found=extension.oid.dotted_string)
+    constraints = certificate.extension(x509.BasicConstraints)
+    usage = certificate.extension(x509.KeyUsage)
+    if index == 0:
+        if constraints is not None and constraints.ca:
+            log.failed(check, "x509.leaf-is-ca", where=where)
+        if rule.leaf_constraints and (usage is None or not usage.digital_signature or usage.key_cert_sign):
+            log.failed(check, "x509.key-usage", where=where, expected="digitalSignature, not keyCertSign")
+        return
+    if constraints is None or not constraints.ca:
+        log.failed(check, "x509.not-a-ca", where=where)
+    elif constraints.path_length is not None and constraints.path_length < index - 1:
+        log.failed(
+            check, "x509.path-length", where=where, expected=f"≤ {constraints.path_length}", found=index - 1
+        )
+    if (usage is not None and not usage.key_cert_sign) or (usage is None and not is_root):
+        log.failed(check, "x509.key-usage", where=where, expected="keyCertSign")
+
+
+def _check_key_identifiers(subject: Certificate, issuer: Certificate, check: str, log: CheckLog) -> None:
+    authority = subject.extension(x509.AuthorityKeyIdentifier)
+    own = issuer.extension(x509.SubjectKeyIdentifier)
+    if authority is None or own is None or authority.key_identifier is None:
+        return
+    if authority.key_identifier != own.digest:
+        log.failed(
+            check,
+            "x509.key-identifier",
+            where=subject.common_name.shown,
+            expected=own.digest,
+            found=authority.key_identifier,
+        )
+
+
+def _key_is(key: object, kind: _Curve) -> bool:
+    if kind == "RSA-4096":
+        return isinstance(key, rsa.RSAPublicKey) and key.key_size == 4096
+    curve = ec.SECP256R1 if kind == "P-256" else ec.SECP384R1
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, curve)
+
+
+def _key_name(key: object) -> str:
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA-{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name
+    return "none that is acceptable" if key is None else type(key).__name__

@@ -1,0 +1,91 @@
+"""Certificate revocation lists: which are authentic, what they revoke, how fresh the newest is.
+
+Of several authentic lists of one issuer, revoked in any of them refuses and the newest alone decides
+freshness (T-OMIT). A list that names an issuer but is not signed by it refuses outright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.claims import instant
+from attest.memory import Memory
+from attest.x509 import Certificate, Crl
+
+State = Literal["fresh", "stale", "revoked", "absent"]
+
+
+def check_crls(
+    issuer: Certificate,
+    subjects: Sequence[Certificate],
+    crls: Sequence[Crl],
+    *,
+    at: datetime,
+    check: str,
+    log: CheckLog,
+    cache: Cache | None = None,
+    memory: Memory | None = None,
+) -> tuple[State, Crl | None]:
+    """State of `issuer`'s lists for `subjects`, and the newest authentic list.
+
+    crls: any lists; those of other issuers are passed over. A revoked subject, a list with a bad
+    signature and a list older than the memory are recorded in `log` as problems; what absent and stale
+    mean is the caller's to say. Both ends of thisUpdate..nextUpdate belong to the period; a list without
+    nextUpdate is stale.
+    """
+    own = [crl for crl in crls if crl.issuer_der == issuer.subject_der]
+    if not own:
+        return "absent", None
+    authentic = []
+    for crl in own:
+        if not _authentic(crl, issuer, cache):
+            log.failed(
+                check, "x509.crl.signature", where=issuer.common_name.shown, found=instant(crl.this_update)
+            )
+        elif crl.unknown_critical:
+            log.failed(check, "x509.critical-extension", where=f"CRL of {issuer.common_name.shown}")
+        else:
+            authentic.append(crl)
+    if not authentic:
+        return "absent", None
+    revoked = False
+    for crl in authentic:
+        for subject in subjects:
+            if crl.revokes(subject.serial):
+                revoked = True
+                log.failed(
+                    check,
+                    "x509.revoked",
+                    where=subject.common_name.shown,
+                    found=f"serial {subject.serial:#x} in the list of {instant(crl.this_update)}",
+                )
+    newest = max(authentic, key=lambda crl: crl.this_update)
+    if memory is not None:
+        seen = memory.crl_seen(issuer.spki_sha256)
+        if seen is not None and newest.this_update < seen:
+            log.failed(
+                check,
+                "x509.crl.rollback",
+                where=issuer.common_name.shown,
+                expected=f"of {instant(seen)} or later",
+                found=instant(newest.this_update),
+            )
+    if revoked:
+        return "revoked", newest
+    fresh = newest.next_update is not None and newest.this_update <= at <= newest.next_update
+    return ("fresh" if fresh else "stale"), newest
+
+
+def _authentic(crl: Crl, issuer: Certificate, cache: Cache | None) -> bool:
+    if cache is None:
+        return crl.signed_by(issuer)
+    key = cache.key("crl", b"", [crl.der, issuer.der])
+    if cache.get(key) is None:
+        if not crl.signed_by(issuer):
+            return False
+        cache.put(key, True)
+    return True

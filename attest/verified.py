@@ -1,0 +1,152 @@
+"""Verified: the tree of claims about genuine, current evidence. Only `attest.verify` makes one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from attest.canonical import canonical, read_json
+from attest.checks import CheckRecord
+from attest.claims import SECTIONS, instant, read_instant
+from attest.errors import Problem
+from attest.memory import Memory
+from attest.parts import Part
+from attest.problems import malformed
+
+_MINT: Final = object()
+_SEAL_VERSION = b"attest-verified/1\0"
+
+
+class Verified:
+    """Evidence that is genuine, current at `at` and bound to what was expected.
+
+    claims: map of section → claims, lists of them for gpu and switch, and `raw`; canonical text
+    throughout (`attest.claims`). warnings: what a person should know and no check refused. checks: every
+    check with its outcome. simulated: any part stands under a simulator's root. expires: earliest end of
+    the endorsements; after it this object says nothing. memory: the collateral memory, updated.
+
+    Frozen, and not constructible from outside: a function that takes a Verified cannot be handed a claim
+    that nobody checked.
+    """
+
+    __slots__ = ("__dict__", "at", "checks", "expires", "memory", "simulated", "warnings")
+
+    at: datetime
+    checks: tuple[CheckRecord, ...]
+    warnings: tuple[Problem, ...]
+    simulated: bool
+    expires: datetime
+    memory: Memory
+
+    def __init__(self, mint: object, **fields: Any) -> None:
+        if mint is not _MINT:
+            raise TypeError("only attest.verify makes a Verified")
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Verified does not change")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Verified does not change")
+
+    @cached_property
+    def claims(self) -> Mapping[str, Any]:
+        """The claim tree. Built when first read."""
+        parts: Sequence[Part] = self._parts
+        tree: dict[str, Any] = {"evidence": self._evidence_claims, "raw": {}}
+        for part in parts:
+            if part.section in ("gpu", "switch"):
+                tree.setdefault(part.section, []).append(dict(part.claims()))
+                tree["raw"].setdefault(part.section, []).append(part.raw())
+            else:
+                tree[part.section] = dict(part.claims())
+                tree["raw"][part.section] = part.raw()
+        for section in ("gpu", "switch"):
+            for device in tree.get(section, ()):
+                device["count"] = str(len(tree[section]))
+        for section, claims in self._more_claims.items():
+            tree[section] = claims
+        return {name: tree[name] for name in (*SECTIONS, "raw") if name in tree}
+
+    _parts: Sequence[Part]
+    _evidence_claims: Mapping[str, str]
+    _more_claims: Mapping[str, Mapping[str, str]]
+
+    def claims_json(self) -> bytes:
+        """The claim tree as RFC 8785 JSON, byte-equal in every implementation."""
+        return canonical(self.claims)
+
+    def seal(self, key: bytes, context: bytes) -> bytes:
+        """Encrypt and authenticate for a database: AES-256-GCM, bound to `context` (session and time).
+
+        key: 32 bytes, used for nothing else. Only `unseal` with the same key and context opens it.
+        """
+        body = canonical(
+            {
+                "at": instant(self.at),
+                "claims": self.claims,
+                "checks": [record.as_dict() for record in self.checks],
+                "expires": instant(self.expires),
+                "memory": self.memory.as_dict(),
+                "simulated": self.simulated,
+                "warnings": [warning.as_dict() for warning in self.warnings],
+            }
+        )
+        nonce = os.urandom(12)
+        return nonce + AESGCM(key).encrypt(nonce, body, _SEAL_VERSION + context)
+
+    @classmethod
+    def unseal(cls, key: bytes, context: bytes, sealed: bytes) -> Verified:
+        """The Verified that `seal` put away. Raises Malformed when key, context or bytes are others."""
+        if len(sealed) < 28:
+            raise malformed("A sealed Verified is cut short", where="sealed", found=len(sealed))
+        try:
+            body = AESGCM(key).decrypt(sealed[:12], sealed[12:], _SEAL_VERSION + context)
+        except InvalidTag:
+            raise malformed(
+                "A sealed Verified does not open with this key and context", where="sealed"
+            ) from None
+        state = read_json(body, where="sealed")
+        verified = cls(
+            _MINT,
+            at=read_instant(state["at"]),
+            checks=tuple(CheckRecord(**record) for record in state["checks"]),
+            warnings=tuple(Problem.from_dict(warning) for warning in state["warnings"]),
+            simulated=state["simulated"],
+            expires=read_instant(state["expires"]),
+            memory=Memory.from_dict(state["memory"]),
+        )
+        object.__setattr__(verified, "claims", state["claims"])
+        return verified
+
+
+def mint(
+    *,
+    at: datetime,
+    parts: Sequence[Part],
+    more_claims: Mapping[str, Mapping[str, str]],
+    checks: tuple[CheckRecord, ...],
+    warnings: tuple[Problem, ...],
+    memory: Memory,
+) -> Verified:
+    """For `attest.verifier` alone: an import-linter contract names its callers."""
+    simulated = any(part.simulated for part in parts)
+    return Verified(
+        _MINT,
+        at=at,
+        checks=checks,
+        warnings=warnings,
+        simulated=simulated,
+        expires=min(part.expires for part in parts),
+        memory=memory,
+        _parts=tuple(parts),
+        _evidence_claims={"verified-by": "self", "simulated": "true" if simulated else "false"},
+        _more_claims=dict(more_claims),
+    )

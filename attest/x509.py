@@ -1,0 +1,257 @@
+"""Certificates and revocation lists, parsed once and kept with their exact bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import NameOID
+
+from attest.problems import malformed
+from attest.untrusted import Untrusted
+
+MAX_CERTIFICATE = 16 << 10
+MAX_CRL = 4 << 20
+MAX_CHAIN = 16
+
+# 2.25 is the arc of UUIDs: nobody else can own this number.
+SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287190466307")
+
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*([A-Za-z0-9+/=\s]+?)-----END \1-----")
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+class Certificate:
+    """A parsed X.509 certificate with the exact bytes it came in. Equal when the bytes are."""
+
+    __slots__ = ("__dict__", "der", "fingerprint", "parsed")
+
+    def __init__(self, der: bytes, *, where: str = "certificate") -> None:
+        if len(der) > MAX_CERTIFICATE:
+            raise malformed(
+                "The certificate is too large", where=where, code="x509.malformed", found=len(der)
+            )
+        try:
+            with warnings.catch_warnings():
+                # AMD's VCEK and VLEK have serial number 0, which RFC 5280 forbids.
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                self.parsed = x509.load_der_x509_certificate(der)
+                self.parsed.serial_number  # noqa: B018  (reads it under the filter)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise malformed(
+                "A certificate does not parse", where=where, code="x509.malformed", found=str(error)[:120]
+            ) from None
+        self.der = der
+        self.fingerprint = hashlib.sha256(der).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self.common_name.shown}>"
+
+    @cached_property
+    def extensions(self) -> x509.Extensions | None:
+        """None when the extensions are unreadable or doubled."""
+        try:
+            return self.parsed.extensions
+        except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+            return None
+
+    def extension(self, kind: type[_Extension]) -> _Extension | None:
+        if self.extensions is None:
+            return None
+        try:
+            return self.extensions.get_extension_for_class(kind).value
+        except x509.ExtensionNotFound:
+            return None
+
+    def raw_extension(self, oid: x509.ObjectIdentifier) -> bytes | None:
+        """The DER inside the extension's OCTET STRING, for extensions that cryptography does not model."""
+        if self.extensions is None:
+            return None
+        try:
+            value = self.extensions.get_extension_for_oid(oid).value
+        except x509.ExtensionNotFound:
+            return None
+        return value.value if isinstance(value, x509.UnrecognizedExtension) else value.public_bytes()
+
+    @cached_property
+    def common_name(self) -> Untrusted:
+        return _name_part(self.parsed.subject, NameOID.COMMON_NAME)
+
+    @cached_property
+    def issuer_common_name(self) -> Untrusted:
+        return _name_part(self.parsed.issuer, NameOID.COMMON_NAME)
+
+    @cached_property
+    def subject_der(self) -> bytes:
+        return self.parsed.subject.public_bytes()
+
+    @cached_property
+    def issuer_der(self) -> bytes:
+        return self.parsed.issuer.public_bytes()
+
+    @cached_property
+    def public_key(self) -> Any:
+        """The public key, or None when its algorithm or point is not acceptable."""
+        try:
+            return self.parsed.public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return None
+
+    @cached_property
+    def spki_sha256(self) -> bytes:
+        key = self.public_key
+        if key is None:
+            return b""
+        return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+    @cached_property
+    def not_before(self) -> datetime:
+        return self.parsed.not_valid_before_utc
+
+    @cached_property
+    def not_after(self) -> datetime:
+        return self.parsed.not_valid_after_utc
+
+    @cached_property
+    def serial(self) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return self.parsed.serial_number
+
+    @cached_property
+    def is_self_issued(self) -> bool:
+        return self.subject_der == self.issuer_der
+
+    def issued_by(self, issuer: Certificate) -> bool:
+        """Issuer name equal byte for byte and signature valid under the issuer's key."""
+        if self.issuer_der != issuer.subject_der:
+            return False
+        try:
+            self.parsed.verify_directly_issued_by(issuer.parsed)
+        except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+            return False
+        return True
+
+
+class Crl:
+    """A parsed certificate revocation list with the exact bytes it came in."""
+
+    __slots__ = ("__dict__", "der", "fingerprint", "parsed")
+
+    def __init__(self, der: bytes, *, where: str = "CRL") -> None:
+        if len(der) > MAX_CRL:
+            raise malformed("The CRL is too large", where=where, code="x509.malformed", found=len(der))
+        try:
+            self.parsed = x509.load_der_x509_crl(der)
+            self.this_update = self.parsed.last_update_utc
+            self.next_update = self.parsed.next_update_utc
+            self.issuer_der = self.parsed.issuer.public_bytes()
+            self.number = _crl_number(self.parsed)
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+            raise malformed(
+                "A CRL does not parse", where=where, code="x509.malformed", found=str(error)[:120]
+            ) from None
+        self.der = der
+        self.fingerprint = hashlib.sha256(der).digest()
+
+    def signed_by(self, issuer: Certificate) -> bool:
+        try:
+            return bool(self.parsed.is_signature_valid(issuer.public_key))
+        except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+            return False
+
+    def revokes(self, serial: int) -> bool:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return self.parsed.get_revoked_certificate_by_serial_number(serial) is not None
+
+    @cached_property
+    def unknown_critical(self) -> bool:
+        """A CRL with critical extensions (delta, partitioned) is not the complete list we need."""
+        return any(extension.critical for extension in self.parsed.extensions)
+
+
+def _crl_number(crl: x509.CertificateRevocationList) -> int | None:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _name_part(name: x509.Name, oid: x509.ObjectIdentifier) -> Untrusted:
+    parts = name.get_attributes_for_oid(oid)
+    return Untrusted(str(parts[0].value)) if len(parts) == 1 else Untrusted("")
+
+
+def parse_certificates(data: bytes, *, where: str, limit: int = MAX_CHAIN) -> tuple[Certificate, ...]:
+    """Certificates of a PEM text in its order, or the one of DER bytes.
+
+    Between and after PEM blocks only white space and NUL may stand. Raises Malformed.
+    """
+    if data[:1] == b"\x30":
+        return (Certificate(data, where=where),)
+    blocks = pem_blocks(data, where=where)
+    if len(blocks) > limit:
+        raise malformed(
+            "Too many certificates",
+            where=where,
+            expected=f"≤ {limit}",
+            found=len(blocks),
+            code="x509.malformed",
+        )
+    for label, _ in blocks:
+        if label != "CERTIFICATE":
+            raise malformed("Not a certificate", where=where, found=label, code="x509.malformed")
+    return tuple(Certificate(der, where=f"{where}[{i}]") for i, (_, der) in enumerate(blocks))
+
+
+def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
+    """(label, DER) of each PEM block. Raises Malformed on text between blocks or broken base64."""
+    import base64
+    import binascii
+
+    blocks = []
+    rest = 0
+    for match in _PEM.finditer(data):
+        if data[rest : match.start()].strip(b"\0 \t\r\n"):
+            raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
+        rest = match.end()
+        try:
+            der = base64.b64decode(b"".join(match.group(2).split()), validate=True)
+        except binascii.Error:
+            raise malformed(
+                "PEM is not base64", where=f"{where}+{match.start()}", code="x509.malformed"
+            ) from None
+        blocks.append((match.group(1).decode(), der))
+    if not blocks or data[rest:].strip(b"\0 \t\r\n"):
+        raise malformed("Not PEM", where=f"{where}+{rest}", code="x509.malformed")
+    return blocks
+
+
+def simulator_role(certificate: Certificate) -> str | None:
+    """The role that a simulator's critical extension names, or None."""
+    if certificate.extensions is None:
+        return None
+    for extension in certificate.extensions:
+        if extension.oid == SIMULATOR_EXTENSION and extension.critical:
+            value = extension.value
+            raw = value.value if isinstance(value, x509.UnrecognizedExtension) else b""
+            # DER UTF8String, short form
+            if len(raw) >= 2 and raw[0] == 0x0C and raw[1] == len(raw) - 2:
+                return raw[2:].decode("ascii", "replace")
+            return ""
+    return None
