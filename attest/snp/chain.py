@@ -1,0 +1,93 @@
+"""From a VCEK or VLEK to the pinned ARK (AMD 57230): which certificates, in which shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attest.anchors import Anchors, Role
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.endorsements import Endorsements
+from attest.path import Path, PathRule, check_path
+from attest.snp.leaf import LEAF_NAMES, Kind, kind_of
+from attest.snp.tcb import PRODUCTS, Product
+from attest.x509 import Certificate
+
+_TITLE: dict[Product, str] = {"milan": "Milan", "genoa": "Genoa", "turin": "Turin"}
+_ROLE: dict[Product, Role] = {
+    "milan": "amd-ark-milan",
+    "genoa": "amd-ark-genoa",
+    "turin": "amd-ark-turin",
+}
+
+
+def issuer_name(kind: Kind, product: Product) -> str:
+    """Common name of the ASK or ASVK."""
+    return f"SEV-{_TITLE[product]}" if kind == "vcek" else f"SEV-VLEK-{_TITLE[product]}"
+
+
+_RULES = {
+    (kind, product): PathRule(
+        role=kind,
+        names=(LEAF_NAMES[kind], issuer_name(kind, product), f"ARK-{_TITLE[product]}"),
+        keys=("P-384", "RSA-4096", "RSA-4096"),
+        # AMD's leaves carry neither BasicConstraints nor KeyUsage.
+        leaf_constraints=False,
+        check="snp.chain",
+    )
+    for kind in LEAF_NAMES
+    for product in PRODUCTS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A leaf and what its names claim; nothing of it is checked."""
+
+    leaf: Certificate
+    kind: Kind
+    product: Product
+    issuer: Certificate | None
+
+
+def candidates(endorsements: Endorsements, anchors: Anchors) -> list[Candidate]:
+    """Leaves among the endorsements, each with the ASK or ASVK that its issuer name asks for.
+
+    An ASK given with the evidence is preferred over the one we ship; where several carry the name, the
+    one that signed the leaf. A leaf of an unknown issuer is passed over.
+    """
+    found = []
+    for certificate in endorsements.certificates:
+        kind = kind_of(certificate)
+        if kind is None:
+            continue
+        for product in PRODUCTS:
+            if certificate.issuer_common_name in (issuer_name("vcek", product), issuer_name("vlek", product)):
+                issuers = [
+                    other
+                    for other in (*endorsements.certificates, *anchors.intermediates)
+                    if other.subject_der == certificate.issuer_der and other != certificate
+                ]
+                issuer = next((ca for ca in issuers if certificate.issued_by(ca)), None)
+                found.append(Candidate(certificate, kind, product, issuer or next(iter(issuers), None)))
+    return found
+
+
+def check_chain(candidate: Candidate, *, anchors: Anchors, log: CheckLog, cache: Cache | None) -> Path | None:
+    """The path from the leaf to the pinned ARK of the product its issuer names."""
+    if candidate.issuer is None:
+        log.failed(
+            "snp.chain",
+            "x509.missing",
+            where=candidate.leaf.common_name.shown,
+            expected=candidate.leaf.issuer_common_name.shown,
+        )
+        return None
+    return check_path(
+        (candidate.leaf, candidate.issuer),
+        anchors=anchors,
+        anchor_role=_ROLE[candidate.product],
+        rule=_RULES[candidate.kind, candidate.product],
+        log=log,
+        cache=cache,
+    )
