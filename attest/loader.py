@@ -1,0 +1,49 @@
+"""Read files and hand their bytes on: the only place of the verifier's library that touches a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from attest.endorsements import Endorsements
+from attest.errors import Malformed
+from attest.evidence import Evidence
+from attest.problems import problem
+from attest.recognise import MAX_FILE, Found, recognise
+
+
+def load(*files: str | Path) -> tuple[Evidence, Endorsements]:
+    """Evidence of one machine and the endorsements beside it, from files in any order.
+
+    Each file is recognised by its content. Raises Malformed when a file is unreadable or unknown, when
+    there is no evidence, or evidence of two machines.
+    """
+    found = Found()
+    for file in files:
+        recognise(str(file), read_file(file), found)
+    return found.evidence(), found.endorsements()
+
+
+def load_endorsements(files: Iterable[str | Path]) -> Endorsements:
+    """Endorsements alone, for a service's folder. Raises Malformed when a file holds evidence."""
+    found = Found()
+    for file in files:
+        recognise(str(file), read_file(file), found)
+    if found.cpus or found.devices:
+        raise Malformed(problem("evidence.several", expected="endorsements only"))
+    return found.endorsements()
+
+
+def read_file(file: str | Path) -> bytes:
+    """The bytes of a file of bounded size. Raises Malformed when it cannot be read or is too large."""
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Malformed(problem("evidence.unreadable", where=str(file), found=reason)) from None
+    if len(data) > MAX_FILE:
+        raise Malformed(
+            problem("evidence.too-large", where=str(file), expected=f"≤ {MAX_FILE} bytes", found="more")
+        )
+    return data

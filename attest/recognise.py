@@ -1,0 +1,325 @@
+"""Recognise any file of the field by its content and sort it into evidence and endorsements.
+
+Names and extensions say nothing. One encoding is decided for a file and decoded strictly; there is no
+trial and error on bytes that could be two things. Pure: bytes in, `Found` out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from attest.bundle import is_bundle, read_bundle
+from attest.canonical import read_json
+from attest.endorsements import Endorsements, SignedDocument
+from attest.errors import Malformed
+from attest.evidence import Evidence, Verifiable
+from attest.problems import malformed, problem
+from attest.snp.containers import is_report_document, read_report_document
+from attest.snp.report import SIZE as SNP_SIZE
+from attest.snp.report import Report
+from attest.x509 import Certificate, Crl, pem_blocks
+
+MAX_FILE = 16 << 20
+
+_HEX = re.compile(rb"(?:0x)?[0-9a-fA-F\s]+\Z")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\Z")
+_SPDM_REQUEST = b"\x11\xe0"
+
+
+@dataclass
+class Found:
+    """What the files of one verification hold, in the order they were given."""
+
+    cpus: list[tuple[str, Verifiable]] = field(default_factory=list)
+    devices: list[Verifiable] = field(default_factory=list)
+    additional: list[str] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+    crls: list[Crl] = field(default_factory=list)
+    documents: list[SignedDocument] = field(default_factory=list)
+    rims: list[bytes] = field(default_factory=list)
+    ocsp: list[bytes] = field(default_factory=list)
+
+    def add_cpu(self, where: str, cpu: Verifiable) -> None:
+        """The same evidence given twice (alone and inside a container) counts once."""
+        if all(cpu != other for _, other in self.cpus):
+            self.cpus.append((where, cpu))
+
+    def add_devices(self, devices: tuple[Verifiable, ...]) -> None:
+        self.devices += devices
+
+    def add_endorsements(self, endorsements: Endorsements) -> None:
+        self.certificates += endorsements.certificates
+        self.crls += endorsements.crls
+        self.documents += endorsements.documents
+        self.rims += endorsements.rims
+        self.ocsp += endorsements.ocsp
+
+    def evidence(self) -> Evidence:
+        """One machine. Raises Malformed when there is none, or more than one."""
+        if len(self.cpus) > 1:
+            raise Malformed(
+                problem(
+                    "evidence.several",
+                    expected="one report or quote",
+                    found=", ".join(f"{cpu.section} in {where}" for where, cpu in self.cpus),
+                )
+            )
+        if len(self.additional) > 1 or (self.additional and len(self.devices) > self._additional_devices):
+            raise Malformed(
+                problem("evidence.several", expected="devices inside the composite evidence, or beside it")
+            )
+        if not self.cpus and not self.devices:
+            raise Malformed(problem("evidence.missing"))
+        cpu = self.cpus[0][1] if self.cpus else None
+        return Evidence(cpu, tuple(self.devices), self.additional[0] if self.additional else None)
+
+    _additional_devices: int = 0
+
+    def endorsements(self) -> Endorsements:
+        return Endorsements(
+            tuple(dict.fromkeys(self.certificates)),
+            tuple({crl.der: crl for crl in self.crls}.values()),
+            tuple(dict.fromkeys(self.documents)),
+            tuple(dict.fromkeys(self.rims)),
+            tuple(dict.fromkeys(self.ocsp)),
+        )
+
+
+def recognise(name: str, data: bytes, found: Found) -> None:
+    """Add what `data` holds to `found`. name: for messages. Raises Malformed when it is nothing known."""
+    if len(data) > MAX_FILE:
+        raise Malformed(problem("evidence.too-large", where=name, expected=f"≤ {MAX_FILE}", found=len(data)))
+    if not data.strip(b"\0 \t\r\n"):
+        raise malformed(
+            "The file is empty", where=name, expected="evidence or an endorsement", found=f"{len(data)} bytes"
+        )
+    if _binary(name, data, found):
+        return
+    text = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith((b"{", b"[", b'"')):
+        _json(name, data, found)
+    elif text.startswith(b"<"):
+        _rim(name, data, found)
+    elif text.startswith(b"-----BEGIN"):
+        _pem(name, text, found)
+    else:
+        _encoded(name, data, found)
+
+
+def _binary(name: str, data: bytes, found: Found) -> bool:
+    """Raw structures, told by their first bytes; False when the file is text or unknown."""
+    if data[:1] == b"\x30" and _is_der(data):
+        _der(name, data, found)
+    elif (
+        len(data) >= 4
+        and data[2:4] == b"\0\0"
+        and data[0] < 0x80
+        and data[1] == 0
+        and len(data) <= 2 * SNP_SIZE
+    ):
+        found.add_cpu(name, Report.parse(data))
+    elif data[:2] == _SPDM_REQUEST:
+        from attest.nvidia.containers import DeviceEvidence
+
+        found.add_devices((DeviceEvidence.parse(data),))
+    elif len(data) >= 48 and data[1] == 0 and data[0] <= 0x20 and data[3] == 0 and data[2] <= 0x10:
+        from attest.tdx.quote import Quote
+
+        found.add_cpu(name, Quote.parse(data))
+    else:
+        return False
+    return True
+
+
+def _is_der(data: bytes) -> bool:
+    """A SEQUENCE whose length field reaches the end of the file: hex and base64 text starts with `0` too."""
+    if len(data) < 4 or data[1] < 0x81:
+        return False
+    count = data[1] & 0x7F
+    return count <= 4 and int.from_bytes(data[2 : 2 + count], "big") + 2 + count == len(data)
+
+
+def _der(name: str, data: bytes, found: Found) -> None:
+    # Certificate, CRL and OCSP answer differ in what follows the outer SEQUENCE.
+    for add in (_add_certificate, _add_crl, _add_ocsp):
+        try:
+            add(name, data, found)
+        except Malformed:
+            continue
+        return
+    raise Malformed(
+        problem("endorsement.malformed", where=name, expected="an X.509 certificate, a CRL or an OCSP answer")
+    )
+
+
+def _add_certificate(name: str, data: bytes, found: Found) -> None:
+    found.certificates.append(Certificate(data, where=name))
+
+
+def _add_crl(name: str, data: bytes, found: Found) -> None:
+    found.crls.append(Crl(data, where=name))
+
+
+def _add_ocsp(name: str, data: bytes, found: Found) -> None:
+    from cryptography.x509 import ocsp
+
+    try:
+        ocsp.load_der_ocsp_response(data)
+    except (ValueError, TypeError):
+        raise malformed("Not an OCSP answer", where=name, code="endorsement.malformed") from None
+    found.ocsp.append(data)
+
+
+def _pem(name: str, data: bytes, found: Found) -> None:
+    blocks = pem_blocks(data, where=name)
+    if len(blocks) > 64:
+        raise malformed("Too many PEM blocks", where=name, code="x509.malformed", found=len(blocks))
+    for index, (label, der) in enumerate(blocks):
+        place = f"{name}[{index}]"
+        if label == "CERTIFICATE":
+            _add_certificate(place, der, found)
+        elif label == "X509 CRL":
+            _add_crl(place, der, found)
+        else:
+            raise malformed("A PEM block of another kind", where=place, code="x509.malformed", found=label)
+
+
+def _rim(name: str, data: bytes, found: Found) -> None:
+    from attest.nvidia.rim import parse_rim
+
+    parse_rim(data)
+    found.rims.append(data)
+
+
+def _encoded(name: str, data: bytes, found: Found) -> None:
+    """Hex or base64 text around a raw structure. Hex wins where both fit: base64 of our structures never
+    consists of hex digits alone."""
+    text = data.strip(b"\0 \t\r\n")
+    if _HEX.match(text):
+        digits = b"".join(text.removeprefix(b"0x").split())
+        if len(digits) % 2:
+            raise malformed("The hex text has an odd number of digits", where=name, found=len(digits))
+        raw = bytes.fromhex(digits.decode("ascii"))
+    elif _BASE64.match(text):
+        try:
+            raw = base64.b64decode(b"".join(text.split()), validate=True)
+        except binascii.Error:
+            raise malformed("The base64 text is not well-formed", where=name) from None
+        if raw[:6].lower() == b"11e001" and _HEX.match(raw):
+            # Old NVIDIA tools write base64 of hex text.
+            raw = bytes.fromhex(b"".join(raw.split()).decode("ascii")) if len(raw) % 2 == 0 else raw
+    else:
+        raise Malformed(problem("evidence.unrecognised", where=name))
+    if raw[:1] == b"{" and raw[-1:] == b"}":
+        _json(name, raw, found)
+    elif not _binary(name, raw, found):
+        raise Malformed(problem("evidence.unrecognised", where=name))
+
+
+def _json(name: str, data: bytes, found: Found) -> None:
+    document = read_json(data, where=name)
+    if isinstance(document, str):
+        # One more level: evidence fields are often JSON text inside JSON.
+        document = read_json(document, where=name)
+    known = False
+    if isinstance(document, dict):
+        known = _json_object(name, document, data, found)
+    if isinstance(document, (dict, list)):
+        from attest.nvidia.containers import read_json as read_devices
+
+        devices = read_devices(document, name)
+        if devices is not None:
+            found.add_devices(devices)
+            known = True
+    if not known:
+        raise Malformed(problem("evidence.unrecognised", where=name))
+
+
+def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found) -> bool:
+    if is_bundle(document):
+        for index, (kind, raw) in enumerate(read_bundle(document, where=name)):
+            _bundle_entry(f"{name} entries[{index}]", kind, raw, found)
+        return True
+    if "primary_evidence" in document and "additional_evidence" in document:
+        from attest.composite import read_composite_document
+
+        read_composite_document(document, found, where=name)
+        return True
+    if is_report_document(document):
+        report, certificates = read_report_document(document, where=name)
+        found.add_cpu(name, report)
+        found.certificates += certificates
+        return True
+    if "tcb_info" in document and "qe_identity" in document:
+        from attest.tdx.collateral import read_dcap_qvl
+
+        found.add_endorsements(read_dcap_qvl(document, name))
+        return True
+    if ("tcbInfo" in document or "enclaveIdentity" in document) and "signature" in document:
+        from attest.tdx.collateral import read_pcs
+
+        found.documents.append(read_pcs(data.strip()))
+        return True
+    if "vcekCert" in document and "certificateChain" in document:
+        # Azure's THIM answer.
+        for member in ("vcekCert", "certificateChain"):
+            if not isinstance(document[member], str):
+                raise malformed("A certificate member is not text", where=f"{name} {member}")
+            _pem(f"{name} {member}", document[member].encode().strip(), found)
+        return True
+    if "rim" in document and "sha256" in document:
+        try:
+            _rim(name, base64.b64decode(document["rim"], validate=True), found)
+        except (TypeError, ValueError, binascii.Error):
+            raise malformed("The RIM is not base64", where=name) from None
+        return True
+    from attest.tdx.containers import read_json as read_quote
+
+    raw = read_quote(document, name)
+    if raw is not None:
+        from attest.tdx.quote import Quote
+
+        found.add_cpu(name, Quote.parse(raw))
+        return True
+    return False
+
+
+def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
+    if kind == "additional-evidence":
+        from attest.composite import read_additional
+
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise malformed("Additional evidence is not UTF-8", where=where) from None
+        devices = read_additional(text, where=where)
+        found.additional.append(text)
+        found._additional_devices = len(devices)
+        found.add_devices(devices)
+        return
+    inner = Found()
+    recognise(where, data, inner)
+    held = {
+        "snp-report": [cpu for _, cpu in inner.cpus if cpu.section == "snp"],
+        "tdx-quote": [cpu for _, cpu in inner.cpus if cpu.section == "tdx"],
+        "devices": inner.devices,
+        "certificates": inner.certificates,
+        "crl": inner.crls,
+        "intel-collateral": inner.documents,
+        "rim": inner.rims,
+        "ocsp": inner.ocsp,
+    }[kind]
+    if (
+        not held
+        or (inner.cpus and kind not in ("snp-report", "tdx-quote"))
+        or (inner.devices and kind != "devices")
+    ):
+        raise malformed("A bundle entry is not of the kind it says", where=where, expected=kind)
+    for place, cpu in inner.cpus:
+        found.add_cpu(place, cpu)
+    found.add_devices(tuple(inner.devices))
+    found.add_endorsements(inner.endorsements())
