@@ -49,6 +49,7 @@ PROBLEMS: dict[str, Meaning] = {
     "endorsement.malformed": Meaning(
         "An endorsement is not what it claims to be", "file format", "fetch the endorsement again"
     ),
+    "usage": Meaning("Wrong use", "command line", "see --help"),
     # -- certification paths ----------------------------------------------------------------------
     "x509.malformed": Meaning("A certificate or CRL does not parse", "RFC 5280", "fetch it again"),
     "x509.missing": Meaning(

@@ -14,11 +14,13 @@ from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.claims import duration, flag
 from attest.endorsements import Endorsements
+from attest.errors import Rejected
 from attest.evidence import Evidence
 from attest.memory import Memory
 from attest.parts import Part
 from attest.problems import problem
 from attest.verified import Verified, mint
+from attest.x509 import simulator_role
 
 
 def verify(
@@ -78,9 +80,11 @@ def verify(
         if result is not None:
             parts.append(result.part)
             crls.update(result.crls)
+    if not log.good and _simulator_unnamed(endorsements, anchors):
+        log.problems.append(problem("evidence.simulated"))
     log.reject_if_bad()
     if not parts:
-        raise_no_evidence(log)
+        raise Rejected([problem("evidence.missing")], checks=log.records())
 
     _distinct(parts, log)
     claims = _bind(evidence, parts, expected, log)
@@ -108,9 +112,11 @@ def verify(
     )
 
 
-def raise_no_evidence(log: CheckLog) -> None:
-    log.problems.append(problem("evidence.missing"))
-    log.reject_if_bad()
+def _simulator_unnamed(endorsements: Endorsements, anchors: Anchors) -> bool:
+    """Whether a refusal is best explained by a simulator's root that the caller did not name."""
+    return not any(anchor.simulated for anchor in anchors.roots) and any(
+        simulator_role(certificate) is not None for certificate in endorsements.certificates
+    )
 
 
 def _distinct(parts: list[Part], log: CheckLog) -> None:

@@ -1,1 +1,1 @@
-"""cli."""
+"""The `attest` command: one file a subcommand."""

@@ -1,0 +1,75 @@
+"""`attest`: verify the evidence of confidential machines and appraise it against a policy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NoReturn
+
+_DESCRIPTION = """\
+Verify what a confidential machine proves about itself, and say whether it is what you want.
+
+  attest verify report.bin vcek.der                   is it genuine?
+  attest verify quote.bin collateral.json --policy p.yaml --nonce HEX
+  attest show FILE...                                 what do these files hold? (verifies nothing)
+  attest policy explain p.yaml report.bin vcek.der    rule by rule
+  attest simulate snp -o demo                         evidence under a root of your own, for tests
+
+Exit status: 0 the evidence conforms, 1 it is refused, 2 malformed input or wrong use."""
+
+_COMMANDS = ("verify", "show", "policy", "simulate")
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong use ends with status 2 and, under --json, with the same shape as every other answer."""
+
+    def error(self, message: str) -> NoReturn:
+        if "--json" in sys.argv:
+            from attest.problems import problem
+            from attest.result.answer import Answer
+
+            answer = Answer(
+                "malformed",
+                False,
+                datetime.now(UTC),
+                problems=(problem("usage", message=f"Wrong use: {message}"),),
+            )
+            print(json.dumps(answer.as_dict(), indent=1))
+        else:
+            self.print_usage(sys.stderr)
+            print(f"{self.prog}: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole parser, or the one subcommand that is asked for: each loads its own room."""
+    from importlib import import_module
+
+    parser = Parser(
+        prog="attest", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    for name in _COMMANDS:
+        if only in (None, name):
+            import_module(f"attest.cli.{name}").add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    only = arguments[0] if arguments and arguments[0] in _COMMANDS else None
+    args = build_parser(only).parse_args(arguments)
+    try:
+        status: int = args.run(args)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Options that several commands share: which evidence, at what time, bound to what, under which roots."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attest.anchors import Anchors
+from attest.binding import Expected
+from attest.canonical import read_json
+from attest.errors import Malformed
+from attest.loader import load, read_file
+from attest.problems import problem
+from attest.verified import Verified
+from attest.verifier import verify
+
+
+def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE... and everything that says how to verify them."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
+    )  # fmt: skip
+    parser.add_argument(
+        "--at",
+        type=instant_argument,
+        metavar="TIME",
+        help="judge everything at this time (RFC 3339); default now",
+    )
+    expected = parser.add_argument_group(
+        "expected values (without any, old or borrowed evidence cannot be told)"
+    )
+    expected.add_argument(
+        "--nonce", type=hex_argument, metavar="HEX", help="the challenge you gave, 16 to 64 bytes"
+    )
+    expected.add_argument("--key", metavar="JWK", help="the workload's public key, JSON text or a file")
+    expected.add_argument(
+        "--report-data", type=hex_argument, metavar="HEX",
+        help="REPORT_DATA itself, up to 64 bytes, zeros on the right; instead of --nonce and --key",
+    )  # fmt: skip
+    expected.add_argument(
+        "--gpu-nonce", type=hex_argument, metavar="HEX", help="32 bytes that each GPU was asked with"
+    )
+    expected.add_argument(
+        "--tpm-nonce", type=hex_argument, metavar="HEX", help="qualifying data of a TPM quote (Azure)"
+    )
+    parser.add_argument(
+        "--simulator-root", metavar="FILE",
+        help="also accept this simulator's root; the answer says simulated everywhere",
+    )  # fmt: skip
+    parser.add_argument("--fetch", action="store_true", help="fetch missing endorsements (not available yet)")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def instant_argument(text: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-11-23T12:00:00Z") from None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def hex_argument(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError("not hexadecimal") from None
+
+
+def at_of(args: argparse.Namespace) -> datetime:
+    """The instant of this run, the same for every question asked in it."""
+    if args.at is None:
+        args.at = datetime.now(UTC).replace(microsecond=0)
+    at: datetime = args.at
+    return at
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asked for."""
+
+    expected: Expected
+    anchors: Anchors
+
+
+def asked(args: argparse.Namespace) -> Asked:
+    """Raises Malformed (`usage`) when options contradict each other."""
+    if args.fetch:
+        raise usage("--fetch is not available yet: give the endorsements as files")
+    if args.tpm_nonce is not None:
+        raise usage("--tpm-nonce needs Azure evidence, which is not available yet")
+    try:
+        expected = Expected(
+            nonce=args.nonce, key=_key(args.key), report_data=args.report_data, gpu_nonce=args.gpu_nonce
+        )
+        anchors = Anchors.production()
+        if args.simulator_root is not None:
+            anchors = anchors.with_simulator(read_file(args.simulator_root))
+    except ValueError as error:
+        raise usage(str(error)) from None
+    return Asked(expected, anchors)
+
+
+def verify_from(args: argparse.Namespace) -> Verified:
+    """Load and verify the files of a command line. Raises Malformed or Rejected."""
+    question = asked(args)
+    evidence, endorsements = load(*args.files)
+    return verify(
+        evidence,
+        endorsements=endorsements,
+        at=at_of(args),
+        expected=question.expected,
+        anchors=question.anchors,
+    )
+
+
+def usage(message: str) -> Malformed:
+    return Malformed(problem("usage", message=message))
+
+
+def _key(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    data = text.encode() if text.lstrip().startswith("{") else read_file(Path(text))
+    key = read_json(data, where="--key")
+    if not isinstance(key, dict) or "kty" not in key:
+        raise usage("--key is a JWK: a JSON object with kty")
+    return key
+
+
+def print_json(document: object) -> None:
+    print(json.dumps(document, indent=1))

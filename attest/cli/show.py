@@ -1,0 +1,123 @@
+"""`attest show FILE...`: what do these files hold? Nothing is verified, and the output says so."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from datetime import datetime
+from typing import Any
+
+from attest.claims import instant
+from attest.cli.options import print_json
+from attest.endorsements import Endorsements
+from attest.errors import Malformed, Problem
+from attest.loader import read_file
+from attest.recognise import Found, recognise
+from attest.untrusted import escape
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "show",
+        help="show what files hold, unverified",
+        description="Parse any evidence or endorsement and show its fields. Verifies nothing: anybody can write"
+        " such a file.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="anything that `attest verify` takes")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    shown: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for file in args.files:
+        found = Found()
+        try:
+            recognise(str(file), read_file(file), found)
+        except Malformed as error:
+            problems += error.problems
+            continue
+        for _, part in (*found.cpus, *(("", device) for device in found.devices)):
+            shown.append({"file": file, "evidence": part.section, "fields": _fields(part)})
+        shown += ({"file": file, **item} for item in _endorsements(found.endorsements()))
+    if args.json:
+        print_json({"verified": False, "contents": shown, "problems": [p.as_dict() for p in problems]})
+    else:
+        print("UNVERIFIED contents: anybody can write such a file; use `attest verify`")
+        for item in shown:
+            print(f"\n{escape(item['file'])}: {item.get('evidence') or item['endorsement']}")
+            _print(item["fields"], 1)
+        for problem in problems:
+            print(f"\n✘ {problem}\n    [{problem.code}] → {problem.remedy}")
+    return 2 if problems else 0
+
+
+def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for certificate in endorsements.certificates:
+        fields = {
+            "subject": certificate.common_name.shown,
+            "issuer": certificate.issuer_common_name.shown,
+            "serial": f"{certificate.serial:#x}",
+            "not_before": instant(certificate.not_before),
+            "not_after": instant(certificate.not_after),
+            "sha256": certificate.fingerprint.hex(),
+        }
+        items.append({"endorsement": "certificate", "fields": fields})
+    for crl in endorsements.crls:
+        fields = {
+            "issuer": escape(crl.parsed.issuer.rfc4514_string()),
+            "this_update": instant(crl.this_update),
+            "next_update": instant(crl.next_update) if crl.next_update else "none",
+            "revoked": str(len(crl.parsed)),
+        }
+        items.append({"endorsement": "crl", "fields": fields})
+    for document in endorsements.documents:
+        items.append(
+            {"endorsement": document.kind, "fields": {"json": document.body.decode("utf-8", "replace")}}
+        )
+    for kind, blobs in (("rim", endorsements.rims), ("ocsp", endorsements.ocsp)):
+        items += ({"endorsement": kind, "fields": {"bytes": str(len(blob))}} for blob in blobs)
+    return items
+
+
+def _fields(value: Any) -> Any:
+    """Any parsed structure as text, by its own field names."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _fields(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not field.name.startswith("_") and field.name not in ("raw", "signed")
+        }
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): _fields(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_fields(item) for item in value]
+    if isinstance(value, datetime):
+        return instant(value)
+    if value is None or isinstance(value, (bool, int)):
+        return "absent" if value is None else str(value)
+    return escape(str(value))
+
+
+def _print(value: Any, depth: int) -> None:
+    indent = "  " * depth
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, (dict, list)) and item:
+                print(f"{indent}{name}:")
+                _print(item, depth + 1)
+            else:
+                print(f"{indent}{name:<24} {item if item not in ({}, []) else 'none'}")
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, (dict, list)):
+                _print(item, depth + 1)
+                print(f"{indent}-")
+            else:
+                print(f"{indent}- {item}")
+    else:
+        print(f"{indent}{value}")

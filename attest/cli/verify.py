@@ -1,0 +1,66 @@
+"""`attest verify FILE...`: is this evidence genuine, current and bound, and does it conform?"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from typing import Any
+
+from attest.cli.options import add_evidence_arguments, at_of, print_json, verify_from
+from attest.errors import AttestError
+from attest.result.answer import Answer, of_appraisal, of_refusal
+
+_EPILOG = """\
+examples:
+  attest verify report.bin vcek.der                          AMD SEV-SNP, ASK and ARK are known
+  attest verify quote.bin collateral.json --report-data HEX   Intel TDX with its collateral
+  attest verify gpu-report.txt chain.pem driver-rim.xml vbios-rim.xml
+  attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
+
+Only the given files are used, and none of them can add a root. Exit status: 0 conforms, 1 refused,
+2 malformed input or wrong use."""
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="verify evidence and appraise it",
+        description="Verify evidence and appraise it against a policy, or the built-in defaults.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_evidence_arguments(parser)
+    parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    answer = answer_for(args)
+    if args.json:
+        print_json(answer.as_dict())
+    else:
+        from attest.result.text import render
+
+        print(
+            render(answer, width=shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()),
+            end="",
+        )
+    return answer.exit_status
+
+
+def answer_for(args: argparse.Namespace) -> Answer:
+    from attest.policy import Policy, appraise
+
+    at = at_of(args)
+    policy = None
+    if args.policy is not None:
+        try:
+            policy = Policy.read(args.policy)
+        except AttestError as error:
+            return of_refusal(error, at, invalid_policy=True)
+    try:
+        verified = verify_from(args)
+    except AttestError as error:
+        return of_refusal(error, at)
+    return of_appraisal(appraise(verified, policy, at=at))

@@ -1,0 +1,95 @@
+"""The answer of `attest verify`: one JSON shape for every exit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from attest.checks import CheckRecord
+from attest.claims import instant
+from attest.errors import AttestError, Problem, Rejected
+
+if TYPE_CHECKING:
+    from attest.policy import Appraisal
+
+Verdict = Literal["conforms", "conforms-with-warnings", "refused", "invalid", "malformed"]
+EXIT: dict[str, int] = {
+    "conforms": 0,
+    "conforms-with-warnings": 0,
+    "refused": 1,
+    "invalid": 2,
+    "malformed": 2,
+}
+
+_NO_POLICY: dict[str, Any] = {"name": None, "digest": None, "file": None, "floors": None}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """claims: empty unless the evidence is authentic; nothing unverified is ever in it."""
+
+    verdict: Verdict
+    authentic: bool
+    at: datetime
+    simulated: bool = False
+    policy: dict[str, Any] = field(default_factory=lambda: dict(_NO_POLICY))
+    claims: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    rules: tuple[dict[str, Any], ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
+
+    @property
+    def conforms(self) -> bool:
+        return self.verdict in ("conforms", "conforms-with-warnings")
+
+    @property
+    def exit_status(self) -> int:
+        return EXIT[self.verdict]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "authentic": self.authentic,
+            "conforms": self.conforms,
+            "at": instant(self.at),
+            "simulated": self.simulated,
+            "policy": self.policy,
+            "claims": self.claims,
+            "problems": _dicts(self.problems),
+            "warnings": _dicts(self.warnings),
+            "rules": list(self.rules),
+            "checks": [record.as_dict() for record in self.checks],
+        }
+
+
+def _dicts(problems: Iterable[Problem]) -> list[dict[str, str | None]]:
+    return [problem.as_dict() for problem in problems]
+
+
+def of_appraisal(appraisal: Appraisal) -> Answer:
+    """The answer for authentic evidence, whatever the policy said."""
+    verified = appraisal.verified
+    return Answer(
+        verdict=appraisal.verdict,
+        authentic=True,
+        at=appraisal.at,
+        simulated=verified.simulated,
+        policy=dict(appraisal.policy),
+        claims=dict(verified.claims),
+        problems=tuple(appraisal.problems),
+        warnings=tuple(appraisal.warnings),
+        rules=tuple(dict(rule) for rule in appraisal.rules),
+        checks=verified.checks,
+    )
+
+
+def of_refusal(error: AttestError, at: datetime, *, invalid_policy: bool = False) -> Answer:
+    """The answer for evidence that is malformed or not genuine, or a policy that cannot be read."""
+    if isinstance(error, Rejected):
+        return Answer(
+            "refused", False, at, problems=error.problems, warnings=error.warnings, checks=error.checks
+        )
+    return Answer("invalid" if invalid_policy else "malformed", False, at, problems=error.problems)

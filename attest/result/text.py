@@ -1,0 +1,114 @@
+"""The answer for a person at a terminal: the verdict first, then why, then what was and was not checked."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from attest.errors import Problem
+from attest.result.answer import Answer
+from attest.untrusted import escape
+
+_HEADLINE = {
+    "conforms": ("green", "✔ CONFORMS"),
+    "conforms-with-warnings": ("yellow", "✔ CONFORMS, WITH WARNINGS"),
+    "refused": ("red", "✘ REFUSED"),
+    "invalid": ("red", "✘ INVALID POLICY"),
+    "malformed": ("red", "✘ MALFORMED"),
+}
+_CODES = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
+
+# What people look for first, by section.
+_SHOWN = {
+    "snp": (
+        "product", "signing-key", "firmware", "tcb", "vmpl", "debug", "measurement", "host-data", "chip-id", "crl",
+    ),
+    "tdx": ("tcb-status", "advisories", "tcb-date", "fmspc", "debug", "mrtd", "rtmr0", "rtmr1", "rtmr2", "crl"),
+    "gpu": (
+        "model", "architecture", "driver", "vbios", "mode", "measurements", "driver-rim", "vbios-rim", "cert", "id",
+    ),
+    "switch": ("model", "bios", "locked", "measurements", "id"),
+    "binding": ("nonce", "key", "gpu-to-cpu", "protocol"),
+}  # fmt: skip
+_TITLES = {
+    "snp": "AMD SEV-SNP",
+    "tdx": "Intel TDX",
+    "gpu": "NVIDIA GPU",
+    "switch": "NVIDIA NVSwitch",
+    "binding": "Binding",
+}
+
+
+def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
+    """Lines of at most `width` columns; `colour` adds ANSI colours."""
+
+    def paint(name: str, text: str) -> str:
+        return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if colour else text
+
+    colour_name, headline = _HEADLINE[answer.verdict]
+    lines = [paint(colour_name, headline) + _subtitle(answer)]
+    if answer.simulated:
+        lines.append(paint("yellow", "  SIMULATED evidence: it proves nothing about hardware"))
+    for problem in answer.problems:
+        lines += _problem(problem, "✘", width)
+    for warning in answer.warnings:
+        lines += _problem(warning, "!", width)
+    lines += _claims(answer.claims, width, paint)
+    if answer.checks:
+        lines.append("")
+        counts = dict.fromkeys(("passed", "failed", "not-run"), 0)
+        for record in answer.checks:
+            counts[record.outcome] += 1
+        lines.append(
+            f"Checks: {counts['passed']} passed, {counts['failed']} failed, {counts['not-run']} not run"
+        )
+        for record in answer.checks:
+            if record.outcome != "passed":
+                why = f": {escape(record.why)}" if record.why else ""
+                lines.append(
+                    f"  {'✘' if record.outcome == 'failed' else '–'} {record.name} {record.outcome}{why}"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def _subtitle(answer: Answer) -> str:
+    authentic = "authentic" if answer.authentic else "not authentic"
+    if answer.verdict in ("malformed", "invalid"):
+        return ""
+    name = answer.policy.get("name")
+    policy = f", policy {name}" if answer.authentic and name else ""
+    return f"  ({authentic}{policy}, at {answer.as_dict()['at']})"
+
+
+def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
+    yield from textwrap.wrap(
+        f"{mark} {problem}", width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
+    )
+    foot = f"[{problem.code}]" + (f" → {problem.remedy}" if problem.remedy and mark == "✘" else "")
+    yield from textwrap.wrap(
+        foot, width, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+    )
+
+
+def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
+    for section, names in _SHOWN.items():
+        value = claims.get(section)
+        parts = value if isinstance(value, list) else [value] if value else []
+        for index, part in enumerate(parts):
+            title = _TITLES[section] + (f" {index + 1} of {len(parts)}" if len(parts) > 1 else "")
+            yield ""
+            yield paint("bold", title)
+            for name in names:
+                if name in part:
+                    yield f"  {name:<14} {_value(part[name], max(20, width - 17))}"
+
+
+def _value(value: object, room: int) -> str:
+    if isinstance(value, dict):
+        text = ", ".join(f"{escape(str(k))} {escape(str(v))}" for k, v in value.items())
+    elif isinstance(value, (list, tuple)):
+        text = ", ".join(escape(str(item)) for item in value) or "none"
+    else:
+        text = escape(str(value))
+    return text if len(text) <= room else text[: room - 1] + "…"
