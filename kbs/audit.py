@@ -1,0 +1,83 @@
+"""The audit trail: rows chained by hash, so a changed, removed, added or moved row is found.
+
+    hash(n) = SHA-256( hash(n−1) ‖ body(n) ),  hash(0) = 32 zero bytes
+
+`body` is RFC 8785 JSON and holds the row's own number. A row is appended in the transaction of the act it
+records. The chain alone does not show a cut tail under a rewritten head (T-TAIL): compare the head with
+one that was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from attest.canonical import canonical, read_json
+from attest.errors import Malformed
+
+GENESIS: Final = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """number: 1, 2, … without gaps. body: RFC 8785 JSON."""
+
+    number: int
+    body: bytes
+    hash: bytes
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body as an object; raises Malformed where it was damaged."""
+        parsed = read_json(self.body, where=f"audit row {self.number}")
+        return parsed if isinstance(parsed, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last row's number and hash; number 0 and GENESIS before the first."""
+
+    number: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash.hex()}"
+
+
+def link(previous: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(previous + body).digest()
+
+
+def next_row(head: Head, content: Mapping[str, Any]) -> AuditRow:
+    """The row that follows `head`. content: JSON of strings, booleans, integers, lists and maps."""
+    body = canonical({**content, "number": head.number + 1})
+    return AuditRow(head.number + 1, body, link(head.hash, body))
+
+
+def faults(rows: Iterable[AuditRow], head: Head) -> list[str]:
+    """What is wrong with the whole trail, in order; empty where nothing is.
+
+    rows: all of them, ascending. head: as stored beside them, or as kept elsewhere.
+    """
+    found = []
+    previous, number, kept = GENESIS, 0, GENESIS if head.number == 0 else None
+    for row in rows:
+        if row.number != number + 1:
+            found.append(f"after row {number} comes row {row.number}: rows were removed or added")
+        if row.hash != link(previous, row.body):
+            found.append(f"row {row.number} does not follow from the row before it: changed, moved or cut")
+        try:
+            if row.content.get("number") != row.number:
+                found.append(f"row {row.number} carries the number of another row")
+        except Malformed:
+            found.append(f"row {row.number} is not JSON any more")
+        previous, number = row.hash, row.number
+        if number == head.number:
+            kept = row.hash
+    if number < head.number:
+        found.append(f"the trail ends at row {number}, the head says {head.number}: the tail was cut")
+    elif kept != head.hash:
+        found.append(f"row {head.number} is not the one the head names: the trail was rewritten")
+    return found

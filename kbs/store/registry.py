@@ -1,0 +1,186 @@
+"""Owners, rules, secrets and principals in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from kbs.domain import Envelope, Owner, PathPattern, ResourcePath, Rule, Secret, SecretVersion
+from kbs.store.instants import from_row, to_row
+from kbs.store.tables import owners, principals, rules, secret_owners, secret_versions, secrets
+
+
+class Conflict(Exception):
+    """The change contradicts what is there."""
+
+
+class Registry:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # -- principals ---------------------------------------------------------------------------------
+
+    def add_principal(self, name: str, key_hash: bytes, now: datetime) -> None:
+        self._connection.execute(insert(principals).values(name=name, key_hash=key_hash, created=to_row(now)))
+
+    def principals(self) -> list[tuple[str, bytes]]:
+        """(name, SHA-256 of the key)"""
+        rows = self._connection.execute(select(principals.c.name, principals.c.key_hash))
+        return [(name, key_hash) for name, key_hash in rows]
+
+    # -- owners -------------------------------------------------------------------------------------
+
+    def add_owner(self, name: str, now: datetime) -> None:
+        if self.owner(name) is not None:
+            raise Conflict(f"owner {name} exists")
+        self._connection.execute(insert(owners).values(name=name, enabled=True, created=to_row(now)))
+
+    def enable_owner(self, name: str, enabled: bool) -> None:
+        changed = self._connection.execute(
+            update(owners).where(owners.c.name == name).values(enabled=enabled)
+        )
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no owner {name}")
+
+    def owner(self, name: str) -> Owner | None:
+        row = self._connection.execute(select(owners).where(owners.c.name == name)).first()
+        return None if row is None else Owner(row.name, row.enabled)
+
+    def owners(self) -> list[Owner]:
+        rows = self._connection.execute(select(owners).order_by(owners.c.name))
+        return [Owner(row.name, row.enabled) for row in rows]
+
+    # -- rules --------------------------------------------------------------------------------------
+
+    def put_rule(self, owner: str, pattern: PathPattern, policy: str, digest: str, now: datetime) -> Rule:
+        """The owner's rule for `pattern`: new, or in the place of the one that was there."""
+        if self.owner(owner) is None:
+            raise Conflict(f"there is no owner {owner}")
+        values = {"policy": policy, "digest": digest, "enabled": True, "changed": to_row(now)}
+        same = (rules.c.owner == owner) & (rules.c.pattern == str(pattern))
+        if self._connection.execute(update(rules).where(same).values(values)).rowcount == 0:
+            self._connection.execute(insert(rules).values(owner=owner, pattern=str(pattern), **values))
+        return self._rules(select(rules).where(same))[0]
+
+    def delete_rule(self, rule_id: int) -> None:
+        if self._connection.execute(delete(rules).where(rules.c.id == rule_id)).rowcount == 0:
+            raise Conflict(f"there is no rule {rule_id}")
+
+    def enable_rule(self, rule_id: int, enabled: bool) -> None:
+        changed = self._connection.execute(update(rules).where(rules.c.id == rule_id).values(enabled=enabled))
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no rule {rule_id}")
+
+    def rules(self, owner: str | None = None) -> list[Rule]:
+        query = select(rules).order_by(rules.c.id)
+        return self._rules(query if owner is None else query.where(rules.c.owner == owner))
+
+    def matching_rules(self, path: ResourcePath) -> list[Rule]:
+        """Enabled rules of any owner whose pattern matches `path`."""
+        candidates = [
+            str(path),
+            f"{path.repository}/{path.type}/*",
+            f"{path.repository}/*",
+        ]
+        query = select(rules).where(rules.c.pattern.in_(candidates), rules.c.enabled).order_by(rules.c.id)
+        return [rule for rule in self._rules(query) if rule.pattern.matches(path)]
+
+    def _rules(self, query: object) -> list[Rule]:
+        rows = self._connection.execute(query)  # type: ignore[call-overload] # a Select of the rules table
+        return [
+            Rule(row.id, row.owner, PathPattern.parse(row.pattern), row.policy, row.digest, row.enabled)
+            for row in rows
+        ]
+
+    # -- secrets ------------------------------------------------------------------------------------
+
+    def next_version(self, path: ResourcePath, owner_names: Iterable[str], now: datetime) -> int:
+        """Reserve the next version number of a secret whose set of owners is exactly `owner_names`.
+
+        The first call fixes the set; a later call with another set raises Conflict, also after deletion:
+        leaving it needs everybody's consent.
+        """
+        wanted = tuple(sorted(set(owner_names)))
+        if not wanted:
+            raise Conflict("a secret has at least one owner")
+        for name in wanted:
+            if self.owner(name) is None:
+                raise Conflict(f"there is no owner {name}")
+        last = self._connection.execute(
+            select(secrets.c.last_version).where(secrets.c.path == str(path))
+        ).scalar_one_or_none()
+        if last is None:
+            self._connection.execute(
+                insert(secrets).values(path=str(path), last_version=1, created=to_row(now))
+            )
+            self._connection.execute(
+                insert(secret_owners), [{"path": str(path), "owner": name} for name in wanted]
+            )
+            return 1
+        fixed = self._owners_of(path)
+        if fixed != wanted:
+            raise Conflict(f"the owners of {path} are {', '.join(fixed)}; that set is fixed")
+        self._connection.execute(
+            update(secrets).where(secrets.c.path == str(path)).values(last_version=last + 1)
+        )
+        return int(last) + 1
+
+    def put_version(self, path: ResourcePath, version: int, envelope: Envelope, now: datetime) -> None:
+        """Store the reserved version and make it the current one."""
+        self._connection.execute(
+            insert(secret_versions).values(
+                path=str(path),
+                version=version,
+                wrapped_key=envelope.wrapped_key,
+                iv=envelope.iv,
+                ciphertext=envelope.ciphertext,
+                created=to_row(now),
+            )
+        )
+        self._connection.execute(
+            update(secrets).where(secrets.c.path == str(path)).values(current_version=version)
+        )
+
+    def delete_secret(self, path: ResourcePath) -> None:
+        """Remove every version; the name, its owners and its numbering stay."""
+        changed = self._connection.execute(
+            update(secrets)
+            .where(secrets.c.path == str(path), secrets.c.current_version.is_not(None))
+            .values(current_version=None)
+        )
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no secret {path}")
+        self._connection.execute(delete(secret_versions).where(secret_versions.c.path == str(path)))
+
+    def current(self, path: ResourcePath) -> SecretVersion | None:
+        row = self._connection.execute(
+            select(secret_versions)
+            .join(secrets, secrets.c.path == secret_versions.c.path)
+            .where(secrets.c.path == str(path), secrets.c.current_version == secret_versions.c.version)
+        ).first()
+        if row is None:
+            return None
+        envelope = Envelope(row.wrapped_key, row.iv, row.ciphertext)
+        return SecretVersion(path, row.version, self._owners_of(path), envelope)
+
+    def versions(self, path: ResourcePath) -> list[tuple[int, datetime]]:
+        rows = self._connection.execute(
+            select(secret_versions.c.version, secret_versions.c.created)
+            .where(secret_versions.c.path == str(path))
+            .order_by(secret_versions.c.version)
+        )
+        return [(version, from_row(created)) for version, created in rows]
+
+    def secrets(self) -> list[Secret]:
+        rows = self._connection.execute(select(secrets).order_by(secrets.c.path)).all()
+        found = []
+        for row in rows:
+            path = ResourcePath.parse(row.path)
+            found.append(Secret(path, self._owners_of(path), row.current_version, from_row(row.created)))
+        return found
+
+    def _owners_of(self, path: ResourcePath) -> tuple[str, ...]:
+        query = select(secret_owners.c.owner).where(secret_owners.c.path == str(path))
+        return tuple(self._connection.execute(query.order_by(secret_owners.c.owner)).scalars())

@@ -1,0 +1,25 @@
+"""Reads and writes of one transaction: domain types in and out, one statement a question.
+
+`sessions`, `registry` and `audit` are the three rooms; this file opens them on one connection, so that
+what happens in one block commits together.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from kbs.store.audit_rows import AuditRows
+from kbs.store.registry import Registry
+from kbs.store.session_rows import SessionRows
+
+
+class Repository:
+    """sessions: challenges, attested sessions, collateral memory. registry: owners, rules, secrets,
+    principals. audit: the trail."""
+
+    __slots__ = ("audit", "registry", "sessions")
+
+    def __init__(self, connection: Connection) -> None:
+        self.sessions = SessionRows(connection)
+        self.registry = Registry(connection)
+        self.audit = AuditRows(connection)

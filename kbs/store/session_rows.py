@@ -1,0 +1,130 @@
+"""Challenges, attested sessions and the collateral memory in the database."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from attest.canonical import canonical, read_json
+from attest.memory import Memory
+from kbs.domain import Challenge, Session
+from kbs.store.instants import from_row, to_row
+from kbs.store.tables import challenges, collateral_memory, sessions
+
+
+class SessionRows:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def forget_expired(self, now: datetime) -> None:
+        for table in (challenges, sessions):
+            self._connection.execute(delete(table).where(table.c.expires <= to_row(now)))
+
+    def open_challenges(self) -> int:
+        return self._connection.execute(select(func.count()).select_from(challenges)).scalar_one()
+
+    def add_challenge(self, challenge: Challenge) -> None:
+        self._connection.execute(
+            insert(challenges).values(
+                id=challenge.id,
+                tee=challenge.tee,
+                protocol=challenge.protocol,
+                nonce=challenge.nonce,
+                created=to_row(challenge.created),
+                expires=to_row(challenge.expires),
+            )
+        )
+
+    def consume(self, challenge_id: bytes, body: bytes, now: datetime) -> bool:
+        """Whether this caller, and nobody before it, consumed the nonce: one conditional UPDATE."""
+        done = self._connection.execute(
+            update(challenges)
+            .where(
+                challenges.c.id == challenge_id,
+                challenges.c.consumed.is_(None),
+                challenges.c.expires > to_row(now),
+            )
+            .values(consumed=to_row(now), body=body)
+        )
+        return done.rowcount == 1
+
+    def challenge(self, challenge_id: bytes) -> Challenge | None:
+        row = self._connection.execute(select(challenges).where(challenges.c.id == challenge_id)).first()
+        if row is None:
+            return None
+        return Challenge(
+            id=row.id,
+            tee=row.tee,
+            protocol=row.protocol,
+            nonce=row.nonce,
+            created=from_row(row.created),
+            expires=from_row(row.expires),
+            consumed=None if row.consumed is None else from_row(row.consumed),
+            body=row.body,
+            answer=row.answer,
+        )
+
+    def answer(self, challenge_id: bytes, token: str) -> None:
+        self._connection.execute(
+            update(challenges).where(challenges.c.id == challenge_id).values(answer=token)
+        )
+
+    def add_session(self, session: Session) -> None:
+        self._connection.execute(
+            insert(sessions).values(
+                id=session.id,
+                tee=session.tee,
+                protocol=session.protocol,
+                key=json.dumps(session.key),
+                attested=to_row(session.attested),
+                expires=to_row(session.expires),
+                token_id=session.token_id,
+                sealed=session.sealed,
+            )
+        )
+
+    def session(self, session_id: bytes) -> Session | None:
+        return self._session(sessions.c.id == session_id)
+
+    def session_of_token(self, token_id: str) -> Session | None:
+        return self._session(sessions.c.token_id == token_id)
+
+    def _session(self, condition: object) -> Session | None:
+        row = self._connection.execute(select(sessions).where(condition)).first()  # type: ignore[arg-type] # SQLAlchemy's == is typed for its own expressions only
+        if row is None:
+            return None
+        return Session(
+            id=row.id,
+            tee=row.tee,
+            protocol=row.protocol,
+            key=json.loads(row.key),
+            attested=from_row(row.attested),
+            expires=from_row(row.expires),
+            token_id=row.token_id,
+            sealed=row.sealed,
+        )
+
+    def memory(self) -> Memory:
+        """The newest collateral seen by any request; empty at first."""
+        content = self._connection.execute(select(collateral_memory.c.content)).scalar_one_or_none()
+        return Memory() if content is None else Memory.from_dict(read_json(content, where="memory"))
+
+    def remember(self, seen: Memory) -> None:
+        """Merge what one verification saw; dates only ever grow."""
+        kept = self.memory()
+        merged = Memory(
+            {name: max(date, kept.crls.get(name, date)) for name, date in {**kept.crls, **seen.crls}.items()},
+            {
+                name: max(date, kept.documents.get(name, date))
+                for name, date in {**kept.documents, **seen.documents}.items()
+            },
+            kept.minimum_evaluation,
+        )
+        if merged == kept:
+            return
+        content = canonical(merged.as_dict()).decode()
+        changed = self._connection.execute(update(collateral_memory).values(content=content))
+        if changed.rowcount == 0:
+            self._connection.execute(insert(collateral_memory).values(id=1, content=content))

@@ -1,0 +1,144 @@
+"""The tables. Instants are whole seconds since 1970 in UTC; no secret and no cookie stands here in clear.
+
+A change here comes with a migration; a test compares both.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+principals = Table(
+    "principals",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("key_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("owner", ForeignKey("owners.name"), nullable=False),
+    Column("pattern", String(400), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("digest", String(160), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    UniqueConstraint("owner", "pattern"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("path", String(400), primary_key=True),
+    Column("last_version", Integer, nullable=False),
+    Column("current_version", Integer, nullable=True),
+    Column("created", BigInteger, nullable=False),
+    CheckConstraint("current_version IS NULL OR current_version <= last_version", name="current_is_known"),
+)
+
+secret_owners = Table(
+    "secret_owners",
+    metadata,
+    Column("path", ForeignKey("secrets.path"), primary_key=True),
+    Column("owner", ForeignKey("owners.name"), primary_key=True),
+)
+
+secret_versions = Table(
+    "secret_versions",
+    metadata,
+    Column("path", ForeignKey("secrets.path"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("iv", LargeBinary(12), nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("tee", String(32), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("nonce", String(64), nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("consumed", BigInteger, nullable=True),
+    Column("body", LargeBinary(32), nullable=True),
+    Column("answer", Text, nullable=True),
+    Index("ix_challenges_expires", "expires"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("tee", String(32), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attested", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("token_id", String(64), nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_sessions_expires", "expires"),
+)
+
+collateral_memory = Table(
+    "collateral_memory",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", String(32), nullable=True, index=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
