@@ -23,6 +23,7 @@ from attest.claims import instant
 from attest.x509 import SIMULATOR_EXTENSION, Certificate
 
 _Curve = Literal["P-256", "P-384", "RSA-4096"]
+_HASHES = frozenset({"sha256", "sha384", "sha512"})
 _UNDERSTOOD_CRITICAL = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
 )
@@ -205,6 +206,14 @@ def _check_one(certificate: Certificate, index: int, rule: PathRule, simulated: 
     if not _key_is(certificate.public_key, rule.keys[index]):
         log.failed(
             check, "x509.key", where=where, expected=rule.keys[index], found=_key_name(certificate.public_key)
+        )
+    if not is_root and certificate.hash_name not in _HASHES:
+        log.failed(
+            check,
+            "x509.signature-algorithm",
+            where=where,
+            expected="SHA-256 or longer",
+            found=certificate.hash_name,
         )
     if certificate.extensions is None:
         log.failed(check, "x509.malformed", where=where, found="unreadable or doubled extensions")

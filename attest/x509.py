@@ -133,8 +133,13 @@ class Certificate:
             return self.parsed.serial_number
 
     @cached_property
-    def is_self_issued(self) -> bool:
-        return self.subject_der == self.issuer_der
+    def hash_name(self) -> str:
+        """The hash of the signature on this certificate, `none` where it has no known one."""
+        try:
+            algorithm = self.parsed.signature_hash_algorithm
+        except (ValueError, UnsupportedAlgorithm):
+            return "none"
+        return algorithm.name if algorithm is not None else "none"
 
     def issued_by(self, issuer: Certificate) -> bool:
         """Issuer name equal byte for byte and signature valid under the issuer's key."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from attest.loader import load
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_VECTORS = ROOT.parent / "shared" / "vectors"
 
@@ -48,3 +50,37 @@ def vectors() -> Vectors:
 def count() -> Callable[[int], int]:
     """How often to repeat: the whole number under `make proof`, a tenth of it otherwise."""
     return lambda full: full if PROOF else max(1, full // 10)
+
+
+EVIDENCE = ROOT / "tests" / "evidence"
+
+
+class Sample:
+    """One real machine's evidence with its endorsements, and the time it was judged at."""
+
+    def __init__(self, folder: str, at: str) -> None:
+        self.folder = EVIDENCE / folder
+        self.at = datetime.fromisoformat(at)
+        self.files = sorted(path for path in self.folder.iterdir())
+        self.evidence, self.endorsements = load(*self.files)
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def genoa() -> Sample:
+    """A real SEV-SNP report, version 5, EPYC Genoa, with VCEK and CRL."""
+    return Sample("snp-genoa", "2025-09-06T17:21:41Z")
+
+
+@pytest.fixture(scope="session")
+def td() -> Sample:
+    """A real TDX quote, version 4, with Intel's collateral."""
+    return Sample("tdx-v4", "2025-06-22T10:32:27Z")
+
+
+@pytest.fixture(scope="session")
+def h100() -> Sample:
+    """A real H100 report with certificate chain and both RIMs."""
+    return Sample("h100", "2025-10-24T18:00:00Z")

@@ -1,0 +1,100 @@
+"""Revocation lists: authentic or not, fresh or not, and what of several lists counts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.memory import Memory
+from attest.revocation import check_crls
+from attest.x509 import Crl
+from tests.ca import BORN, DIES, NOON, Authority
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def root() -> Authority:
+    return Authority("root")
+
+
+@pytest.fixture(scope="module")
+def inter(root: Authority) -> Authority:
+    return Authority("inter", root, serial=42)
+
+
+def ask(
+    root: Authority, inter: Authority, *crls: Crl, memory: Memory | None = None, cache: Cache | None = None
+) -> tuple[str, set[str]]:
+    log = CheckLog()
+    state, _ = check_crls(
+        root.certificate,
+        [inter.certificate],
+        crls,
+        at=NOON,
+        check="snp.crl",
+        log=log,
+        memory=memory,
+        cache=cache,
+    )
+    return state, {problem.code for problem in log.problems}
+
+
+def test_no_list_is_absent_not_good(root: Authority, inter: Authority) -> None:
+    assert ask(root, inter) == ("absent", set())
+
+
+def test_a_list_of_another_issuer_is_passed_over(root: Authority, inter: Authority) -> None:
+    assert ask(root, inter, Authority("elsewhere").crl(42)) == ("absent", set())
+
+
+def test_fresh_and_stale(root: Authority, inter: Authority) -> None:
+    assert ask(root, inter, root.crl()) == ("fresh", set())
+    assert ask(root, inter, root.crl(next_update=NOON)) == ("fresh", set())
+    assert ask(root, inter, root.crl(next_update=NOON - DAY)) == ("stale", set())
+    assert ask(root, inter, root.crl(this_update=NOON + DAY)) == ("stale", set())
+
+
+def test_revoked_is_refused(root: Authority, inter: Authority) -> None:
+    assert ask(root, inter, root.crl(42)) == ("revoked", {"x509.revoked"})
+
+
+def test_revoked_in_an_older_or_stale_list_still_refuses(root: Authority, inter: Authority) -> None:
+    old = root.crl(42, next_update=BORN + DAY)
+    assert ask(root, inter, old, root.crl(this_update=BORN + DAY)) == ("revoked", {"x509.revoked"})
+
+
+def test_the_newest_list_alone_decides_freshness(root: Authority, inter: Authority) -> None:
+    newer_but_stale = root.crl(this_update=BORN + DAY, next_update=NOON - DAY)
+    assert ask(root, inter, root.crl(), newer_but_stale) == ("stale", set())
+
+
+def test_a_list_with_a_bad_signature_refuses(root: Authority, inter: Authority) -> None:
+    forged = root.crl(signed_by=Authority("root"))
+    cache = Cache()
+    for _ in range(2):
+        assert ask(root, inter, forged, root.crl(), cache=cache)[1] == {"x509.crl.signature"}
+
+
+def test_a_partial_list_is_not_the_whole_one(root: Authority, inter: Authority) -> None:
+    delta = root.crl(extra=((x509.DeltaCRLIndicator(1), True),))
+    assert ask(root, inter, delta) == ("absent", {"x509.critical-extension"})
+
+
+def test_a_list_older_than_the_memory_is_a_rollback(root: Authority, inter: Authority) -> None:
+    memory = Memory().updated({root.certificate.spki_sha256: BORN + DAY}, {})
+    assert ask(root, inter, root.crl(), memory=memory)[1] == {"x509.crl.rollback"}
+    assert ask(root, inter, root.crl(this_update=BORN + DAY), memory=memory) == ("fresh", set())
+
+
+def test_a_cached_signature_does_not_keep_an_old_answer(root: Authority, inter: Authority) -> None:
+    cache = Cache()
+    crl = root.crl(next_update=DIES)
+    assert ask(root, inter, crl, cache=cache) == ("fresh", set())
+    assert ask(root, inter, crl, root.crl(42), cache=cache)[0] == "revoked"
+    impostor = Authority("root")
+    assert ask(impostor, inter, crl, cache=cache)[1] == {"x509.crl.signature"}
