@@ -1,1 +1,1 @@
-"""nvidia."""
+"""NVIDIA GPUs and NVSwitches: SPDM reports, device chains, reference manifests."""

@@ -1,0 +1,117 @@
+"""Believing a manifest: its XML signature under its own leaf, and the leaf's chain to the RIM root.
+
+The two are bound by one certificate: the chain is checked first, and the signature then under exactly the
+leaf of that chain. Golden values are read from the tree that signxml hands back as signed, from nothing else.
+
+Time: signxml looks at the leaf's validity whenever it verifies. It is given an instant inside that
+validity, so what it says holds at any time and may be cached; whether certificates are valid at the
+instant of verification is asked of the path each time (`attest.path.Path.in_time`).
+Source: W3C XML Signature 1.1; RFC 5280 §6.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache as keep
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509 import Certificate as X509Certificate
+
+from attest.anchors import Anchors
+from attest.cache import Cache
+from attest.checks import CheckLog
+from attest.errors import Malformed
+from attest.nvidia.rim import Golden, Rim, hardened_parser, read_golden
+from attest.path import Path, PathRule, check_path
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRim:
+    """golden: read from signed bytes only. path: the signer's chain, not yet judged in time."""
+
+    golden: Golden
+    path: Path
+    digest: bytes
+
+
+@keep
+def _rule(check: str) -> PathRule:
+    # Names of signer and intermediates change with every generation of chips; the root is pinned by key.
+    return PathRule(role="rim", names=(None,) * 4, keys=("P-384",) * 4, check=check)
+
+
+def check_rim(
+    rim: Rim, check: str, *, at: datetime, anchors: Anchors, log: CheckLog, cache: Cache | None
+) -> VerifiedRim | None:
+    """Verify chain and signature of a manifest; None after recording why not under `check`.
+
+    Both are looked at even when one fails. Of a manifest that holds, validity in time is left to the
+    caller, who may have a newer one; of one that does not, it is recorded here with the rest.
+    """
+    key = None
+    if cache is not None:
+        key = cache.key(f"rim/{check}", anchors.digest, [rim.digest])
+        verified: VerifiedRim | None = cache.get(key)
+        if verified is not None:
+            return verified
+    path = _chain(rim, check, anchors, log)
+    golden = _signed(rim, check, log)
+    if path is None or golden is None:
+        if path is not None:
+            path.in_time(at, log)
+        return None
+    verified = VerifiedRim(golden, path, rim.digest)
+    if cache is not None and key is not None:
+        cache.put(key, verified)
+    return verified
+
+
+def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog) -> Path | None:
+    if len(rim.chain) == 3:
+        # Manifests embed their root; with one certificate missing the rest must not pass as a chain.
+        log.failed(check, "x509.depth", where="rim", expected=4, found=3)
+        return None
+    return check_path(rim.chain, anchors=anchors, anchor_role="nvidia-rim", rule=_rule(check), log=log)
+
+
+def _signed(rim: Rim, check: str, log: CheckLog) -> Golden | None:
+    """The statement inside the signed bytes, when the signature holds under the manifest's first certificate."""
+    from lxml.etree import LxmlError
+    from signxml.exceptions import InvalidDigest, SignXMLException
+
+    where = f"rim {rim.stated.version.shown}"
+    try:
+        signed = _verify_xml(rim.raw, rim.chain[0].parsed)
+        return read_golden(signed, signed=False)
+    except InvalidDigest:
+        log.failed(check, "nvidia.rim.digest", where=where)
+    except (SignXMLException, InvalidSignature, LxmlError, ValueError, TypeError, KeyError, AttributeError):
+        log.failed(
+            check, "nvidia.rim.signature", where=where, expected=f"by {rim.chain[0].common_name.shown}"
+        )
+    except Malformed as error:
+        log.absorb(error, check)
+    return None
+
+
+def _verify_xml(document: bytes, leaf: X509Certificate) -> object:
+    from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
+    from signxml.verifier import SignatureConfiguration, XMLVerifier
+
+    configuration = SignatureConfiguration(
+        require_x509=True,
+        location="./",
+        expect_references=1,
+        signature_methods=frozenset({SignatureMethod.ECDSA_SHA384}),
+        digest_algorithms=frozenset({DigestAlgorithm.SHA384}),
+        ignore_ambiguous_key_info=False,
+        verification_time=leaf.not_valid_before_utc,
+        default_reference_c14n_method=CanonicalizationMethod.CANONICAL_XML_1_1,
+    )
+    result = XMLVerifier().verify(
+        document, x509_cert=leaf, parser=hardened_parser(), expect_config=configuration
+    )
+    if isinstance(result, list) or result.signed_xml is None:
+        raise ValueError("one signed document was expected")
+    return result.signed_xml
