@@ -5,6 +5,23 @@ from __future__ import annotations
 _ABI = "AMD 56860, ATTESTATION_REPORT"
 _KDS = "AMD 57230, VCEK and VLEK certificates"
 
+_DICE = "TCG DICE Attestation Architecture, FWID"
+_RIM = "W3C XML Signature 1.1, RFC 5280 under the pinned RIM root"
+_DEVICE: dict[str, str] = {
+    # the same walk for a GPU and a switch
+    "chain": "RFC 5280 under the pinned NVIDIA Device Identity CA",
+    "family": "NVIDIA device certificates, common names",
+    "architecture": "NVIDIA attestation SDK, arch of an evidence entry",
+    "fwid.extension": _DICE,
+    "crl": "RFC 5280, NVIDIA's lists for device and manifest certificates",
+    "signature": "DMTF DSP0274, MEASUREMENTS signature",
+    "opaque": "NVIDIA attestation report, opaque data",
+    "fwid": _DICE,
+    "revocation": "RFC 6960, NVIDIA OCSP",
+    "rim.documents": "ISO/IEC 19770-2, TCG RIM information model",
+    "measurements.compared": "DMTF DSP0274 measurement blocks compared with NVIDIA reference manifests",
+}
+
 CHECKS: dict[str, str] = {
     # AMD SEV-SNP
     "snp.report.version": _ABI,
@@ -23,6 +40,12 @@ CHECKS: dict[str, str] = {
     "snp.tcb.order": "AMD 56860, TCB versions",
     # Intel TDX
     # NVIDIA
+    **{f"gpu.{name}": source for name, source in _DEVICE.items()},
+    "gpu.mode": "NVIDIA attestation report, feature flag and protected PCIe status",
+    "gpu.driver-rim": _RIM,
+    "gpu.vbios-rim": _RIM,
+    **{f"switch.{name}": source for name, source in _DEVICE.items()},
+    "switch.bios-rim": _RIM,
     # binding and set
     "binding.report-data": "RFC 9334, freshness and binding",
     "binding.gpu-nonce": "DMTF DSP0274, GET_MEASUREMENTS nonce",

@@ -189,9 +189,9 @@ def _pem(name: str, data: bytes, found: Found) -> None:
 
 
 def _rim(name: str, data: bytes, found: Found) -> None:
-    from attest.nvidia.rim import parse_rim
+    from attest.nvidia.rim import Rim
 
-    parse_rim(data)
+    Rim.parse(data)
     found.rims.append(data)
 
 

@@ -44,6 +44,14 @@ class DeviceEvidence:
     chain: tuple[Certificate, ...] | None = None
     arch: str | None = None
 
+    @classmethod
+    def parse(cls, data: bytes) -> DeviceEvidence:
+        """A report file of its own: raw, hex, base64 or base64 of hex; its chain comes separately.
+
+        Raises Malformed.
+        """
+        return cls(Report.parse(decode_report(data)))
+
     @property
     def section(self) -> Section:
         """gpu or switch, as far as unverified bytes tell; `verify_with` refuses when certificates disagree."""
@@ -80,14 +88,6 @@ class DeviceEvidence:
             cache=cache,
             memory=memory,
         )
-
-
-def read_text(data: bytes) -> DeviceEvidence:
-    """A report file of its own: raw, hex, base64 or base64 of hex; its chain comes separately.
-
-    Raises Malformed.
-    """
-    return DeviceEvidence(Report.parse(decode_report(data)))
 
 
 def read_json(document: Any, where: str) -> tuple[DeviceEvidence, ...] | None:

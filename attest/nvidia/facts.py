@@ -101,7 +101,7 @@ class DevicePart:
             request_nonce=self.report.request_nonce.hex(),
             response_nonce=self.report.response_nonce.hex(),
             measurements=[block.value.hex() for block in self.report.blocks],
-            measurement_indexes=[str(block.index) for block in self.report.blocks],
+            measurement_indexes=[str(block.number) for block in self.report.blocks],
             signature=self.report.signature.hex(),
             trailing_bytes=str(self.report.trailing),
             mode_derived=flag(self.mode.derived),
@@ -133,23 +133,19 @@ class DevicePart:
         """
         texts, family = self.opaque.texts, self.device.family
         version = (self.opaque.vbios_version or "").replace(".", "")
+        parts: dict[str, tuple[str, ...]] = {}
         if family.section == "switch":
-            parts = {"bios": ("NV_SWITCH_BIOS_5612_0002_890", version)}
+            parts["bios"] = ("NV_SWITCH_BIOS_5612_0002_890", version)
         else:
-            driver = (
-                "NV_GPU_DRIVER_GH100"
-                if family.architecture == "hopper"
-                else f"NV_GPU_CC_DRIVER_{texts.get('chip_info', 'GB100')}"
-            )
-            board = (texts.get("project", ""), texts.get("project_sku", ""), texts.get("chip_sku", ""))
-            parts = {
-                "driver": (driver, texts.get("driver_version", "")),
-                "vbios": ("NV_GPU_VBIOS", *board, version) if all(board) else (),
-            }
+            chip = texts.get("chip_info", "GB100")
+            head = "NV_GPU_DRIVER_GH100" if family.architecture == "hopper" else f"NV_GPU_CC_DRIVER_{chip}"
+            board = (texts.get(name, "") for name in ("project", "project_sku", "chip_sku"))
+            parts["driver"] = (head, texts.get("driver_version", ""))
+            parts["vbios"] = ("NV_GPU_VBIOS", *board, version)
         return {
             kind: "_".join(pieces).upper()
             for kind, pieces in parts.items()
-            if pieces and all(_ID_PART.fullmatch(piece.upper()) for piece in pieces)
+            if all(_ID_PART.fullmatch(piece.upper()) for piece in pieces)
         }
 
 

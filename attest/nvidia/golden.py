@@ -43,7 +43,7 @@ def compare(
     A block that is missing is a mismatch. Index 35 is skipped, and counted as skipped, only where the
     report itself says that NVDEC0 is disabled.
     """
-    values = {block.index - 1: block.value for block in blocks}
+    values = {block.number - 1: block.value for block in blocks}
     compared, skipped, mismatches = [], [], []
     for index, alternatives in golden.items():
         if index == NVDEC0_INDEX and nvdec0_status == DISABLED:

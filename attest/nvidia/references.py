@@ -103,8 +103,8 @@ def find_reference(
             held.append(verified)
     current = [rim for rim in held if rim.path.not_before <= at <= rim.path.not_after]
     if held and not current:
-        for rim in held:
-            rim.path.in_time(at, log)
+        for expired in held:
+            expired.path.in_time(at, log)
     if len(log.problems) > before or not current:
         return None
     log.passed(check)

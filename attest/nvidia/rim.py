@@ -191,7 +191,7 @@ def _measurements(payload: Any) -> dict[int, tuple[bytes, ...]]:
 def _alternatives(resource: Any, where: str) -> tuple[bytes, ...]:
     """Hash0 to Hash{n-1}, n being `alternatives`, and no other hash."""
     count = _number(resource, "alternatives", MAX_ALTERNATIVES)
-    hashes = [name for name in resource.keys() if _local(name).startswith("Hash")]
+    hashes = [name for name in resource.attrib if _local(name).startswith("Hash")]
     if count < 1 or len(hashes) != count:
         _refuse(f"{where}.alternatives", f"as many as hashes, {len(hashes)}, at least 1", count)
     values = []

@@ -30,9 +30,9 @@ _TEXT_BEGINNINGS = (b"11e001ff", b"11E001FF", b"EeAB/", b"MTFlMDAx", b"MTFFMDAx"
 
 
 class Block(NamedTuple):
-    """One measurement block. index: from 1, as the device counts; manifests count from 0."""
+    """One measurement block. number: its Index, from 1; manifests count from 0."""
 
-    index: int
+    number: int
     specification: int
     size: int
     value_type: int
@@ -130,10 +130,10 @@ def _blocks(record: bytes) -> tuple[Block, ...]:
     """Every block is 55 bytes: DMTF specification, 51 bytes of value header and SHA-384 sized value."""
     blocks = tuple(map(Block._make, _BLOCK.iter_unpack(record)))
     previous = 0
-    for position, (index, specification, size, value_type, value_size, _) in enumerate(blocks):
+    for position, (number, specification, size, value_type, value_size, _) in enumerate(blocks):
         where = f"block[{position}]+{45 + position * _BLOCK.size}"
-        if index <= previous:
-            _refuse(f"{where}.index", f"> {previous}", index)
+        if number <= previous:
+            _refuse(f"{where}.index", f"> {previous}", number)
         if specification != 1:
             _refuse(f"{where}.specification", "1 (DMTF)", specification)
         if size != 51 or value_size != 48:
@@ -141,7 +141,7 @@ def _blocks(record: bytes) -> tuple[Block, ...]:
         if value_type > 3:
             # Bit 7 marks raw values, which nothing here may compare with digests.
             _refuse(f"{where}.value_type", "0 to 3, a digest", value_type)
-        previous = index
+        previous = number
     return blocks
 
 
