@@ -5,6 +5,7 @@ Codes are dotted and never change their meaning. Tests compare codes, people rea
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from attest.errors import Malformed, Problem
@@ -375,6 +376,8 @@ def problem(
     message: str | None = None,
 ) -> Problem:
     """A Problem with the table's sentence, source and remedy. Raises KeyError for a code not in the table."""
+    if expected is None and found is None and where is None and message is None:
+        return _plain(code)
     meaning = PROBLEMS[code]
     return Problem(
         code=code,
@@ -385,6 +388,12 @@ def problem(
         source=meaning.source,
         remedy=meaning.remedy,
     )
+
+
+@cache
+def _plain(code: str) -> Problem:
+    meaning = PROBLEMS[code]
+    return Problem(code, meaning.message, source=meaning.source, remedy=meaning.remedy)
 
 
 def malformed(

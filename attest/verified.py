@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from attest.canonical import canonical, read_json
-from attest.checks import CheckRecord
+from attest.checks import CheckLog, CheckRecord
 from attest.claims import SECTIONS, instant, read_instant
 from attest.errors import Problem
 from attest.memory import Memory
@@ -35,10 +35,9 @@ class Verified:
     that nobody checked.
     """
 
-    __slots__ = ("__dict__", "at", "checks", "expires", "memory", "simulated", "warnings")
+    __slots__ = ("__dict__", "at", "expires", "memory", "simulated", "warnings")
 
     at: datetime
-    checks: tuple[CheckRecord, ...]
     warnings: tuple[Problem, ...]
     simulated: bool
     expires: datetime
@@ -75,6 +74,11 @@ class Verified:
             tree[section] = claims
         return {name: tree[name] for name in (*SECTIONS, "raw") if name in tree}
 
+    @cached_property
+    def checks(self) -> tuple[CheckRecord, ...]:
+        return self._log.records()
+
+    _log: CheckLog
     _parts: Sequence[Part]
     _evidence_claims: Mapping[str, str]
     _more_claims: Mapping[str, Mapping[str, str]]
@@ -117,13 +121,13 @@ class Verified:
         verified = cls(
             _MINT,
             at=read_instant(state["at"]),
-            checks=tuple(CheckRecord(**record) for record in state["checks"]),
             warnings=tuple(Problem.from_dict(warning) for warning in state["warnings"]),
             simulated=state["simulated"],
             expires=read_instant(state["expires"]),
             memory=Memory.from_dict(state["memory"]),
         )
         object.__setattr__(verified, "claims", state["claims"])
+        object.__setattr__(verified, "checks", tuple(CheckRecord(**record) for record in state["checks"]))
         return verified
 
 
@@ -132,8 +136,7 @@ def mint(
     at: datetime,
     parts: Sequence[Part],
     more_claims: Mapping[str, Mapping[str, str]],
-    checks: tuple[CheckRecord, ...],
-    warnings: tuple[Problem, ...],
+    log: CheckLog,
     memory: Memory,
 ) -> Verified:
     """For `attest.verifier` alone: an import-linter contract names its callers."""
@@ -141,11 +144,11 @@ def mint(
     return Verified(
         _MINT,
         at=at,
-        checks=checks,
-        warnings=warnings,
+        warnings=tuple(log.warnings),
         simulated=simulated,
         expires=min(part.expires for part in parts),
         memory=memory,
+        _log=log,
         _parts=tuple(parts),
         _evidence_claims={"verified-by": "self", "simulated": "true" if simulated else "false"},
         _more_claims=dict(more_claims),

@@ -106,15 +106,14 @@ def verify(
         at=at,
         parts=parts,
         more_claims=claims,
-        checks=log.records(),
-        warnings=tuple(log.warnings),
+        log=log,
         memory=kept.updated(crls, documents),
     )
 
 
 def _simulator_unnamed(endorsements: Endorsements, anchors: Anchors) -> bool:
     """Whether a refusal is best explained by a simulator's root that the caller did not name."""
-    return not any(anchor.simulated for anchor in anchors.roots) and any(
+    return not anchors.simulated and any(
         simulator_role(certificate) is not None for certificate in endorsements.certificates
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Literal
 
@@ -40,7 +40,7 @@ class Anchor:
         return self.certificate.spki_sha256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Anchors:
     """The roots of one verification, and vendor intermediates we ship for convenience.
 
@@ -79,18 +79,18 @@ class Anchors:
     def for_role(self, role: Role) -> tuple[Anchor, ...]:
         return tuple(anchor for anchor in self.roots if anchor.role == role)
 
-    @property
+    @cached_property
+    def simulated(self) -> bool:
+        """Whether any simulator's root is among them."""
+        return any(anchor.simulated for anchor in self.roots)
+
+    @cached_property
     def digest(self) -> bytes:
         """Identifies this set of roots in cache keys (T-CACHE)."""
-        return _digest(self.roots)
-
-
-@cache
-def _digest(roots: tuple[Anchor, ...]) -> bytes:
-    state = hashlib.sha256()
-    for anchor in roots:
-        state.update(anchor.role.encode() + b"\0" + anchor.certificate.fingerprint)
-    return state.digest()
+        state = hashlib.sha256()
+        for anchor in self.roots:
+            state.update(anchor.role.encode() + b"\0" + anchor.certificate.fingerprint)
+        return state.digest()
 
 
 @cache
