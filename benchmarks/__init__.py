@@ -1,0 +1,1 @@
+"""Speed as a ratio: what verification costs over the cryptography it cannot do without."""
