@@ -6,6 +6,7 @@ has followed it to a pinned root.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, fields
 
 from attest.x509 import Certificate, Crl
@@ -16,13 +17,19 @@ class SignedDocument:
     """Intel collateral: the exact octets that are signed, the raw r‖s signature, the issuer chain.
 
     kind: `tcb-info` or `qe-identity`. body: from the inner object's `{` to its `}`. chain: may be empty
-    when the signer is among `Endorsements.certificates`.
+    when the signer is among `Endorsements.certificates`. fingerprint: SHA-256 over kind, signature and
+    body, made once: caches ask for it at every verification.
     """
 
     kind: str
     body: bytes
     signature: bytes
     chain: tuple[Certificate, ...] = ()
+    fingerprint: bytes = field(init=False, repr=False, compare=False, default=b"")
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(self.kind.encode() + b"\0" + self.signature + b"\0" + self.body).digest()
+        object.__setattr__(self, "fingerprint", digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def check_crls(
 def _authentic(crl: Crl, issuer: Certificate, cache: Cache | None) -> bool:
     if cache is None:
         return crl.signed_by(issuer)
-    key = cache.key("crl", b"", [crl.der, issuer.der])
+    key = cache.key("crl", b"", [crl.fingerprint, issuer.fingerprint])
     if cache.get(key) is None:
         if not crl.signed_by(issuer):
             return False

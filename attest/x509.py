@@ -180,9 +180,14 @@ class Crl:
             return False
 
     def revokes(self, serial: int) -> bool:
+        return serial in self._revoked
+
+    @cached_property
+    def _revoked(self) -> frozenset[int]:
+        """Read once: asking the parsed list walks all of it at every verification."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return self.parsed.get_revoked_certificate_by_serial_number(serial) is not None
+            return frozenset(entry.serial_number for entry in self.parsed)
 
     @cached_property
     def unknown_critical(self) -> bool:
