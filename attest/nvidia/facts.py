@@ -152,8 +152,8 @@ class DevicePart:
 def _rim(reference: Reference) -> dict[str, Any]:
     rim, comparison = reference.rim, reference.comparison
     return {
-        "version": rim.golden.version,
-        "product": rim.golden.product,
+        "version": rim.stated.version,
+        "product": rim.stated.product,
         "sha256": rim.digest.hex(),
         "signer": rim.path.leaf.common_name,
         "signer_serial": f"{rim.path.leaf.serial:x}",

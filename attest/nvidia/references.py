@@ -20,7 +20,7 @@ from attest.errors import Malformed
 from attest.nvidia.family import Family
 from attest.nvidia.golden import Comparison, compare
 from attest.nvidia.opaque import Opaque
-from attest.nvidia.rim import Golden, Rim
+from attest.nvidia.rim import Rim, Statement
 from attest.nvidia.rim_signature import VerifiedRim, check_rim
 from attest.nvidia.spdm import Report
 
@@ -110,8 +110,7 @@ def find_reference(
     log.passed(check)
     newest_first = sorted(current, key=lambda rim: rim.path.leaf.not_before, reverse=True)
     compared = [
-        Reference(kind, rim, compare(rim.golden.measurements, report.blocks, opaque.nvdec0_status))
-        for rim in newest_first
+        Reference(kind, rim, compare(rim.golden, report.blocks, opaque.nvdec0_status)) for rim in newest_first
     ]
     return next((one for one in compared if not one.comparison.mismatches), compared[0])
 
@@ -121,8 +120,8 @@ def _same_version(kind: Kind, stated: str, version: str) -> bool:
     return stated == version if kind == "driver" else stated.upper() == version.upper()
 
 
-def _fits(golden: Golden, family: Family) -> bool:
-    return golden.product == family.chip and golden.edition == family.section.upper()
+def _fits(stated: Statement, family: Family) -> bool:
+    return stated.product == family.chip and stated.edition == family.section.upper()
 
 
 def _wrong_product(kind: Kind, named: Sequence[Rim], family: Family, check: str, log: CheckLog) -> None:
@@ -148,7 +147,7 @@ def check_together(
         log.failed(check, "nvidia.rim.role", where="rim", found=references[0].rim.digest.hex())
     claimed: set[int] = set()
     for reference in references:
-        indexes = set(reference.rim.golden.measurements)
+        indexes = set(reference.rim.golden)
         if claimed & indexes:
             log.failed(
                 check,

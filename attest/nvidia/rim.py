@@ -1,8 +1,8 @@
 """Reference integrity manifests: the golden measurements NVIDIA publishes for a driver or a VBIOS.
 
-A manifest is a SWID tag with 64 `Resource` entries and one enveloped XML signature. `Rim.parse` reads it
-without believing it, to see which device it speaks of; `read_golden` reads the measurements, and is
-asked for them again on the tree whose signature held (`attest.nvidia.rim_signature`).
+A manifest is a SWID tag with 64 `Resource` entries and one enveloped XML signature. `Rim.parse` reads whom
+it speaks of, without believing it; `read_measurements` (`attest.nvidia.rim_payload`) reads the golden
+values, and is given nothing but the tree whose signature held (`attest.nvidia.rim_signature`).
 Source: ISO/IEC 19770-2:2015; TCG Reference Integrity Manifest information model; as NVIDIA publishes them.
 """
 
@@ -12,9 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
 from attest.errors import Malformed
@@ -23,35 +21,24 @@ from attest.untrusted import Untrusted
 from attest.x509 import Certificate
 
 MAX_RIM = 1 << 20
-MAX_RESOURCES = 128
-MAX_ALTERNATIVES = 64
 MAX_CERTIFICATES = 8
-INDEXES = range(64)
-SIZE = 48
 
 SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _TCG = "{https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/}"
-_HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
-_HEX = re.compile(r"[0-9a-fA-F]{96}")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,2}")
+_CHILDREN = [f"{SWID}Entity", f"{SWID}Meta", f"{SWID}Payload", f"{DS}Signature"]
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Edition = Literal["GPU", "SWITCH"]
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """What a manifest states. product: chip, `GH100`. version: of driver or VBIOS; no field says which.
-
-    measurements: manifest index → alternatives of 48 bytes, active entries only; the device's block of
-    index i is i + 1.
-    """
+class Statement:
+    """Whom a manifest speaks of. product: chip, `GH100`. version: of a driver or a VBIOS; no field says which."""
 
     product: Untrusted
     edition: Edition
     version: Untrusted
-    measurements: Mapping[int, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +51,16 @@ class Rim:
 
     raw: bytes
     digest: bytes
-    stated: Golden
+    stated: Statement
     chain: tuple[Certificate, ...]
 
     @classmethod
     def parse(cls, data: bytes) -> Rim:
-        """Read and check the structure of a manifest. Raises Malformed for anything else.
+        """Read the frame of a manifest: whom it speaks of, and who signed it. Raises Malformed.
 
         No DTD, no entities, no network, at most 1 MiB of UTF-8; exactly one signature, the last child of
-        the root; every algorithm the one NVIDIA uses.
+        the root; every algorithm the one NVIDIA uses. Measurements are not looked at: they are read from
+        the signed tree only.
         """
         root = parse_xml(data)
         signature = _only_signature(root)
@@ -80,7 +68,7 @@ class Rim:
         return cls(
             raw=bytes(data),
             digest=hashlib.sha256(data).digest(),
-            stated=read_golden(root, signed=True),
+            stated=read_statement(root, signed=True)[0],
             chain=_certificates(signature),
         )
 
@@ -105,40 +93,39 @@ def parse_xml(data: bytes) -> Any:
     from lxml import etree
 
     if len(data) > MAX_RIM:
-        _refuse("length", f"≤ {MAX_RIM} bytes", len(data))
+        refuse("length", f"≤ {MAX_RIM} bytes", len(data))
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
     if b"\0" in data:
-        _refuse("encoding", "UTF-8", "NUL bytes")
+        refuse("encoding", "UTF-8", "NUL bytes")
     try:
         data.decode("utf-8")
         root = etree.fromstring(data, parser=hardened_parser())
     except (etree.XMLSyntaxError, ValueError) as error:
-        _refuse("xml", "well-formed UTF-8 XML", str(error)[:120])
+        refuse("xml", "well-formed UTF-8 XML", str(error)[:120])
     information = root.getroottree().docinfo
     if information.doctype or information.internalDTD is not None or information.externalDTD is not None:
         raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
     if root.tag != f"{SWID}SoftwareIdentity":
-        _refuse("root", "SoftwareIdentity", root.tag)
+        refuse("root", "SoftwareIdentity", root.tag)
     if (declared := (information.encoding or "UTF-8").upper()) not in ("UTF-8", "US-ASCII", "ASCII"):
-        _refuse("encoding", "UTF-8", declared)
+        refuse("encoding", "UTF-8", declared)
     return root
 
 
-def read_golden(root: Any, *, signed: bool) -> Golden:
-    """The statement of a SoftwareIdentity element.
+def read_statement(root: Any, *, signed: bool) -> tuple[Statement, Any]:
+    """The statement of a SoftwareIdentity element, and its Payload element.
 
     signed: whether the element still holds its signature; the tree that verification hands back does not.
-    Raises Malformed unless exactly Entity, Meta and Payload stand there, with complete and unambiguous
-    entries, at least one of them active.
+    Raises Malformed unless exactly Entity, Meta and Payload stand there with their attributes.
     """
-    wanted = [f"{SWID}Entity", f"{SWID}Meta", f"{SWID}Payload"] + ([f"{DS}Signature"] if signed else [])
+    wanted = _CHILDREN if signed else _CHILDREN[:3]
     children = [child for child in root if isinstance(child.tag, str)]
     if [child.tag for child in children] != wanted:
-        _refuse(
+        refuse(
             "SoftwareIdentity",
-            " ".join(map(_local, wanted)),
-            " ".join(_local(child.tag) for child in children[:8]) or "nothing",
+            " ".join(map(local, wanted)),
+            " ".join(local(child.tag) for child in children[:8]) or "nothing",
         )
     entity, meta, payload = children[:3]
     for name in ("name", "tagId", "version"):
@@ -146,68 +133,25 @@ def read_golden(root: Any, *, signed: bool) -> Golden:
     for name in ("name", "role"):
         _attribute(entity, name)
     if _attribute(meta, "PayloadType") != "direct":
-        _refuse("Meta.PayloadType", "direct", meta.get("PayloadType"))
+        refuse("Meta.PayloadType", "direct", meta.get("PayloadType"))
     if _attribute(meta, f"{_TCG}BindingSpec") != "RIMIM":
-        _refuse("Meta.BindingSpec", "RIMIM", meta.get(f"{_TCG}BindingSpec"))
+        refuse("Meta.BindingSpec", "RIMIM", meta.get(f"{_TCG}BindingSpec"))
     edition = _attribute(meta, "edition")
     if edition not in ("GPU", "SWITCH"):
-        _refuse("Meta.edition", "GPU or SWITCH", edition)
-    return Golden(
+        refuse("Meta.edition", "GPU or SWITCH", edition)
+    statement = Statement(
         product=_word(meta, "product"),
         edition="GPU" if edition == "GPU" else "SWITCH",
         version=_word(meta, "colloquialVersion"),
-        measurements=MappingProxyType(_measurements(payload)),
     )
-
-
-def _measurements(payload: Any) -> dict[int, tuple[bytes, ...]]:
-    resources = [child for child in payload if isinstance(child.tag, str)]
-    if not 1 <= len(resources) <= MAX_RESOURCES:
-        _refuse("Payload", f"1 to {MAX_RESOURCES} entries", len(resources))
-    seen: set[int] = set()
-    active: dict[int, tuple[bytes, ...]] = {}
-    for resource in resources:
-        if resource.tag != f"{SWID}Resource" or resource.get("type") != "Measurement" or len(resource):
-            _refuse("Payload", "Resource of type Measurement", _local(resource.tag))
-        index = _number(resource, "index", INDEXES.stop - 1)
-        where = f"Resource[{index}]"
-        if index in seen:
-            _refuse(f"{where}.index", "each index once", "a second one")
-        seen.add(index)
-        if _number(resource, "size", SIZE) != SIZE:
-            _refuse(f"{where}.size", SIZE, resource.get("size"))
-        _attribute(resource, "name")
-        alternatives = _alternatives(resource, where)
-        state = resource.get("active")
-        if state not in ("True", "False"):
-            _refuse(f"{where}.active", "True or False", state)
-        if state == "True":
-            active[index] = alternatives
-    if not active:
-        _refuse("Payload", "at least one active measurement", "none")
-    return active
-
-
-def _alternatives(resource: Any, where: str) -> tuple[bytes, ...]:
-    """Hash0 to Hash{n-1}, n being `alternatives`, and no other hash."""
-    count = _number(resource, "alternatives", MAX_ALTERNATIVES)
-    hashes = [name for name in resource.attrib if _local(name).startswith("Hash")]
-    if count < 1 or len(hashes) != count:
-        _refuse(f"{where}.alternatives", f"as many as hashes, {len(hashes)}, at least 1", count)
-    values = []
-    for number in range(count):
-        text = resource.get(f"{_HASH}{number}")
-        if text is None or not _HEX.fullmatch(text):
-            _refuse(f"{where}.Hash{number}", f"{2 * SIZE} hex digits", (text or "nothing")[:16])
-        values.append(bytes.fromhex(text))
-    return tuple(values)
+    return statement, payload
 
 
 def _only_signature(root: Any) -> Any:
     """The one signature in the document: a child of the root, and its last (no wrapping)."""
     signatures = list(root.iter(f"{DS}Signature"))
     if not signatures:
-        _refuse("Signature", "one", "none")
+        refuse("Signature", "one", "none")
     if len(signatures) != 1 or signatures[0].getparent() is not root or signatures[0].getnext() is not None:
         raise malformed(
             "A reference manifest carries exactly one signature, the last child of its root",
@@ -251,7 +195,7 @@ def check_algorithms(signature: Any) -> None:
     if tuple(form) == _FORM and references == [""]:
         return
     differing = next(
-        (f"{_local(a[0])} {a[1] or ''}" for a, b in zip(form, _FORM, strict=False) if a != b),
+        (f"{local(a[0])} {a[1] or ''}" for a, b in zip(form, _FORM, strict=False) if a != b),
         f"{len(form)} elements, reference {references[:2]}",
     )
     raise malformed(
@@ -266,14 +210,14 @@ def check_algorithms(signature: Any) -> None:
 def _certificates(signature: Any) -> tuple[Certificate, ...]:
     elements = signature.findall(f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate")
     if not 1 <= len(elements) <= MAX_CERTIFICATES:
-        _refuse("KeyInfo", f"1 to {MAX_CERTIFICATES} certificates", len(elements))
+        refuse("KeyInfo", f"1 to {MAX_CERTIFICATES} certificates", len(elements))
     chain = []
     for position, element in enumerate(elements):
         where = f"rim.certificate[{position}]"
         try:
             der = base64.b64decode("".join((element.text or "").split()), validate=True)
         except (binascii.Error, ValueError):
-            _refuse(where, "base64", (element.text or "")[:16])
+            refuse(where, "base64", (element.text or "")[:16])
         try:
             chain.append(Certificate(der, where=where))
         except Malformed as error:
@@ -289,29 +233,24 @@ def _certificates(signature: Any) -> tuple[Certificate, ...]:
 def _attribute(element: Any, name: str) -> str:
     value = element.get(name)
     if not value:
-        _refuse(f"{_local(element.tag)}.{_local(name)}", "an attribute", "none")
+        refuse(f"{local(element.tag)}.{local(name)}", "an attribute", "none")
     return str(value)
 
 
 def _word(element: Any, name: str) -> Untrusted:
     value = _attribute(element, name)
     if not _WORD.fullmatch(value):
-        _refuse(f"{_local(element.tag)}.{_local(name)}", "letters, digits, dots", value[:32])
+        refuse(f"{local(element.tag)}.{local(name)}", "letters, digits, dots", value[:32])
     return Untrusted(value)
 
 
-def _number(element: Any, name: str, maximum: int) -> int:
-    value = element.get(name)
-    if value is None or not _NUMBER.fullmatch(value) or int(value) > maximum:
-        _refuse(f"{_local(element.tag)}.{name}", f"0 to {maximum}", value)
-    return int(value)
-
-
-def _local(tag: object) -> str:
+def local(tag: object) -> str:
+    """A tag without its namespace."""
     return str(tag).rpartition("}")[2]
 
 
-def _refuse(where: str, expected: object, found: object) -> NoReturn:
+def refuse(where: str, expected: object, found: object) -> NoReturn:
+    """Raise Malformed for a manifest, naming the element meant."""
     raise malformed(
         "The reference manifest is not built as one",
         where=where if where.startswith("rim") else f"rim.{where}",

@@ -11,9 +11,11 @@ Source: W3C XML Signature 1.1; RFC 5280 §6.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache as keep
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate as X509Certificate
@@ -22,15 +24,18 @@ from attest.anchors import Anchors
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.errors import Malformed
-from attest.nvidia.rim import Golden, Rim, hardened_parser, read_golden
+from attest.nvidia.rim import Rim, Statement, hardened_parser, read_statement
+from attest.nvidia.rim_payload import read_measurements
 from attest.path import Path, PathRule, check_path
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRim:
-    """golden: read from signed bytes only. path: the signer's chain, not yet judged in time."""
+    """stated, golden: read from signed bytes only. golden: manifest index → alternatives, active entries.
+    path: the signer's chain, not yet judged in time. digest: SHA-256 of the document."""
 
-    golden: Golden
+    stated: Statement
+    golden: Mapping[int, tuple[bytes, ...]]
     path: Path
     digest: bytes
 
@@ -56,12 +61,12 @@ def check_rim(
         if verified is not None:
             return verified
     path = _chain(rim, check, anchors, log)
-    golden = _signed(rim, check, log)
-    if path is None or golden is None:
+    signed = _signed(rim, check, log)
+    if path is None or signed is None:
         if path is not None:
             path.in_time(at, log)
         return None
-    verified = VerifiedRim(golden, path, rim.digest)
+    verified = VerifiedRim(*signed, path, rim.digest)
     if cache is not None and key is not None:
         cache.put(key, verified)
     return verified
@@ -75,15 +80,16 @@ def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog) -> Path | None
     return check_path(rim.chain, anchors=anchors, anchor_role="nvidia-rim", rule=_rule(check), log=log)
 
 
-def _signed(rim: Rim, check: str, log: CheckLog) -> Golden | None:
-    """The statement inside the signed bytes, when the signature holds under the manifest's first certificate."""
+def _signed(rim: Rim, check: str, log: CheckLog) -> tuple[Statement, Mapping[int, tuple[bytes, ...]]] | None:
+    """What stands inside the signed bytes, when the signature holds under the manifest's first certificate."""
     from lxml.etree import LxmlError
     from signxml.exceptions import InvalidDigest, SignXMLException
 
     where = f"rim {rim.stated.version.shown}"
     try:
         signed = _verify_xml(rim.raw, rim.chain[0].parsed)
-        return read_golden(signed, signed=False)
+        statement, payload = read_statement(signed, signed=False)
+        return statement, read_measurements(payload)
     except InvalidDigest:
         log.failed(check, "nvidia.rim.digest", where=where)
     except (SignXMLException, InvalidSignature, LxmlError, ValueError, TypeError, KeyError, AttributeError):
@@ -95,7 +101,7 @@ def _signed(rim: Rim, check: str, log: CheckLog) -> Golden | None:
     return None
 
 
-def _verify_xml(document: bytes, leaf: X509Certificate) -> object:
+def _verify_xml(document: bytes, leaf: X509Certificate) -> Any:
     from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
     from signxml.verifier import SignatureConfiguration, XMLVerifier
 
