@@ -69,10 +69,17 @@ class Extension:
 
 def key_usage(*uses: str) -> Extension:
     """uses: `digital_signature`, `content_commitment`, `key_cert_sign`, `crl_sign`."""
-    every = (
-        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
-        "key_cert_sign crl_sign encipher_only decipher_only"
-    ).split()
+    every = [
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    ]
     return Extension(KEY_USAGE, x509.KeyUsage(*(use in uses for use in every)).public_bytes(), True)
 
 

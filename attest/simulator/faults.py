@@ -1,6 +1,53 @@
+"""All faults by name, and the way to ask for one."""
+
 from __future__ import annotations
-from typing import Any
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from attest.simulator.fault import Fault
+from attest.simulator.faults_gpu import GPU_FAULTS
+from attest.simulator.faults_machine import MACHINE_FAULTS
+from attest.simulator.faults_snp import SNP_FAULTS
+from attest.simulator.faults_tdx import TDX_FAULTS
+from attest.simulator.keys import Keyring
+
+FAULTS: Mapping[str, Fault] = {
+    **SNP_FAULTS.faults,
+    **TDX_FAULTS.faults,
+    **GPU_FAULTS.faults,
+    **MACHINE_FAULTS.faults,
+}
+
+_Plan = TypeVar("_Plan")
 
 
-def inject(vendor, fault, plan, keys, made, at, keywords) -> Any:
-    return plan(keys, made, at, **keywords)
+def find(name: str) -> Fault:
+    """Raises ValueError, with the nearest name, when there is none of this name."""
+    if name in FAULTS:
+        return FAULTS[name]
+    import difflib
+
+    near = difflib.get_close_matches(name, FAULTS, 1)
+    raise ValueError(f"no fault is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def planned(
+    vendor: str,
+    fault: str | None,
+    plan: Callable[..., _Plan],
+    keys: Keyring,
+    made: datetime,
+    at: datetime,
+    keywords: Mapping[str, Any],
+) -> _Plan:
+    """The vendor's honest plan, with the fault in it where one is named. Raises ValueError."""
+    if fault is None:
+        return plan(keys, made, at, **keywords)
+    chosen = find(fault)
+    if chosen.vendor != vendor:
+        raise ValueError(f"{fault} is a fault of {chosen.vendor}, not of {vendor}")
+    made_plan = plan(keys, made, at, **{**chosen.keywords, **keywords})
+    chosen.apply(made_plan)
+    return made_plan

@@ -26,16 +26,23 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-_CURVES: dict[str, type[ec.EllipticCurve]] = {"p256": ec.SECP256R1, "p384": ec.SECP384R1}
+_CURVES: dict[str, type[ec.EllipticCurve]] = {
+    "p256": ec.SECP256R1,
+    "p384": ec.SECP384R1,
+    # A curve as wide as P-384 that no vendor uses: a signature over it is the right length.
+    "bp384": ec.BrainpoolP384R1,
+}
 _FORMAT = "attest-simulator/1"
 
 
 @dataclass
 class Keyring:
-    """name → private key; (signer, what was signed) → signature, so that certificates stay byte-equal."""
+    """keys: by name. signatures: by signer and what was signed, so that certificates stay byte-equal.
+    documents: signed RIMs, by a digest of what went into them."""
 
     keys: dict[str, PrivateKey] = field(default_factory=dict)
     signatures: dict[str, bytes] = field(default_factory=dict)
+    documents: dict[str, bytes] = field(default_factory=dict)
 
     def private(self, name: str) -> PrivateKey:
         """The key of this name; made on the first call. RSA-4096 takes about half a second."""
@@ -106,6 +113,7 @@ class Keyring:
                 for name, key in self.keys.items()
             },
             "signatures": {what: signature.hex() for what, signature in self.signatures.items()},
+            "documents": {what: text.decode() for what, text in self.documents.items()},
         }
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(handle, "w") as file:
@@ -131,7 +139,10 @@ class Keyring:
                     raise ValueError(f"{name} is no key of the simulator")
                 keys[name] = key
             signatures = {what: bytes.fromhex(text) for what, text in document.pop("signatures").items()}
-            return cls(keys, signatures), {str(name): str(value) for name, value in document.items()}
+            documents = {what: text.encode() for what, text in document.pop("documents").items()}
+            return cls(keys, signatures, documents), {
+                str(name): str(value) for name, value in document.items()
+            }
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} is not a simulator state file: {error}") from None
 

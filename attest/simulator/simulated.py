@@ -20,6 +20,7 @@ class Simulated:
     raw: the report, quote or SPDM report; of a machine the CPU's. files: name → bytes, as an operator would
     have them; every name starts with `simulated-`. at: the instant it was made for. additional: of a
     machine the exact text of its device evidence.
+    roots_pem: the simulator's roots, for `Anchors.with_simulator`.
     """
 
     raw: bytes
@@ -30,6 +31,7 @@ class Simulated:
     make_endorsements: Callable[[], Endorsements]
     additional: str | None = None
     parts: tuple[Simulated, ...] = ()
+    roots_pem: bytes = b""
 
     @cached_property
     def evidence(self) -> Evidence:

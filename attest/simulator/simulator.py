@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from attest.anchors import Anchors
-from attest.simulator import amd, snp
+from attest.simulator import amd, intel, nvidia
 from attest.simulator.certificates import CertificatePlan, pem
-from attest.simulator.faults import inject
+from attest.simulator.faults import find, planned
+from attest.simulator.gpu import Device, GpuPlan, list_of
+from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
+from attest.simulator.machine import MachinePlan
 from attest.simulator.simulated import Simulated
+from attest.simulator.snp import SnpPlan
+from attest.simulator.snp import plan as snp_plan
+from attest.simulator.tdx import TdxPlan
+from attest.simulator.tdx import plan as tdx_plan
 
 
 class Simulator:
@@ -59,7 +68,12 @@ class Simulator:
     # -- roots -----------------------------------------------------------------------------------------
 
     def _roots(self) -> list[CertificatePlan]:
-        return [amd.ark(self._keys, product, self._made) for product in amd.PRODUCTS.values()]
+        return [
+            *(amd.ark(self._keys, product, self._made) for product in amd.PRODUCTS.values()),
+            intel.root(self._keys),
+            nvidia.device_root(self._keys),
+            nvidia.rim_root(self._keys),
+        ]
 
     @property
     def roots_pem(self) -> bytes:
@@ -74,4 +88,76 @@ class Simulator:
 
     def snp(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
         """One SEV-SNP report. keywords: as in `attest.simulator.snp.plan`. Raises ValueError."""
-        return inject("snp", fault, snp.plan, self._keys, self._made, self.at, keywords).build()
+        return self._marked(self.plan_snp(fault=fault, **keywords).build())
+
+    def tdx(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
+        """One TDX quote. keywords: as in `attest.simulator.tdx.plan`. Raises ValueError."""
+        return self._marked(self.plan_tdx(fault=fault, **keywords).build())
+
+    def gpu(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
+        """One Hopper GPU. keywords: as in `attest.simulator.gpu.plan`. Raises ValueError."""
+        return self._marked(list_of([self.plan_gpu(fault=fault, **keywords).build()], self.at))
+
+    def gpus(self, count: int, nonce: bytes, **keywords: Any) -> Simulated:
+        """Several GPUs asked with one nonce."""
+        devices = [self.plan_gpu(nonce=nonce, index=index, **keywords).build() for index in range(count)]
+        return self._marked(list_of(devices, self.at))
+
+    def machine(
+        self,
+        *,
+        cpu: str = "snp",
+        gpus: int = 1,
+        nonce: bytes,
+        key: Mapping[str, Any] | None = None,
+        fault: str | None = None,
+        gpu_keywords: Mapping[str, Any] | None = None,
+        **cpu_keywords: Any,
+    ) -> Simulated:
+        """CPU and GPUs bound to each other, to a challenge and to a key (guest protocol 0.4).
+
+        nonce: the challenge's bytes. key: JWK, all members. fault: of the machine, its CPU or its first GPU.
+        cpu_keywords, gpu_keywords: for the CPU's and each GPU's plan; `driver`, `vbios`, `mode` and
+        `measurements` may stand among the former. Raises ValueError.
+        """
+        if cpu not in ("snp", "tdx"):
+            raise ValueError("cpu is snp or tdx")
+        device_keywords = dict(gpu_keywords or {})
+        for name in ("driver", "vbios", "mode", "measurements", "opaque_version"):
+            if name in cpu_keywords:
+                device_keywords[name] = cpu_keywords.pop(name)
+        vendor = find(fault).vendor if fault else None
+        if vendor in ("snp", "tdx") and vendor != cpu:
+            raise ValueError(f"{fault} is a fault of {vendor}; this machine is {cpu}")
+
+        def make_cpu(report_data: bytes) -> Simulated:
+            own = fault if vendor == cpu else None
+            if cpu == "snp":
+                return self.plan_snp(fault=own, report_data=report_data, **cpu_keywords).build()
+            return self.plan_tdx(fault=own, report_data=report_data, **cpu_keywords).build()
+
+        def make_device(index: int, asked: bytes) -> Device:
+            own = fault if vendor == "gpu" and index == 0 else None
+            return self.plan_gpu(fault=own, index=index, nonce=asked, **device_keywords).build()
+
+        plan = MachinePlan(self.at, cpu, nonce, key, list(range(gpus)), make_cpu, make_device)
+        if fault is not None and vendor == "machine":
+            find(fault).apply(plan)
+        return self._marked(plan.build())
+
+    def _marked(self, made: Simulated) -> Simulated:
+        return replace(made, roots_pem=self.roots_pem)
+
+    # -- plans: everything before it is signed -----------------------------------------------------------
+
+    def plan_snp(self, *, fault: str | None = None, **keywords: Any) -> SnpPlan:
+        """What `snp` builds, for a test that changes more than a keyword can."""
+        return planned("snp", fault, snp_plan, self._keys, self._made, self.at, keywords)
+
+    def plan_tdx(self, *, fault: str | None = None, **keywords: Any) -> TdxPlan:
+        """What `tdx` builds."""
+        return planned("tdx", fault, tdx_plan, self._keys, self._made, self.at, keywords)
+
+    def plan_gpu(self, *, fault: str | None = None, **keywords: Any) -> GpuPlan:
+        """What `gpu` builds."""
+        return planned("gpu", fault, gpu_plan, self._keys, self._made, self.at, keywords)

@@ -123,7 +123,7 @@ class SnpPlan:
             files["simulated-cert-chain.pem"] = chain
         for index, certificate in enumerate(self.more_certificates):
             files[f"simulated-more-{index}.der"] = certificate
-        crls = ()
+        crls: tuple[bytes, ...] = ()
         if self.crl is not None:
             crls = (self.crl.build(self.keys),)
             files["simulated-ark.crl"] = crls[0]
@@ -230,7 +230,7 @@ def _tcbs(
     """The four TCBs as components, each at least as high as the one below it; and the other fields."""
     base = {**product.tcb, **(common or {})}
     tcbs: dict[str, dict[str, int]] = {}
-    below: dict[str, int] = {component: 0 for component in base}
+    below: dict[str, int] = dict.fromkeys(base, 0)
     rest: dict[str, int | bytes] = {}
     for name in _TCBS:
         given = fields.get(name)

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from attest.simulator.fault import FaultTable
+
+TDX_FAULTS = FaultTable("tdx")
