@@ -159,7 +159,7 @@ class Challenge:
 class Session:
     """An attested guest: its verified claims, sealed, and the key they bind.
 
-    id: SHA-256 of the cookie. token_id: the `jti` of its token. expires: that of its challenge.
+    id: SHA-256 of the cookie. collateral: the epoch of the endorsements it was verified with. token_id: the `jti` of its token. expires: that of its challenge.
     """
 
     id: bytes
@@ -168,6 +168,7 @@ class Session:
     key: Mapping[str, Any]
     attested: datetime
     expires: datetime
+    collateral: str
     token_id: str
     sealed: bytes
 

@@ -7,8 +7,8 @@ the same id (T-CONFUSED).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Iterable
+from typing import Final, Literal
 
 from attest.errors import Problem
 
@@ -35,8 +35,8 @@ TYPE_PREFIX: Final = "https://github.com/confidential-containers/kbs/errors/"
 class Refusal(Exception):
     """A request that is not granted.
 
-    status: HTTP, never 2xx or 3xx. detail: one sentence for the requester. problems and context: for the
-    audit row only. reason: random, stands in detail and audit row alike.
+    status: HTTP, never 2xx or 3xx. detail: one sentence for the requester. problems: for the audit row
+    only. reason: random, stands in detail and audit row alike. audited: it leaves a row.
     """
 
     def __init__(
@@ -46,14 +46,12 @@ class Refusal(Exception):
         detail: str,
         *,
         problems: Iterable[Problem] = (),
-        context: Mapping[str, Any] | None = None,
         audited: bool = False,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.problems = tuple(problems)
-        self.context = dict(context or {})
         self.audited = audited
         self.reason = secrets.token_hex(8)
         self.detail = f"{detail} (reason {self.reason})" if audited else detail

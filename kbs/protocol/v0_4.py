@@ -56,6 +56,7 @@ class Version04:
         nonce = runtime["nonce"]
         if not isinstance(nonce, str):
             raise malformed("The nonce is no text", where="runtime-data.nonce")
+        hashable(nonce, "runtime-data.nonce")
         evidence = _object(message.get("tee-evidence"), "tee-evidence")
         if "primary_evidence" not in evidence:
             raise malformed("There is no primary evidence", where="tee-evidence.primary_evidence")

@@ -80,6 +80,7 @@ class SessionRows:
                 key=json.dumps(session.key),
                 attested=to_row(session.attested),
                 expires=to_row(session.expires),
+                collateral=session.collateral,
                 token_id=session.token_id,
                 sealed=session.sealed,
             )
@@ -102,6 +103,7 @@ class SessionRows:
             key=json.loads(row.key),
             attested=from_row(row.attested),
             expires=from_row(row.expires),
+            collateral=row.collateral,
             token_id=row.token_id,
             sealed=row.sealed,
         )

@@ -112,6 +112,7 @@ sessions = Table(
     Column("key", Text, nullable=False),
     Column("attested", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
+    Column("collateral", String(64), nullable=False),
     Column("token_id", String(64), nullable=False, unique=True),
     Column("sealed", LargeBinary, nullable=False),
     Index("ix_sessions_expires", "expires"),

@@ -1,0 +1,160 @@
+"""What administrators do, each act in one transaction with its audit row. No HTTP, and no secret comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from attest import Malformed, Policy
+from attest.claims import instant
+from kbs.audit import AuditRow, Head, faults
+from kbs.domain import InvalidName, Owner, PathPattern, ResourcePath, Rule, Secret, owner_name
+from kbs.keys.envelope import seal
+from kbs.keys.ring import KeyRing
+from kbs.refusals import Refusal
+from kbs.store.database import Store
+from kbs.store.registry import Conflict
+from kbs.store.repository import Repository
+
+MAX_SECRET: Final = 1 << 20
+MAX_POLICY: Final = 256 << 10
+
+
+class Administration:
+    """Every method takes the principal's name first, for the trail. Raises Refusal."""
+
+    def __init__(
+        self, store: Store, keys: KeyRing, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC).replace(microsecond=0)
+
+    def _act(
+        self, who: str, event: str, facts: Mapping[str, Any], change: Callable[[Repository, datetime], Any]
+    ) -> Any:
+        now = self._now()
+        try:
+            with self._store.transaction() as tx:
+                result = change(tx, now)
+                tx.audit.append({**facts, "event": event, "at": instant(now), "by": who})
+        except (Conflict, InvalidName) as error:
+            raise Refusal(409, "InvalidRequest", str(error)) from None
+        return result
+
+    # -- owners -------------------------------------------------------------------------------------
+
+    def add_owner(self, who: str, name: str) -> Owner:
+        _named(owner_name, name)
+        self._act(who, "owner-added", {"owner": name}, lambda tx, now: tx.registry.add_owner(name, now))
+        return Owner(name, True)
+
+    def enable_owner(self, who: str, name: str, enabled: bool) -> Owner:
+        event = "owner-enabled" if enabled else "owner-disabled"
+        self._act(who, event, {"owner": name}, lambda tx, _: tx.registry.enable_owner(name, enabled))
+        return Owner(name, enabled)
+
+    def owners(self) -> list[Owner]:
+        with self._store.transaction() as tx:
+            return tx.registry.owners()
+
+    # -- rules --------------------------------------------------------------------------------------
+
+    def put_rule(self, who: str, owner: str, path: str, text: str) -> Rule:
+        """The owner's policy for `path`; it must load, or nothing changes."""
+        pattern = _named(PathPattern.parse, path)
+        if len(text.encode("utf-8", "replace")) > MAX_POLICY:
+            raise Refusal(413, "RequestTooLarge", f"a policy is at most {MAX_POLICY} bytes")
+        try:
+            digest = Policy.from_text(text, where=f"{owner}:{pattern}").digest
+        except Malformed as error:
+            sentences = "; ".join(str(problem) for problem in error.problems)
+            raise Refusal(
+                400, "InvalidRequest", f"the policy does not load: {sentences}", problems=error.problems
+            ) from None
+        rule: Rule = self._act(
+            who,
+            "rule-put",
+            {"owner": owner, "path": str(pattern), "policy": digest},
+            lambda tx, now: tx.registry.put_rule(owner, pattern, text, digest, now),
+        )
+        return rule
+
+    def enable_rule(self, who: str, rule_id: int, enabled: bool) -> None:
+        event = "rule-enabled" if enabled else "rule-disabled"
+        self._act(who, event, {"rule": rule_id}, lambda tx, _: tx.registry.enable_rule(rule_id, enabled))
+
+    def delete_rule(self, who: str, rule_id: int) -> None:
+        self._act(who, "rule-deleted", {"rule": rule_id}, lambda tx, _: tx.registry.delete_rule(rule_id))
+
+    def rules(self, owner: str | None) -> list[Rule]:
+        with self._store.transaction() as tx:
+            return tx.registry.rules(owner)
+
+    # -- secrets ------------------------------------------------------------------------------------
+
+    def put_secret(
+        self, who: str, path: str, owners: Iterable[str], value: bytes
+    ) -> tuple[ResourcePath, int]:
+        """A new version, current at once. The first fixes the set of owners."""
+        resource = _named(ResourcePath.parse, path)
+        if not 0 < len(value) <= MAX_SECRET:
+            raise Refusal(413, "RequestTooLarge", f"a secret is 1 to {MAX_SECRET} bytes")
+        names = sorted(set(owners))
+
+        def change(tx: Repository, now: datetime) -> int:
+            version = tx.registry.next_version(resource, names, now)
+            tx.registry.put_version(resource, version, seal(value, resource, version, self._keys.wrap), now)
+            return version
+
+        # The row names the act, not the content: a digest of a short secret could be searched for.
+        facts = {"resource": str(resource), "owners": names}
+        return resource, self._act(who, "secret-put", facts, change)
+
+    def delete_secret(self, who: str, path: str) -> None:
+        resource = _named(ResourcePath.parse, path)
+        self._act(
+            who,
+            "secret-deleted",
+            {"resource": str(resource)},
+            lambda tx, _: tx.registry.delete_secret(resource),
+        )
+
+    def secrets(self) -> list[Secret]:
+        with self._store.transaction() as tx:
+            return tx.registry.secrets()
+
+    def versions(self, path: str) -> list[tuple[int, datetime]]:
+        resource = _named(ResourcePath.parse, path)
+        with self._store.transaction() as tx:
+            return tx.registry.versions(resource)
+
+    # -- audit --------------------------------------------------------------------------------------
+
+    def audit(self, after: int, limit: int) -> list[AuditRow]:
+        with self._store.transaction() as tx:
+            return list(tx.audit.rows(after=after, limit=limit))
+
+    def audit_of(self, reason: str) -> AuditRow:
+        """The row of a reason id that a guest was given."""
+        with self._store.transaction() as tx:
+            row = tx.audit.by_reason(reason)
+        if row is None:
+            raise Refusal(404, "ResourceNotFound", "no row has this reason")
+        return row
+
+    def verify_audit(self) -> tuple[Head, list[str]]:
+        with self._store.transaction() as tx:
+            head = tx.audit.head()
+            return head, faults(tx.audit.rows(), head)
+
+
+def _named(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except InvalidName as error:
+        raise Refusal(400, "InvalidRequest", str(error)) from None

@@ -1,0 +1,472 @@
+"""The release decision, whole: challenge, attest, release, in the order a guest meets them.
+
+    challenge   32 random bytes, kept with an expiry; the cookie's hash is its name
+    attest      the nonce is consumed by one conditional UPDATE, then the evidence is verified against
+                that nonce and the key beside it; the verified claims are kept sealed, the key with them
+    release     in one transaction: session, secret and rules as they are now, every owner's policy again
+                over the sealed claims, the secret wrapped for the attested key, the audit row
+
+What a reader should find here: nothing is decided from what the guest says about itself; the key that a
+secret is wrapped for is the one in the digest that the hardware signed; no path returns a secret without
+its audit row committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from attest import (
+    Anchors,
+    Cache,
+    Denied,
+    Expected,
+    Malformed,
+    Policy,
+    Problem,
+    Rejected,
+    Verified,
+    appraise,
+    verify,
+)
+from attest.canonical import canonical
+from attest.claims import instant
+from attest.composite import read_composite
+from attest.untrusted import escape
+from kbs.collateral import Collateral, Epoch, NoCollateral
+from kbs.domain import Challenge, ResourcePath, Rule, Session, hashed
+from kbs.keys import KeyStoreError
+from kbs.keys.envelope import open_envelope
+from kbs.keys.ring import KeyRing
+from kbs.problems import problem
+from kbs.protocol import CODECS, Attestation, mismatch
+from kbs.protocol.tee_key import TeeKey
+from kbs.protocol.v0_4 import TEES, read_request
+from kbs.refusals import Refusal, malformed_request
+from kbs.store.database import Store
+from kbs.store.repository import Repository
+from kbs.token import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
+    how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
+    sends (guests then attest twice more)."""
+
+    session_seconds: int = 300
+    open_challenges: int = 10_000
+    deny_status: int = 403
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.session_seconds <= 300:
+            raise ValueError("a session lives between one second and five minutes")
+        if self.deny_status not in (401, 403):
+            raise ValueError("a denial is 401 or 403")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What evidence is verified with: anchors, the endorsements at hand now, and verified chains."""
+
+    anchors: Anchors = field(default_factory=Anchors.production)
+    collateral: Collateral = field(default_factory=NoCollateral)
+    cache: Cache = field(default_factory=Cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An answer and the cookie that goes with it."""
+
+    body: bytes
+    cookie: str
+    expires: datetime
+
+
+class Broker:
+    """Holds no state of its own: every replica on the same database and keys is equal."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: KeyRing,
+        verification: Verification,
+        settings: Settings | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._tokens = Tokens(keys.token)
+        self._verification = verification
+        self._settings = settings or Settings()
+        self._clock = clock
+
+    def _now(self) -> datetime:
+        return self._clock().astimezone(UTC).replace(microsecond=0)
+
+    # -- challenge ----------------------------------------------------------------------------------
+
+    def challenge(self, body: bytes) -> Issued:
+        """A nonce for a guest that asks in `body`. Raises Refusal."""
+        try:
+            request = read_request(body)
+        except Malformed as error:
+            raise malformed_request(_sentence(error)) from None
+        codec = CODECS.get(request.version)
+        if codec is None:
+            raise Refusal(401, "ProtocolVersion", mismatch(escape(request.version, 40)))
+        if request.tee not in TEES:
+            raise Refusal(400, "AttestationError", f"this broker serves {' and '.join(sorted(TEES))} guests")
+        now = self._now()
+        cookie = os.urandom(32).hex()
+        nonce = base64.b64encode(os.urandom(32)).decode()
+        expires = now + timedelta(seconds=self._settings.session_seconds)
+        with self._store.transaction() as tx:
+            tx.sessions.forget_expired(now)
+            if tx.sessions.open_challenges() >= self._settings.open_challenges:
+                raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
+            tx.sessions.add_challenge(
+                Challenge(hashed(cookie), request.tee, request.version, nonce, now, expires)
+            )
+        return Issued(codec.write_challenge(nonce), cookie, expires)
+
+    # -- attest -------------------------------------------------------------------------------------
+
+    def attest(self, cookie: str | None, body: bytes) -> Issued:
+        """The token for a guest whose evidence is genuine, current and bound to its challenge and key.
+
+        Whether any owner wants that guest is asked at release, never here. Raises Refusal.
+        """
+        now = self._now()
+        body_digest = hashlib.sha256(body).digest()
+        challenge = self._challenge_of(cookie, now)
+        if challenge.consumed is not None:
+            return self._same_answer(cookie, challenge, body_digest)
+        try:
+            message = CODECS[challenge.protocol].read_attestation(body)
+        except Malformed as error:
+            raise malformed_request(_sentence(error)) from None
+
+        # From here on the nonce is spent, whatever comes of it. Two calls at once: one goes on.
+        with self._store.transaction() as tx:
+            if not tx.sessions.consume(challenge.id, body_digest, now):
+                raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
+        epoch = self._verification.collateral.current()
+        try:
+            verified = self._verify(challenge, message, epoch, now)
+        except (Malformed, Rejected) as error:
+            raise self._refused(
+                "attest-refused",
+                Refusal(
+                    401,
+                    "AttestationError",
+                    "the evidence was not accepted",
+                    problems=error.problems,
+                    audited=True,
+                ),
+                {"tee": challenge.tee, "challenge": challenge.id.hex()},
+                now,
+            ) from None
+        return self._admit(_known(cookie), challenge, message.key, verified, epoch, now)
+
+    def _challenge_of(self, cookie: str | None, now: datetime) -> Challenge:
+        with self._store.transaction() as tx:
+            challenge = tx.sessions.challenge(hashed(cookie)) if cookie else None
+        if challenge is None or not challenge.created <= now < challenge.expires:
+            raise Refusal(401, "AttestationError", "there is no open challenge for this session; ask for one")
+        return challenge
+
+    def _same_answer(self, cookie: str | None, challenge: Challenge, body_digest: bytes) -> Issued:
+        """A client that lost the answer and sends the very same body again gets it again; nothing is
+        verified anew, nothing is learned."""
+        same = challenge.body is not None and hmac.compare_digest(challenge.body, body_digest)
+        if not same or challenge.answer is None:
+            raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
+        session_cookie = self._keys.session_cookie(_known(cookie))
+        return Issued(_token_answer(challenge.answer), session_cookie, challenge.expires)
+
+    def _verify(self, challenge: Challenge, message: Attestation, epoch: Epoch, now: datetime) -> Verified:
+        """Raises Malformed or Rejected."""
+        echoed = message.nonce
+        if echoed is not None and not hmac.compare_digest(echoed.encode(), challenge.nonce.encode()):
+            raise Rejected([problem("kbs.nonce.mismatch")])
+        evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
+        with self._store.transaction() as tx:
+            memory = tx.sessions.memory()
+        init_data = message.init_data
+        verified = verify(
+            evidence,
+            endorsements=stapled + epoch.endorsements,
+            at=now,
+            # The digest is over our copy of the nonce, never over what the body repeats (T-NONCE-ECHO).
+            expected=Expected(
+                nonce=base64.b64decode(challenge.nonce),
+                nonce_text=challenge.nonce,
+                key=message.key.jwk,
+                age_seconds=int((now - challenge.created).total_seconds()),
+                protocol=CODECS[challenge.protocol].claim,
+                init_data=None if init_data is None else init_data.digest,
+            ),
+            anchors=self._verification.anchors,
+            cache=self._verification.cache,
+            memory=memory,
+        )
+        if init_data is not None and not init_data.signed_in(challenge.tee, verified.claims):
+            raise Rejected([problem("kbs.init-data.unbound")])
+        return verified
+
+    def _admit(
+        self,
+        cookie: str,
+        challenge: Challenge,
+        key: TeeKey,
+        verified: Verified,
+        epoch: Epoch,
+        now: datetime,
+    ) -> Issued:
+        """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
+        session_cookie = self._keys.session_cookie(cookie)
+        session = Session(
+            id=hashed(session_cookie),
+            tee=challenge.tee,
+            protocol=challenge.protocol,
+            key=key.jwk,
+            attested=now,
+            expires=challenge.expires,  # the challenge's: attesting late does not prolong it
+            collateral=epoch.name,
+            token_id=os.urandom(16).hex(),
+            sealed=b"",
+        )
+        session = replace(session, sealed=verified.seal(self._keys.seal, _context(session)))
+        claims_digest = _claims_digest(verified)
+        token = self._tokens.issue(
+            token_id=session.token_id,
+            issued=now,
+            expires=session.expires,
+            claims={
+                "tee": session.tee,
+                "simulated": verified.simulated,
+                "cnf": {"jkt": key.thumbprint},
+                "claims-digest": claims_digest,
+            },
+        )
+        with self._store.transaction() as tx:
+            tx.sessions.add_session(session)
+            tx.sessions.answer(challenge.id, token)
+            tx.sessions.remember(verified.memory)
+            tx.audit.append(
+                {
+                    "event": "attested",
+                    "at": instant(now),
+                    "session": session.id.hex(),
+                    "tee": session.tee,
+                    "protocol": session.protocol,
+                    "key": key.thumbprint,
+                    "claims": claims_digest,
+                    "simulated": verified.simulated,
+                    "warnings": [warning.as_dict() for warning in verified.warnings],
+                }
+            )
+        return Issued(_token_answer(token), session_cookie, session.expires)
+
+    # -- release ------------------------------------------------------------------------------------
+
+    def release(self, session_id: bytes | None, resource: ResourcePath) -> bytes:
+        """The current version of `resource`, wrapped for the key that the session attested.
+
+        session_id: hash of the cookie, or None. One transaction from the first read to the audit row:
+        what was decided is what was committed, and without the row there is no answer. Raises Refusal.
+        """
+        now = self._now()
+        facts: dict[str, Any] = {"resource": str(resource)}
+        try:
+            with self._store.transaction() as tx:
+                session = self._live_session(tx, session_id, now)
+                facts["session"] = session.id.hex()
+                verified = self._claims_of(session, now)
+                facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+                secret = tx.registry.current(resource)
+                rules = tx.registry.matching_rules(resource)
+                if secret is None:
+                    # Whoever the owners of such a path would trust may know that it is not there; for
+                    # all others it looks like a denial.
+                    self._all_agree(tx, verified, {rule.owner for rule in rules}, rules, now)
+                    raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
+                agreed = self._all_agree(tx, verified, secret.owners, rules, now)
+                plaintext = open_envelope(secret.envelope, resource, secret.version, self._keys.wrap)
+                key = TeeKey.from_jwk(dict(session.key))
+                answer = CODECS[session.protocol].write_answer(plaintext, key)
+                tx.audit.append(
+                    {
+                        **facts,
+                        "event": "released",
+                        "at": instant(now),
+                        "version": secret.version,
+                        "key": key.thumbprint,
+                        "agreed": agreed,
+                    }
+                )
+        except KeyStoreError as error:
+            facts["cause"] = str(error)
+            refusal = Refusal(500, "InternalError", "the secret cannot be opened", audited=True)
+            raise self._refused("release-denied", refusal, facts, now) from None
+        except Refusal as refusal:
+            raise self._refused("release-denied", refusal, facts, now) from None
+        return answer
+
+    def session_of_token(self, token: str) -> bytes | None:
+        """The session that a bearer token stands for, None where it stands for none."""
+        from kbs.token import InvalidToken
+
+        try:
+            payload = self._tokens.read(token, self._now())
+        except InvalidToken:
+            return None
+        with self._store.transaction() as tx:
+            session = tx.sessions.session_of_token(str(payload["jti"]))
+        return None if session is None else session.id
+
+    def _live_session(self, tx: Repository, session_id: bytes | None, now: datetime) -> Session:
+        session = tx.sessions.session(session_id) if session_id else None
+        # `attested <= now` also refuses when the clock was turned back (T-CLOCK).
+        if session is None or not session.attested <= now < session.expires:
+            raise Refusal(401, "TokenNotFound", "attest first")
+        return session
+
+    def _claims_of(self, session: Session, now: datetime) -> Verified:
+        """The session's claims, opened under the key, times and TEE they were sealed with."""
+        try:
+            verified = Verified.unseal(self._keys.seal, _context(session), session.sealed)
+        except Malformed:
+            raise Refusal(401, "TokenNotFound", "attest again", audited=True) from None
+        if session.collateral != self._verification.collateral.current().name:
+            # A list of today may revoke what yesterday's did not; the claims alone cannot tell.
+            raise Refusal(401, "AttestationError", "the endorsements changed; attest again", audited=True)
+        if now >= verified.expires:
+            raise Refusal(401, "AttestationError", "the endorsements ran out; attest again", audited=True)
+        binding = verified.claims.get("binding", {})
+        if binding.get("nonce") != "true" or binding.get("key") != "true":
+            raise Refusal(401, "AttestationError", "the evidence binds no key", audited=True)
+        return verified
+
+    def _all_agree(
+        self,
+        tx: Repository,
+        verified: Verified,
+        owners: Sequence[str] | set[str],
+        rules: Sequence[Rule],
+        now: datetime,
+    ) -> list[dict[str, str]]:
+        """Every owner has at least one enabled rule for the path, and every such rule agrees, now.
+
+        Returns what agreed, for the audit row. All owners and rules are asked before the refusal, so that
+        one round shows everything there is to repair.
+        """
+        problems: list[Problem] = []
+        agreed: list[dict[str, str]] = []
+        if not owners:
+            problems.append(problem("kbs.owner.none"))
+        for name in sorted(owners):
+            owner = tx.registry.owner(name)
+            if owner is None or not owner.enabled:
+                problems.append(problem("kbs.owner.disabled", where=name))
+                continue
+            own = [rule for rule in rules if rule.owner == name]
+            if not own:
+                problems.append(problem("kbs.owner.no-rule", where=name))
+            for rule in own:
+                try:
+                    policy = _policy(rule.policy, f"{name}:{rule.pattern}")
+                    appraise(verified, policy, at=now).require_release()
+                except (Denied, Malformed) as error:
+                    problems.extend(error.problems)
+                else:
+                    agreed.append(
+                        {
+                            "owner": name,
+                            "rule": str(rule.id),
+                            "path": str(rule.pattern),
+                            "policy": policy.digest,
+                        }
+                    )
+        if problems or not agreed:
+            raise Refusal(
+                self._settings.deny_status,
+                "PolicyDeny",
+                "the owners' policies do not release this to this machine",
+                problems=problems,
+                audited=True,
+            )
+        return agreed
+
+    # -- refusals -----------------------------------------------------------------------------------
+
+    def _refused(self, event: str, refusal: Refusal, facts: Mapping[str, Any], now: datetime) -> Refusal:
+        """Write the refusal's row in a transaction of its own: the one it ends was rolled back.
+
+        Requests that nobody attested leave no row: anyone could fill the trail with them.
+        """
+        if refusal.audited:
+            with self._store.transaction() as tx:
+                tx.audit.append(
+                    {
+                        **facts,
+                        "event": event,
+                        "at": instant(now),
+                        "reason": refusal.reason,
+                        "status": refusal.status,
+                        "type": refusal.kind,
+                        "problems": [problem.as_dict() for problem in refusal.problems],
+                    }
+                )
+        return refusal
+
+
+@lru_cache(maxsize=256)
+def _policy(text: str, where: str) -> Policy:
+    """A policy is immutable and YAML slow; the text is the key. Raises Malformed, which is not kept."""
+    return Policy.from_text(text, where=where)
+
+
+def _context(session: Session) -> bytes:
+    """What a sealed Verified is bound to: everything else that a release reads from the session's row."""
+    return canonical(
+        {
+            "attested": instant(session.attested),
+            "collateral": session.collateral,
+            "expires": instant(session.expires),
+            "key": dict(session.key),
+            "protocol": session.protocol,
+            "session": session.id.hex(),
+            "tee": session.tee,
+            "token": session.token_id,
+        }
+    )
+
+
+def _claims_digest(verified: Verified) -> str:
+    return "sha384:" + hashlib.sha384(verified.claims_json()).hexdigest()
+
+
+def _token_answer(token: str) -> bytes:
+    return canonical({"token": token})
+
+
+def _known(cookie: str | None) -> str:
+    """A cookie that named a challenge a moment ago."""
+    if cookie is None:
+        raise RuntimeError("a challenge was found without its cookie")
+    return cookie
+
+
+def _sentence(error: Malformed) -> str:
+    """What was wrong with the form of a message: the sender may know that."""
+    first: Mapping[str, Any] = error.problems[0].as_dict()
+    return f"{first['message']} ({first['where']})"

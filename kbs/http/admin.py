@@ -1,0 +1,150 @@
+"""The administrators' door, `/admin/v1`: owners, rules, secrets, audit. No secret comes out of it.
+
+Each route is a method and a parsed path; the key is asked for before anything is read (T-ACL). A guest's
+cookie or token means nothing here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from attest.canonical import read_json
+from kbs.administration import Administration
+from kbs.audit import AuditRow
+from kbs.domain import Owner, Rule
+from kbs.http.auth import principal
+from kbs.refusals import Refusal
+from kbs.store.database import Store
+
+PREFIX = "/admin/v1"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewOwner(_Strict):
+    name: str = Field(max_length=63)
+
+
+class Enabled(_Strict):
+    enabled: bool
+
+
+class NewRule(_Strict):
+    owner: str = Field(max_length=63)
+    path: str = Field(max_length=400)
+    policy: str
+
+
+class NewSecret(_Strict):
+    """value: padded standard base64."""
+
+    owners: list[str] = Field(min_length=1, max_length=64)
+    value: str
+
+
+def router(administration: Administration, store: Store) -> APIRouter:
+    def who(request: Request) -> str:
+        with store.transaction() as tx:
+            return principal(tx, request.headers.get("authorization"))
+
+    Principal = Annotated[str, Depends(who)]
+    routes = APIRouter(prefix=PREFIX, dependencies=[Depends(who)])
+
+    @routes.get("/owners")
+    def owners() -> list[dict[str, Any]]:
+        return [_owner(owner) for owner in administration.owners()]
+
+    @routes.post("/owners", status_code=201)
+    def add_owner(by: Principal, owner: NewOwner) -> dict[str, Any]:
+        return _owner(administration.add_owner(by, owner.name))
+
+    @routes.patch("/owners/{name}")
+    def enable_owner(by: Principal, name: str, state: Enabled) -> dict[str, Any]:
+        return _owner(administration.enable_owner(by, name, state.enabled))
+
+    @routes.get("/rules")
+    def rules(owner: Annotated[str | None, Query(max_length=63)] = None) -> list[dict[str, Any]]:
+        return [_rule(rule) for rule in administration.rules(owner)]
+
+    @routes.put("/rules")
+    def put_rule(by: Principal, rule: NewRule) -> dict[str, Any]:
+        return _rule(administration.put_rule(by, rule.owner, rule.path, rule.policy))
+
+    @routes.patch("/rules/{rule_id}")
+    def enable_rule(by: Principal, rule_id: int, state: Enabled) -> dict[str, Any]:
+        administration.enable_rule(by, rule_id, state.enabled)
+        return {"id": rule_id, "enabled": state.enabled}
+
+    @routes.delete("/rules/{rule_id}")
+    def delete_rule(by: Principal, rule_id: int) -> dict[str, Any]:
+        administration.delete_rule(by, rule_id)
+        return {"id": rule_id}
+
+    @routes.get("/secrets")
+    def secrets() -> list[dict[str, Any]]:
+        return [
+            {"path": str(secret.path), "owners": secret.owners, "version": secret.version}
+            for secret in administration.secrets()
+        ]
+
+    @routes.put("/secrets/{repository}/{kind}/{tag}")
+    def put_secret(by: Principal, repository: str, kind: str, tag: str, secret: NewSecret) -> dict[str, Any]:
+        try:
+            value = base64.b64decode(secret.value, validate=True)
+        except (binascii.Error, ValueError):
+            raise Refusal(400, "InvalidRequest", "the value is not padded standard base64") from None
+        path, version = administration.put_secret(by, f"{repository}/{kind}/{tag}", secret.owners, value)
+        return {"path": str(path), "version": version}
+
+    @routes.delete("/secrets/{repository}/{kind}/{tag}")
+    def delete_secret(by: Principal, repository: str, kind: str, tag: str) -> dict[str, Any]:
+        administration.delete_secret(by, f"{repository}/{kind}/{tag}")
+        return {"path": f"{repository}/{kind}/{tag}"}
+
+    @routes.get("/secrets/{repository}/{kind}/{tag}/versions")
+    def versions(repository: str, kind: str, tag: str) -> list[dict[str, Any]]:
+        found = administration.versions(f"{repository}/{kind}/{tag}")
+        return [{"version": version, "created": created.isoformat()} for version, created in found]
+
+    @routes.get("/audit")
+    def audit(
+        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    ) -> list[dict[str, Any]]:
+        return [_row(row) for row in administration.audit(after, limit)]
+
+    @routes.get("/audit/verify")
+    def verify_audit() -> dict[str, Any]:
+        head, faults = administration.verify_audit()
+        return {"head": str(head), "rows": head.number, "faults": faults}
+
+    @routes.get("/audit/reason/{reason}")
+    def audit_of(reason: str) -> dict[str, Any]:
+        return _row(administration.audit_of(reason))
+
+    return routes
+
+
+def _owner(owner: Owner) -> dict[str, Any]:
+    return {"name": owner.name, "enabled": owner.enabled}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "owner": rule.owner,
+        "path": str(rule.pattern),
+        "digest": rule.digest,
+        "enabled": rule.enabled,
+        "policy": rule.policy,
+    }
+
+
+def _row(row: AuditRow) -> dict[str, Any]:
+    return {"hash": row.hash.hex(), "row": read_json(row.body, where=f"audit row {row.number}")}

@@ -1,0 +1,27 @@
+"""The web application: two doors, one edge, nothing else reachable."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from kbs.administration import Administration
+from kbs.broker import Broker
+from kbs.http import admin, errors, guest
+from kbs.http.edge import Edge
+from kbs.store.database import Store
+
+
+def create_app(broker: Broker, administration: Administration, store: Store) -> ASGIApp:
+    """An ASGI application; every answer but 2xx has the body {"type", "detail"}."""
+    # No documentation pages, and no redirects: a guest takes 3xx for a broken broker.
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    errors.install(app)
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "serving"}
+
+    app.include_router(guest.router(broker))
+    app.include_router(admin.router(administration, store))
+    return Edge(app)

@@ -1,0 +1,39 @@
+"""Who administers: a bearer key of 256 random bits, kept as SHA-256. There is no default key."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from datetime import datetime
+from typing import Final
+
+from kbs.domain import hashed
+from kbs.protocol.tee_key import encode
+from kbs.refusals import Refusal
+from kbs.store.repository import Repository
+
+PREFIX: Final = "kbsadm_"
+
+
+def new_key(tx: Repository, name: str, now: datetime) -> str:
+    """A key for the principal `name`; shown once, for only its hash is kept."""
+    key = PREFIX + encode(os.urandom(32))
+    tx.registry.add_principal(name, hashed(key), now)
+    return key
+
+
+def principal(tx: Repository, authorization: str | None) -> str:
+    """The name behind an Authorization header. Raises Refusal.
+
+    Every stored hash is compared, in constant time, whatever matched before.
+    """
+    scheme, _, key = (authorization or "").partition(" ")
+    found = None
+    if scheme.lower() == "bearer" and key.startswith(PREFIX):
+        given = hashed(key)
+        for name, key_hash in tx.registry.principals():
+            if hmac.compare_digest(key_hash, given):
+                found = name
+    if found is None:
+        raise Refusal(401, "AdminAuthAccess", "administration needs its key")
+    return found

@@ -1,0 +1,39 @@
+"""Errors of the framework in the one shape that guests read."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kbs.refusals import Kind, Refusal
+
+_KINDS: dict[int, Kind] = {404: "PluginNotFound", 405: "MethodNotAllowed", 413: "RequestTooLarge"}
+NO_STORE = {"cache-control": "no-store"}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _refusal(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return JSONResponse(error.body(), error.status, headers=NO_STORE)
+
+
+async def _framework(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = _KINDS.get(error.status_code, "InvalidRequest")
+    refusal = Refusal(error.status_code, kind, "there is nothing to be had here")
+    return JSONResponse(refusal.body(), error.status_code, headers=NO_STORE)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # Places and reasons only: the framework's own text repeats what was sent, secrets included.
+    reasons = [f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in error.errors()]
+    refusal = Refusal(422, "InvalidRequest", "; ".join(reasons[:5]))
+    return JSONResponse(refusal.body(), 422, headers=NO_STORE)

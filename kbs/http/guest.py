@@ -1,0 +1,99 @@
+"""The guests' door: `/kbs/v0/auth`, `attest` and `resource`, protocol 0.4.0.
+
+Nothing here decides; it carries bytes, a cookie and a path to the broker. Administration keys mean
+nothing on this door.
+"""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from kbs.broker import Broker, Issued
+from kbs.domain import InvalidName, ResourcePath, hashed
+from kbs.http.errors import NO_STORE
+from kbs.refusals import Refusal
+
+COOKIE = "kbs-session-id"
+PREFIX = "/kbs/v0"
+_ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_log = structlog.get_logger("kbs.guest")
+
+
+def router(broker: Broker) -> APIRouter:
+    routes = APIRouter(prefix=PREFIX)
+
+    @routes.post("/auth")
+    async def auth(request: Request) -> Response:
+        issued = await run_in_threadpool(broker.challenge, await request.body())
+        return _with_cookie(request, issued)
+
+    @routes.post("/attest")
+    async def attest(request: Request) -> Response:
+        issued = await run_in_threadpool(broker.attest, _cookie(request), await request.body())
+        return _with_cookie(request, issued)
+
+    @routes.get("/resource/{path:path}")
+    async def resource(request: Request, path: str) -> Response:
+        resource_path = _resource(path)
+        session = await run_in_threadpool(_session, broker, request)
+        answer = await run_in_threadpool(broker.release, session, resource_path)
+        return Response(answer, media_type="application/json", headers=NO_STORE)
+
+    @routes.api_route("/auth", methods=_ALL)
+    @routes.api_route("/attest", methods=_ALL)
+    @routes.api_route("/resource/{_path:path}", methods=_ALL)
+    async def method_not_allowed() -> Response:
+        raise Refusal(405, "MethodNotAllowed", "this method is not served here")
+
+    @routes.api_route("/{_path:path}", methods=_ALL)
+    async def nothing_here() -> Response:
+        raise Refusal(404, "PluginNotFound", "there is no such plugin")
+
+    return routes
+
+
+def _resource(path: str) -> ResourcePath:
+    if path.startswith("/"):
+        # Current clients ask for `resource//repository/type/tag`: one empty segment is theirs.
+        _log.info("double slash after the plugin name", path=path)
+        path = path[1:]
+    try:
+        return ResourcePath.parse(path)
+    except InvalidName as error:
+        raise Refusal(404, "InvalidRequestPath", str(error)) from None
+
+
+def _cookie(request: Request) -> str | None:
+    """The session cookie, None where there is none. Two of them say nothing (session fixation)."""
+    values = [
+        value
+        for header in request.headers.getlist("cookie")
+        for name, _, value in (pair.strip().partition("=") for pair in header.split(";"))
+        if name == COOKIE
+    ]
+    return values[0] if len(values) == 1 else None
+
+
+def _session(broker: Broker, request: Request) -> bytes | None:
+    """Who asks: the cookie first, then a bearer token of ours."""
+    cookie = _cookie(request)
+    if cookie is not None:
+        return hashed(cookie)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return broker.session_of_token(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _with_cookie(request: Request, issued: Issued) -> Response:
+    response = Response(issued.body, media_type="application/json", headers=NO_STORE)
+    response.set_cookie(
+        COOKIE,
+        issued.cookie,
+        expires=issued.expires,
+        path=PREFIX,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
