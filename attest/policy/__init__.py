@@ -1,1 +1,9 @@
-"""policy."""
+"""Whether authentic evidence is what an owner wants.
+
+`Policy.read` reads an owner's file whole or raises Malformed; `appraise` judges a Verified by it and
+returns an Appraisal. Nothing here checks authenticity, and nothing here can switch it off.
+"""
+
+from attest.policy.document import Policy
+
+__all__ = ["Policy"]
