@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class MachinePlan:
     """cpu: makes the CPU's evidence for 64 bytes of report data. device: makes a GPU for an index and a
     nonce. nonce, key: what is bound; a fault binds others. devices: which GPUs are asked, in order.
+    write: the exact text of the device evidence; bound_write, bound_text: what the CPU covers in its place.
     after: changes the device list once it is bound."""
 
     at: datetime
@@ -33,19 +34,20 @@ class MachinePlan:
     device: Callable[[int, bytes], Device]
     gpu_nonce: bytes | None = None
     bound_text: str | None = None
+    bound_write: Callable[[list[dict[str, str]]], str] | None = None
+    write: Callable[[list[dict[str, str]]], str] = field(default=lambda documents: additional(documents))
     after: Callable[[list[dict[str, str]]], None] | None = None
 
     def build(self) -> Simulated:
-        challenge = base64.b64encode(self.nonce).decode()
-        asked = self.gpu_nonce or device_nonce(challenge, self.key)
+        asked = self.gpu_nonce or device_nonce(challenge(self.nonce), self.key)
         devices = [self.device(index, asked) for index in self.devices]
-        documents = [_member(device) for device in devices]
-        text = additional(documents)
-        bound = text if self.bound_text is None else self.bound_text
-        cpu = self.cpu(report_data(challenge, self.key, bound))
+        documents = [member(device) for device in devices]
+        text = self.write(documents)
+        bound = (self.bound_write or self.write)(documents) if self.bound_text is None else self.bound_text
+        cpu = self.cpu(report_data(challenge(self.nonce), self.key, bound))
         if self.after is not None:
             self.after(documents)
-            text = additional(documents)
+            text = self.write(documents)
         rims: dict[str, bytes] = {}
         for device in devices:
             rims.update(device.rims)
@@ -61,6 +63,11 @@ class MachinePlan:
         )
 
 
+def challenge(nonce: bytes) -> str:
+    """The challenge as it stands in the hashed JSON."""
+    return base64.b64encode(nonce).decode()
+
+
 def additional(documents: list[dict[str, str]]) -> str:
     """The exact text of the device evidence that the CPU covers; empty without devices."""
     if not documents:
@@ -68,7 +75,7 @@ def additional(documents: list[dict[str, str]]) -> str:
     return json.dumps({"nvidia": {"device_evidence_list": documents}}, separators=(",", ":"))
 
 
-def _member(device: Device) -> dict[str, str]:
+def member(device: Device) -> dict[str, str]:
     document = device.document()
     return {
         "arch": document["arch"],
