@@ -116,14 +116,18 @@ def check_path(
     )
     path: Path | None = cache.get(key)
     if path is None:
-        path = _check_path(chain, anchors.for_role(anchor_role), rule, log)
+        path = _check_path(chain, anchors.for_role(anchor_role), rule, log, cache)
         if path is not None:
             cache.put(key, path)
     return path
 
 
 def _check_path(
-    chain: Sequence[Certificate], anchors: Sequence[Anchor], rule: PathRule, log: CheckLog
+    chain: Sequence[Certificate],
+    anchors: Sequence[Anchor],
+    rule: PathRule,
+    log: CheckLog,
+    cache: Cache | None = None,
 ) -> Path | None:
     check = rule.check
     before = len(log.problems)
@@ -144,7 +148,7 @@ def _check_path(
         return None
 
     top = links[-1]
-    anchor = next((a for a in anchors if _leads_to(top, a.certificate)), None)
+    anchor = next((a for a in anchors if _issued(top, a.certificate, cache)), None)
     if anchor is None or (sent is not None and sent.spki_sha256 != anchor.certificate.spki_sha256):
         candidates = [a for a in anchors if top.issuer_der == a.certificate.subject_der]
         if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
@@ -172,7 +176,7 @@ def _check_path(
     certificates = (*links, anchor.certificate)
     for index, certificate in enumerate(certificates):
         _check_one(certificate, index, rule, anchor.simulated, log)
-        if index + 1 < len(certificates) - 1 and not certificate.issued_by(certificates[index + 1]):
+        if index + 1 < len(certificates) - 1 and not _issued(certificate, certificates[index + 1], cache):
             log.failed(
                 check,
                 "x509.signature",
@@ -193,8 +197,16 @@ def _check_path(
     )
 
 
-def _leads_to(top: Certificate, root: Certificate) -> bool:
-    return top.issued_by(root)
+def _issued(subject: Certificate, issuer: Certificate, cache: Cache | None) -> bool:
+    """Whether one certificate issued the other; a fact about their bytes alone, so chains share it."""
+    if cache is None:
+        return subject.issued_by(issuer)
+    key = cache.key("link", b"", [subject.der, issuer.der])
+    if cache.get(key) is None:
+        if not subject.issued_by(issuer):
+            return False
+        cache.put(key, True)
+    return True
 
 
 def _check_one(certificate: Certificate, index: int, rule: PathRule, simulated: bool, log: CheckLog) -> None:

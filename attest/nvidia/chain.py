@@ -69,14 +69,18 @@ def check_chain(
             for check in ("chain", "family", "fwid.extension"):
                 log.passed(f"{section}.{check}")
             return device
-    device = _check_chain(chain, section, anchors, log)
+    device = _check_chain(chain, section, anchors, log, cache)
     if cache is not None and key is not None and device is not None:
         cache.put(key, device)
     return device
 
 
 def _check_chain(
-    chain: Sequence[Certificate], section: Section, anchors: Anchors, log: CheckLog
+    chain: Sequence[Certificate],
+    section: Section,
+    anchors: Anchors,
+    log: CheckLog,
+    cache: Cache | None,
 ) -> Device | None:
     check = f"{section}.chain"
     if not chain:
@@ -86,7 +90,9 @@ def _check_chain(
         # A chain without its root would pass the path: devices always send five, so one is missing.
         log.failed(check, "x509.depth", where="device", expected=DEPTH, found=len(chain))
     before = len(log.problems)
-    path = check_path(chain, anchors=anchors, anchor_role="nvidia-device", rule=_RULES[section], log=log)
+    path = check_path(
+        chain, anchors=anchors, anchor_role="nvidia-device", rule=_RULES[section], log=log, cache=cache
+    )
     if path is None or len(chain) != DEPTH:
         return None
     log.passed(check)

@@ -19,10 +19,10 @@ MAX_RESOURCES = 128
 MAX_ALTERNATIVES = 64
 
 _RESOURCE = f"{SWID}Resource"
-_HASH = "{http://www.w3.org/2001/04/xmlenc#sha384}Hash"
+_HASHES = tuple(f"{{http://www.w3.org/2001/04/xmlenc#sha384}}Hash{n}" for n in range(MAX_ALTERNATIVES))
 _NUMBERS = {str(number): number for number in range(INDEXES)}
-_COUNTS = {str(count): count for count in range(1, MAX_ALTERNATIVES + 1)}
 _PLAIN = frozenset({"type", "index", "active", "alternatives", "size", "name"})
+_ATTRIBUTES = {str(n): _PLAIN.union(_HASHES[:n]) for n in range(1, MAX_ALTERNATIVES + 1)}
 
 
 def read_measurements(payload: Any) -> Mapping[int, tuple[bytes, ...]]:
@@ -37,7 +37,7 @@ def read_measurements(payload: Any) -> Mapping[int, tuple[bytes, ...]]:
     seen: set[int] = set()
     active: dict[int, tuple[bytes, ...]] = {}
     for resource in resources:
-        attributes = dict(resource.attrib)
+        attributes: dict[str, str] = dict(resource.items())
         if resource.tag != _RESOURCE or attributes.get("type") != "Measurement" or len(resource):
             refuse("Payload", "Resource of type Measurement", local(resource.tag))
         index = _NUMBERS.get(attributes.get("index", ""))
@@ -59,14 +59,8 @@ def read_measurements(payload: Any) -> Mapping[int, tuple[bytes, ...]]:
 
 def _alternatives(attributes: dict[str, str], index: int) -> tuple[bytes, ...]:
     """Hash0 to Hash{n-1}, n being `alternatives`, no other hash, and every other attribute present."""
-    count = _COUNTS.get(attributes.get("alternatives", ""), 0)
-    texts = [attributes.get(f"{_HASH}{number}") for number in range(count)]
-    if (
-        not count
-        or None in texts
-        or len(attributes) != len(_PLAIN) + count
-        or not attributes.keys() >= _PLAIN
-    ):
+    wanted = _ATTRIBUTES.get(attributes.get("alternatives", ""))
+    if wanted is None or attributes.keys() != wanted:
         refuse(
             f"Resource[{index}].alternatives",
             "as many hashes as alternatives, at least one",
@@ -75,10 +69,10 @@ def _alternatives(attributes: dict[str, str], index: int) -> tuple[bytes, ...]:
     if attributes["size"] != str(SIZE):
         refuse(f"Resource[{index}].size", SIZE, attributes["size"][:16])
     values = []
-    for text in texts:
-        value = _digest(text or "")
+    for name in _HASHES[: len(wanted) - len(_PLAIN)]:
+        value = _digest(attributes[name])
         if value is None:
-            refuse(f"Resource[{index}]", f"{2 * SIZE} hex digits", (text or "")[:16])
+            refuse(f"Resource[{index}]", f"{2 * SIZE} hex digits", attributes[name][:16])
         values.append(value)
     return tuple(values)
 

@@ -42,8 +42,9 @@ class VerifiedRim:
 
 @keep
 def _rule(check: str) -> PathRule:
+    # One signer may sign both manifests: the role keeps the paths apart, as each reports under its check.
     # Names of signer and intermediates change with every generation of chips; the root is pinned by key.
-    return PathRule(role="rim", names=(None,) * 4, keys=("P-384",) * 4, check=check)
+    return PathRule(role=check.partition(".")[2], names=(None,) * 4, keys=("P-384",) * 4, check=check)
 
 
 def check_rim(
@@ -60,7 +61,7 @@ def check_rim(
         verified: VerifiedRim | None = cache.get(key)
         if verified is not None:
             return verified
-    path = _chain(rim, check, anchors, log)
+    path = _chain(rim, check, anchors, log, cache)
     signed = _signed(rim, check, log)
     if path is None or signed is None:
         if path is not None:
@@ -72,12 +73,14 @@ def check_rim(
     return verified
 
 
-def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog) -> Path | None:
+def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog, cache: Cache | None) -> Path | None:
     if len(rim.chain) == 3:
         # Manifests embed their root; with one certificate missing the rest must not pass as a chain.
         log.failed(check, "x509.depth", where="rim", expected=4, found=3)
         return None
-    return check_path(rim.chain, anchors=anchors, anchor_role="nvidia-rim", rule=_rule(check), log=log)
+    return check_path(
+        rim.chain, anchors=anchors, anchor_role="nvidia-rim", rule=_rule(check), log=log, cache=cache
+    )
 
 
 def _signed(rim: Rim, check: str, log: CheckLog) -> tuple[Statement, Mapping[int, tuple[bytes, ...]]] | None:

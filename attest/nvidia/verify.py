@@ -62,6 +62,9 @@ def verify_device(
     stood beside the evidence, to be contradicted only. log: of this part. The nonce is compared by
     `attest.verify` with what was expected (`DevicePart.bound`).
     """
+    if cache is None:
+        # The manifests of one device share their intermediates: each link is checked once.
+        cache = Cache()
     before = len(log.problems)
     if report.trailing:
         log.warn("nvidia.trailing-bytes", where="report", found=report.trailing)
