@@ -23,6 +23,8 @@ class Untrusted(str):
 
 def escape(text: str, limit: int = LIMIT) -> str:
     """`text` with every control, format, surrogate and separator character written as an escape."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
+        return str(text)  # nothing to escape, as almost always
     out = []
     for char in text[:limit]:
         if char == "\\":
