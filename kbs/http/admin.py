@@ -49,24 +49,32 @@ class NewSecret(_Strict):
     value: str
 
 
-def router(administration: Administration, store: Store) -> APIRouter:
-    def who(request: Request) -> str:
-        with store.transaction() as tx:
-            return principal(tx, request.headers.get("authorization"))
+def _by(request: Request) -> str:
+    """Set by the router's own dependency, which runs first; without it this fails, and so does the act."""
+    name: str = request.state.principal
+    return name
 
-    Principal = Annotated[str, Depends(who)]
-    routes = APIRouter(prefix=PREFIX, dependencies=[Depends(who)])
+
+By = Annotated[str, Depends(_by)]
+
+
+def router(administration: Administration, store: Store) -> APIRouter:
+    def authenticate(request: Request) -> None:
+        with store.transaction() as tx:
+            request.state.principal = principal(tx, request.headers.get("authorization"))
+
+    routes = APIRouter(prefix=PREFIX, dependencies=[Depends(authenticate)])
 
     @routes.get("/owners")
     def owners() -> list[dict[str, Any]]:
         return [_owner(owner) for owner in administration.owners()]
 
     @routes.post("/owners", status_code=201)
-    def add_owner(by: Principal, owner: NewOwner) -> dict[str, Any]:
+    def add_owner(by: By, owner: NewOwner) -> dict[str, Any]:
         return _owner(administration.add_owner(by, owner.name))
 
     @routes.patch("/owners/{name}")
-    def enable_owner(by: Principal, name: str, state: Enabled) -> dict[str, Any]:
+    def enable_owner(by: By, name: str, state: Enabled) -> dict[str, Any]:
         return _owner(administration.enable_owner(by, name, state.enabled))
 
     @routes.get("/rules")
@@ -74,16 +82,16 @@ def router(administration: Administration, store: Store) -> APIRouter:
         return [_rule(rule) for rule in administration.rules(owner)]
 
     @routes.put("/rules")
-    def put_rule(by: Principal, rule: NewRule) -> dict[str, Any]:
+    def put_rule(by: By, rule: NewRule) -> dict[str, Any]:
         return _rule(administration.put_rule(by, rule.owner, rule.path, rule.policy))
 
     @routes.patch("/rules/{rule_id}")
-    def enable_rule(by: Principal, rule_id: int, state: Enabled) -> dict[str, Any]:
+    def enable_rule(by: By, rule_id: int, state: Enabled) -> dict[str, Any]:
         administration.enable_rule(by, rule_id, state.enabled)
         return {"id": rule_id, "enabled": state.enabled}
 
     @routes.delete("/rules/{rule_id}")
-    def delete_rule(by: Principal, rule_id: int) -> dict[str, Any]:
+    def delete_rule(by: By, rule_id: int) -> dict[str, Any]:
         administration.delete_rule(by, rule_id)
         return {"id": rule_id}
 
@@ -95,7 +103,7 @@ def router(administration: Administration, store: Store) -> APIRouter:
         ]
 
     @routes.put("/secrets/{repository}/{kind}/{tag}")
-    def put_secret(by: Principal, repository: str, kind: str, tag: str, secret: NewSecret) -> dict[str, Any]:
+    def put_secret(by: By, repository: str, kind: str, tag: str, secret: NewSecret) -> dict[str, Any]:
         try:
             value = base64.b64decode(secret.value, validate=True)
         except (binascii.Error, ValueError):
@@ -104,7 +112,7 @@ def router(administration: Administration, store: Store) -> APIRouter:
         return {"path": str(path), "version": version}
 
     @routes.delete("/secrets/{repository}/{kind}/{tag}")
-    def delete_secret(by: Principal, repository: str, kind: str, tag: str) -> dict[str, Any]:
+    def delete_secret(by: By, repository: str, kind: str, tag: str) -> dict[str, Any]:
         administration.delete_secret(by, f"{repository}/{kind}/{tag}")
         return {"path": f"{repository}/{kind}/{tag}"}
 

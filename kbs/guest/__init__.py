@@ -1,0 +1,1 @@
+"""The guest at boot: prove the machine to a broker, receive a secret, hand it over."""
