@@ -21,6 +21,10 @@ class Meaning(NamedTuple):
 _AMD_ABI = "AMD 56860, ATTESTATION_REPORT"
 _AMD_KDS = "AMD 57230, VCEK and VLEK certificates"
 _RFC5280 = "RFC 5280, certification path validation"
+_DCAP = "Intel TDX DCAP quoting library API"
+_PCK = "Intel SGX PCK certificate and CRL profile"
+_PCS = "Intel PCS API v4"
+_TDX_ABI = "Intel TDX module ABI specification"
 
 PROBLEMS: dict[str, Meaning] = {
     # -- input ------------------------------------------------------------------------------------
@@ -184,6 +188,123 @@ PROBLEMS: dict[str, Meaning] = {
         "the host must clear MASK_CHIP_ID",
     ),
     # -- Intel TDX --------------------------------------------------------------------------------
+    "tdx.sgx-quote": Meaning(
+        "This is the quote of an SGX enclave, not of a TD", _DCAP, "collect the quote inside the TD"
+    ),
+    "tdx.quote.version": Meaning(
+        "The quote version is not one this verifier knows", _DCAP, "versions 4 and 5 are understood"
+    ),
+    "tdx.quote.key-type": Meaning(
+        "The attestation key is not ECDSA P-256", _DCAP, "collect the quote with the ECDSA quoting enclave"
+    ),
+    "tdx.quote.qe-vendor": Meaning(
+        "The quoting enclave is not Intel's", _DCAP, "only quotes of Intel's quoting enclave are understood"
+    ),
+    "tdx.quote.certification-data": Meaning(
+        "The quote carries no PCK chain and none that fits was given",
+        _DCAP,
+        "give the PCK chain of this platform, as PEM or in the collateral",
+    ),
+    "tdx.quote.signature": Meaning(
+        "The quote is not signed by its attestation key", _DCAP, "the quote was altered: collect it again"
+    ),
+    "tdx.attestation-key": Meaning(
+        "The attestation key is not a point of the curve", _DCAP, "the quote was altered: collect it again"
+    ),
+    "tdx.pck.extension": Meaning(
+        "The SGX extension of the PCK certificate is missing or not as specified",
+        _PCK,
+        "fetch the PCK certificate again",
+    ),
+    "tdx.qe-report.signature": Meaning(
+        "The quoting enclave's report is not signed by the PCK certificate",
+        _DCAP,
+        "the quote was altered, or the PCK chain is another platform's",
+    ),
+    "tdx.qe-report.binding": Meaning(
+        "The quoting enclave's report does not vouch for the attestation key",
+        _DCAP,
+        "the attestation key was exchanged: do not trust this quote",
+    ),
+    "tdx.qe-report.identity": Meaning(
+        "The quoting enclave is not the one Intel names",
+        f"{_PCS}, QE identity",
+        "the host runs another quoting enclave: use Intel's",
+    ),
+    "tdx.qe-report.svn": Meaning(
+        "The quoting enclave is older than any version Intel lists",
+        f"{_PCS}, QE identity",
+        "the host must update the quoting enclave",
+    ),
+    "tdx.tcb-info.missing": Meaning(
+        "No TCB info was given", _PCS, "give the TCB info of this platform family"
+    ),
+    "tdx.tcb-info.signature": Meaning(
+        "The TCB info is not signed by its signer", _PCS, "fetch it from Intel again, unaltered"
+    ),
+    "tdx.tcb-info.fmspc": Meaning(
+        "The TCB info is of another platform family", _PCS, "fetch the TCB info of this FMSPC"
+    ),
+    "tdx.tcb-info.pce-id": Meaning(
+        "The TCB info is of another provisioning enclave", _PCS, "fetch the TCB info of this platform"
+    ),
+    "tdx.tcb-info.not-yet-valid": Meaning(
+        "The TCB info was issued later", _PCS, "check the time of verification"
+    ),
+    "tdx.tcb-info.expired": Meaning("The TCB info is out of date", _PCS, "fetch the current TCB info"),
+    "tdx.qe-identity.missing": Meaning(
+        "No QE identity was given", _PCS, "give the identity of the TD quoting enclave"
+    ),
+    "tdx.qe-identity.signature": Meaning(
+        "The QE identity is not signed by its signer", _PCS, "fetch it from Intel again, unaltered"
+    ),
+    "tdx.qe-identity.not-yet-valid": Meaning(
+        "The QE identity was issued later", _PCS, "check the time of verification"
+    ),
+    "tdx.qe-identity.expired": Meaning(
+        "The QE identity is out of date", _PCS, "fetch the current QE identity"
+    ),
+    "tdx.collateral.rollback": Meaning(
+        "Collateral is older than one already seen", "memory of collateral", "fetch the current collateral"
+    ),
+    "tdx.collateral.evaluation": Meaning(
+        "The collateral's evaluation number is below the minimum",
+        "memory of collateral",
+        "fetch collateral with the current evaluation number: an old one may hide findings",
+    ),
+    "tdx.xfam": Meaning(
+        "XFAM lacks the x87 and SSE bits that every TD has", _TDX_ABI, "collect the quote again"
+    ),
+    "tdx.module.signer": Meaning(
+        "The TDX module is not signed by Intel",
+        f"{_TDX_ABI}, MRSIGNERSEAM",
+        "the host must load Intel's module",
+    ),
+    "tdx.module.attributes": Meaning(
+        "The TDX module is a debug module or has unknown attributes",
+        f"{_TDX_ABI}, SEAMATTRIBUTES",
+        "the host must load Intel's production module",
+    ),
+    "tdx.module.unknown": Meaning(
+        "The TCB info knows no TDX module of this version",
+        f"{_PCS}, tdxModuleIdentities",
+        "fetch newer collateral, or update the TDX module",
+    ),
+    "tdx.tcb.no-level": Meaning(
+        "The platform is below every TCB level that Intel lists",
+        f"{_PCS}, TCB level comparison",
+        "the host must update BIOS, microcode and TDX module",
+    ),
+    "tdx.tcb.unknown-status": Meaning(
+        "A TCB level has a status this verifier does not know",
+        f"{_PCS}, tcbStatus",
+        "a newer verifier may know it",
+    ),
+    "tdx.tcb.revoked": Meaning(
+        "Intel revoked the TCB of this platform",
+        f"{_PCS}, tcbStatus",
+        "do not trust it; the host must update and be provisioned anew",
+    ),
     # -- NVIDIA -----------------------------------------------------------------------------------
     "nvidia.report.malformed": Meaning(
         "The device report is not laid out as SPDM MEASUREMENTS",
@@ -304,6 +425,41 @@ PROBLEMS: dict[str, Meaning] = {
         "nvidia-gpu samples",
         "use 32 fresh random bytes",
     ),
+    # -- policy -----------------------------------------------------------------------------------
+    # A denial has the code policy.SECTION.CLAIM of its rule; the codes here are of policies themselves.
+    "policy.invalid": Meaning("The policy cannot be read", "policy format", "correct the place named"),
+    "policy.not-supported-yet": Meaning(
+        "The policy uses what this version does not know", "policy format", "leave it out, or write the rule itself"
+    ),
+    "policy.parameter-missing": Meaning(
+        "A parameter has neither a default nor a value", "policy format", "give the parameter a value"
+    ),
+    "policy.platform-without-rules": Meaning(
+        "A platform is listed without rules", "policy format", "write its section, or do not list it"
+    ),
+    "policy.paravisor-unpinned": Meaning(
+        "An Azure platform is listed and its paravisor is not pinned",
+        "policy format: anyone can write Azure's runtime data on a machine of his own",
+        "pin snp.measurement, or snp.id-key with guest-svn; for azure-tdx tdx.mrtd",
+    ),
+    "policy.override-missing": Meaning(
+        "A rule passes more than the default it replaces, and does not say why",
+        "policy format, defaults",
+        'add override: "reason" to the rule, or narrow it',
+    ),
+    "policy.platforms": Meaning(
+        "The machine is of a platform that the policy does not list", "policy, platforms", "use a listed platform"
+    ),
+    "policy.expired": Meaning(
+        "The evidence was verified with endorsements that have ended since",
+        "validity of endorsements",
+        "attest again",
+    ),
+    "policy.release": Meaning(
+        "The verdict does not admit the release of a secret",
+        "policy, release",
+        "see the warnings; the owner may list them under allow-warnings",
+    ),
     # -- set of parts -----------------------------------------------------------------------------
     "devices.duplicate": Meaning(
         "One device was presented twice", "set checks", "each device must present its own evidence"
@@ -329,6 +485,36 @@ PROBLEMS: dict[str, Meaning] = {
         "design: simulator",
         "use it for tests and demonstrations only",
     ),
+    "no-workload-identity": Meaning(
+        "The policy does not pin what runs on the machine",
+        "policy, workload identity",
+        "pin the launch measurement (snp), or mrtd, rtmr1 and rtmr2 (tdx)",
+    ),
+    "os-unmeasured": Meaning(
+        "The pinned measurement covers the firmware, or does not say what it covers",
+        "policy, workload identity",
+        "say covers: image where the measurement covers the operating system",
+    ),
+    "unappraised": Meaning(
+        "A part of the machine has no section in the policy: only the defaults judged it",
+        "policy, parts",
+        "write a section for this part",
+    ),
+    "gpu-mode-unknown": Meaning(
+        "The device's report is too old to say in which mode it runs",
+        "NVIDIA opaque data, FEATURE_FLAG",
+        "update the driver",
+    ),
+    "paravisor-unknown": Meaning(
+        "Without a policy nothing says which paravisor speaks for the machine: Azure's claims are unknown",
+        "policy, paravisor",
+        "write a policy that pins the paravisor",
+    ),
+    "no-floors": Meaning(
+        "No floor data is at hand: early collateral cannot be told from current",
+        "policy, floors",
+        "write tcb-evaluation: {at-least: N}",
+    ),
     "snp.reserved-bits": Meaning(
         "Signed reserved bits of the report are not zero: newer firmware than this verifier knows",
         _AMD_ABI,
@@ -343,6 +529,21 @@ PROBLEMS: dict[str, Meaning] = {
         "The report carries opaque fields this verifier does not know",
         "NVIDIA attestation report, opaque data",
         "a newer verifier may know them",
+    ),
+    "tdx.trailing-bytes": Meaning(
+        "Bytes that are not zero follow the quote; they are not signed and were left out",
+        _DCAP,
+        "collect the quote without them",
+    ),
+    "tdx.perfmon": Meaning(
+        "The TD may use performance monitoring (TDATTRIBUTES bit 63)",
+        _TDX_ABI,
+        "launch the TD without PERFMON unless it is needed",
+    ),
+    "tdx.collateral.mixed": Meaning(
+        "TCB info and QE identity are of different evaluation numbers",
+        f"{_PCS}, tcbEvaluationDataNumber",
+        "fetch both at the same time",
     ),
     "nonce.public-sample": Meaning(
         "The evidence carries a nonce published in sample code",
