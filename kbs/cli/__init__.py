@@ -1,0 +1,1 @@
+"""`kbs`: one file a command; each loads its own room only."""

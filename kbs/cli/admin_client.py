@@ -1,0 +1,103 @@
+"""What the administration commands share: the broker's address, the key, and one way to ask."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+class CommandError(Exception):
+    """status: the command's exit status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help="KBS_URL otherwise")
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="the administration key; KBS_ADMIN_KEY otherwise"
+    )
+    parser.add_argument("--ca", type=Path, metavar="PEM", help="accept only this CA's certificates")
+    parser.add_argument("--json", action="store_true", help="print the broker's answer as it is")
+
+
+def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any:
+    """The JSON that the broker answers with. Raises CommandError."""
+    import httpx
+
+    from attest.untrusted import escape
+
+    headers = {"authorization": f"Bearer {_key(args)}"}
+    try:
+        with httpx.Client(verify=tls(args.ca), trust_env=False, timeout=60.0) as http:
+            url = f"{args.url.rstrip('/')}/admin/v1/{path}"
+            response = http.request(method, url, headers=headers, **request)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CommandError(3, f"no broker answers at {args.url}: {type(error).__name__}") from None
+    try:
+        answer = response.json()
+    except ValueError:
+        raise CommandError(3, f"{args.url} does not answer as a broker does") from None
+    if not response.is_success:
+        detail = answer.get("detail", "refused") if isinstance(answer, dict) else "refused"
+        raise CommandError(1, escape(str(detail), 2000))
+    return answer
+
+
+def tls(ca: Path | None) -> Any:
+    """What httpx verifies servers with: the system's CAs, or `ca` alone."""
+    import ssl
+
+    if ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca))
+    except (OSError, ssl.SSLError) as error:
+        raise CommandError(2, f"{ca}: {error}") from None
+
+
+def command(name: str, act: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+    """`act` with its errors as exit statuses."""
+
+    def run(args: argparse.Namespace) -> int:
+        try:
+            act(args)
+        except CommandError as error:
+            print(f"kbs {name}: {error}", file=sys.stderr)
+            return error.status
+        return 0
+
+    return run
+
+
+def read_input(file: Path, limit: int) -> bytes:
+    """A file's bytes, `-` for standard input. Raises CommandError."""
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as stream:
+                content = stream.read(limit + 1)
+    except OSError as error:
+        raise CommandError(2, f"{file}: {error.strerror}") from None
+    if len(content) > limit:
+        raise CommandError(2, f"{file} is larger than {limit} bytes")
+    return content
+
+
+def _key(args: argparse.Namespace) -> str:
+    if args.key_file:
+        key = read_input(args.key_file, 4096).decode("ascii", "replace").strip()
+    else:
+        key = os.environ.get("KBS_ADMIN_KEY", "").strip()
+    if not key or not key.isascii():
+        raise CommandError(2, "no administration key: give --key-file or set KBS_ADMIN_KEY")
+    return key

@@ -1,0 +1,145 @@
+"""`kbs guest get`: the guest at boot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kbs.cli.admin_client import DEFAULT_URL, CommandError, tls
+
+REFUSED, MISUSE, UNREACHABLE, NOT_FOUND, DOES_NOT_OPEN = 1, 2, 3, 4, 5
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("guest", help="the guest's side")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    get = actions.add_parser("get", help="attest this machine and fetch one secret")
+    get.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help="KBS_URL otherwise")
+    get.add_argument("--ca", type=Path, metavar="PEM", help="accept only this CA's certificates")
+    get.add_argument(
+        "--allow-http", action="store_true", help="without TLS another machine may answer for the broker"
+    )
+    get.add_argument("--path", required=True, help="repository/type/tag")
+    get.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="written whole or not at all; - for stdout",
+    )
+    get.add_argument(
+        "--simulate",
+        type=Path,
+        required=True,
+        metavar="STATE",
+        help="a simulator's state file plays the machine",
+    )
+    get.add_argument("--cpu", choices=("snp", "tdx"), default="snp")
+    get.add_argument("--gpus", type=int, default=1)
+    get.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="a keyword of the simulated machine, as tcb.snp=20 or driver=550.54.14; hex:… for bytes",
+    )
+    get.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        _get(args)
+    except CommandError as error:
+        print(f"kbs guest get: {error}", file=sys.stderr)
+        return error.status
+    return 0
+
+
+def _get(args: argparse.Namespace) -> None:
+    from kbs.domain import InvalidName, ResourcePath
+    from kbs.guest.attester import SimulatedAttester
+    from kbs.guest.client import BadAnswer, KbsClient, NotFound, Refused, Unreachable
+    from kbs.guest.opening import CannotOpen
+
+    address = urlsplit(args.url)
+    if address.scheme == "http" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        if not args.allow_http:
+            raise CommandError(MISUSE, "without TLS nobody knows who answers: use https, or --allow-http")
+    try:
+        resource = ResourcePath.parse(args.path)
+        settings = read_settings(args.settings)
+    except (InvalidName, ValueError) as error:
+        raise CommandError(MISUSE, str(error)) from None
+    attester = SimulatedAttester(args.simulate, cpu=args.cpu, gpus=args.gpus, settings=settings)
+    client = KbsClient(args.url, attester, verify=tls(args.ca))
+    try:
+        secret = client.get(resource)
+    except NotFound as error:
+        raise CommandError(NOT_FOUND, str(error)) from None
+    except Refused as error:
+        raise CommandError(REFUSED, str(error)) from None
+    except (Unreachable, BadAnswer) as error:
+        raise CommandError(UNREACHABLE, str(error)) from None
+    except CannotOpen as error:
+        raise CommandError(DOES_NOT_OPEN, str(error)) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise CommandError(MISUSE, f"no evidence from this machine: {error}") from None
+    finally:
+        client.close()
+    write(args.output, secret)
+
+
+def read_settings(pairs: list[str]) -> dict[str, Any]:
+    """`tcb.snp=20` → {"tcb": {"snp": 20}}; integers, `hex:` bytes, or text. Raises ValueError."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"{pair} is not NAME=VALUE")
+        *parents, last = name.replace("-", "_").split(".")
+        place = settings
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"{name} is both a value and a group")
+        place[last] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    if text.startswith("hex:"):
+        return bytes.fromhex(text[4:])
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int) else text
+
+
+def write(output: Path, secret: bytes) -> None:
+    """Readable by its owner only, and in place only when whole."""
+    if str(output) == "-":
+        sys.stdout.buffer.write(secret)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")  # 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(secret)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(output)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CommandError(MISUSE, f"{output}: {error.strerror}") from None

@@ -1,0 +1,53 @@
+"""`kbs`: a broker that gives secrets to machines that conform, its administration, and the guest's side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+_DESCRIPTION = """\
+Release secrets to confidential machines that their owners' policies accept.
+
+  kbs init --state DIR                                make keys and database; prints the first key once
+  kbs serve --state DIR --endorsements DIR            serve guests and administrators
+  kbs owner add acme                                  who holds secrets
+  kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
+  kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
+  kbs audit verify                                    is the trail whole?
+  kbs guest get --path acme/key/model -o FILE         the guest at boot
+
+Exit status: 0 done, 1 refused, 2 wrong use or unreadable input, 3 no broker answers; `guest get` also
+4 no such resource, 5 the answer does not open."""
+
+COMMANDS = ("init", "serve", "owner", "policy", "secret", "audit", "guest")
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole parser, or the one subcommand asked for."""
+    parser = argparse.ArgumentParser(
+        prog="kbs", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        if only in (None, name):
+            import_module(f"kbs.cli.{name}").add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    only = given[0] if given and given[0] in COMMANDS else None
+    args = build_parser(only).parse_args(given)
+    try:
+        status: int = args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
