@@ -146,4 +146,4 @@ def given_chain(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
 
 def _is_nvidias(certificate: Certificate) -> bool:
     organisations = certificate.parsed.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return any(str(part.value).startswith("NVIDIA") for part in organisations)
+    return any("NVIDIA" in str(part.value) for part in organisations)
