@@ -27,6 +27,7 @@ SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _TCG = "{https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/}"
 _CHILDREN = [f"{SWID}Entity", f"{SWID}Meta", f"{SWID}Payload", f"{DS}Signature"]
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Edition = Literal["GPU", "SWITCH"]
@@ -96,8 +97,9 @@ def parse_xml(data: bytes) -> Any:
         refuse("length", f"≤ {MAX_RIM} bytes", len(data))
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
-    if b"\0" in data:
-        refuse("encoding", "UTF-8", "NUL bytes")
+    declared = _DECLARED.match(data)
+    if b"\0" in data or (declared and declared.group(1).upper() != b"UTF-8"):
+        refuse("encoding", "UTF-8", declared.group(1).hex() if declared else "NUL bytes")
     try:
         data.decode("utf-8")
         root = etree.fromstring(data, parser=hardened_parser())
@@ -108,8 +110,6 @@ def parse_xml(data: bytes) -> Any:
         raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
     if root.tag != f"{SWID}SoftwareIdentity":
         refuse("root", "SoftwareIdentity", root.tag)
-    if (declared := (information.encoding or "UTF-8").upper()) not in ("UTF-8", "US-ASCII", "ASCII"):
-        refuse("encoding", "UTF-8", declared)
     return root
 
 
