@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from attest.simulator import faults_rim  # noqa: F401  (adds its own to the GPU's table)
+from attest.simulator import faults_rim, faults_tcb  # noqa: F401  (add their own to the tables)
 from attest.simulator.fault import Fault
 from attest.simulator.faults_gpu import GPU_FAULTS
 from attest.simulator.faults_machine import MACHINE_FAULTS

@@ -29,7 +29,8 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "p256": ec.SECP256R1,
     "p384": ec.SECP384R1,
-    # A curve as wide as P-384 that no vendor uses: a signature over it is the right length.
+    # Curves as wide as the vendors' that no vendor uses: a signature over them is the right length.
+    "bp256": ec.BrainpoolP256R1,
     "bp384": ec.BrainpoolP384R1,
 }
 _FORMAT = "attest-simulator/1"

@@ -49,6 +49,15 @@ class Simulator:
             raise ValueError("`at` needs a time zone")
         return Simulator(self._keys, self._made, at.astimezone(UTC).replace(microsecond=0))
 
+    def warm(self) -> None:
+        """Make every key that honest evidence of any kind needs, so that `save` keeps them all."""
+        for product in amd.PRODUCTS:
+            for signing_key in ("vcek", "vlek"):
+                self.snp(product=product, signing_key=signing_key)
+        for authority in ("platform", "processor"):
+            self.tdx(ca=authority)
+        self.gpu()
+
     def save(self, path: str | Path) -> None:
         """Keep keys and roots in one file (private keys: for its owner alone)."""
         self.roots_pem  # noqa: B018  (makes the roots, so that every load has the same)

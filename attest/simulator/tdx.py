@@ -51,14 +51,14 @@ SEPT_VE_DISABLE = 1 << 28
 
 @dataclass
 class QeReport:
-    """The quoting enclave's report. report_data: None for the honest binding of the attestation key."""
+    """The quoting enclave's report. tail: second half of its report data, after the hash of the key."""
 
     isvsvn: int = collateral.QE_SVN
     mrsigner: bytes = bytes.fromhex(collateral.QE_MRSIGNER)
     isvprodid: int = 2
     miscselect: bytes = bytes(4)
     attributes: bytes = bytes.fromhex("1500000000000000e700000000000000")
-    report_data: bytes | None = None
+    tail: bytes = bytes(32)
 
     def encode(self, binding: bytes) -> bytes:
         return struct.pack(
@@ -70,7 +70,7 @@ class QeReport:
             self.mrsigner,
             self.isvprodid,
             self.isvsvn,
-            binding if self.report_data is None else self.report_data,
+            binding + self.tail,
         )
 
 
@@ -79,8 +79,9 @@ class TdxPlan:
     """Everything that goes into one quote and its collateral; a fault changes one thing of it.
 
     header: 48 bytes. body: the TD report. descriptor: type and size of version 5, None in version 4.
-    attestation_key, qe_key: names of the keys that sign quote and QE report. bound_key: whose hash the QE
-    report carries. sent: which of leaf, CA and root stand in the quote, in order. root_crl, pck_crl: None
+    attestation_key: name of the key in the quote, which signs it unless quote_key names another; point: other
+    64 bytes in its place. qe_key: signs the QE report. bound_key: whose hash the QE report carries.
+    collateral_root: root of the documents' signer. sent: which of leaf, CA and root stand in the quote, in order. root_crl, pck_crl: None
     for missing. documents: missing ones are left out. trailing: after the signature data. edit: last
     change to the quote's bytes.
     """
@@ -100,10 +101,14 @@ class TdxPlan:
     root_crl: CrlPlan | None
     pck_crl: CrlPlan | None
     qe: QeReport
+    collateral_root: CertificatePlan
     attestation_key: str = ATTESTATION_KEY
     bound_key: str = ATTESTATION_KEY
+    quote_key: str = ""
+    point: bytes | None = None
     qe_key: str = ""
     auth_data: bytes = bytes(range(32))
+    bound_auth_data: bytes | None = None
     outer_type: int = 6
     inner_type: int = 5
     inner: bytes | None = None
@@ -142,8 +147,10 @@ class TdxPlan:
     def quote(self) -> bytes:
         described = struct.pack("<HI", *self.descriptor) if self.descriptor else b""
         signed = bytes(self.header) + described + bytes(self.body)
-        bound = hashlib.sha256(self.keys.point(self.bound_key)[1:] + self.auth_data).digest()
-        qe_report = self.qe.encode(bound + bytes(32))
+        point = self.point or self.keys.point(self.attestation_key)[1:]
+        bound_point = self.point or self.keys.point(self.bound_key)[1:]
+        bound = hashlib.sha256(bound_point + (self.bound_auth_data or self.auth_data)).digest()
+        qe_report = self.qe.encode(bound)
         inner = self.inner if self.inner is not None else b"".join(map(pem, self.chain())) + b"\0"
         certification = (
             qe_report
@@ -155,8 +162,8 @@ class TdxPlan:
             + self.outer_slack
         )
         data = (
-            self.keys.raw_ecdsa(self.attestation_key, signed)
-            + self.keys.point(self.attestation_key)[1:]
+            self.keys.raw_ecdsa(self.quote_key or self.attestation_key, signed)
+            + point
             + struct.pack("<HI", self.outer_type, len(certification))
             + certification
             + self.slack
@@ -175,7 +182,7 @@ class TdxPlan:
     def build(self) -> Simulated:
         quote = self.quote()
         documents = {kind: plan.build(self.keys) for kind, plan in self.documents.items()}
-        signer, root = self.tcb_signer.build(self.keys), self.root.build(self.keys)
+        signer, root = self.tcb_signer.build(self.keys), self.collateral_root.build(self.keys)
         plans = (self.root_crl, self.pck_crl, *self.more_crls)
         lists = [None if crl is None else crl.build(self.keys) for crl in plans]
         files = {"simulated-quote.bin": quote}
@@ -295,6 +302,7 @@ def plan(
         intel.root_crl(root, at),
         intel.pck_crl(authority, at),
         QeReport(isvsvn=qe_isvsvn),
+        intel.root(keys),
     )
     values: dict[str, int | bytes] = {
         "tee_tcb_svn": collateral.TEE_TCB_SVN,

@@ -1,0 +1,98 @@
+"""Every fault of the simulator is refused for its own reason, by the check that bears its number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from attest.anchors import Anchors
+from attest.binding import Expected
+from attest.errors import Malformed, Rejected
+from attest.simulator import FAULTS, Fault, Simulated, Simulator
+from attest.verified import Verified
+from attest.verifier import verify
+
+NONCE = bytes(range(32))
+KEY = {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": "eA", "y": "eQ"}
+REPORT_DATA = b"what was asked".ljust(64, b"\x55")
+
+BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
+    "snp": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
+    "tdx": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
+    "gpu": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
+    "machine": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
+}
+
+NUMBERED_CHECKS = {
+    "snp": [f"snp 12.{number}" for number in range(1, 9)],
+    "tdx": [f"tdx 12.{number}" for number in range(1, 9)],
+    "gpu": [f"gpu 15.{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10)],
+    "machine": ["machine 15.11", "machine 15.12"],
+}
+"""Steps in scope. Reference values (SNP 12.9), event logs (TDX 12.9) and OCSP (GPU 15.7) are not judged by
+`verify`; claims (12.10, 15.13) are not checks."""
+
+
+def make(simulator: Simulator, vendor: str, fault: str | None) -> Simulated:
+    keywords, _ = BY_VENDOR[vendor]
+    made: Simulated = getattr(simulator, vendor)(fault=fault, **keywords)
+    return made
+
+
+def judge(simulator: Simulator, anchors: Anchors, made: Simulated, vendor: str) -> Verified:
+    return verify(
+        made.evidence,
+        endorsements=made.endorsements,
+        at=simulator.at,
+        expected=BY_VENDOR[vendor][1],
+        anchors=anchors,
+    )
+
+
+@pytest.mark.parametrize("vendor", BY_VENDOR)
+def test_without_a_fault_everything_verifies(simulator: Simulator, anchors: Anchors, vendor: str) -> None:
+    verified = judge(simulator, anchors, make(simulator, vendor, None), vendor)
+    assert verified.simulated
+    assert all(record.outcome != "failed" for record in verified.checks)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anchors, fault: Fault) -> None:
+    try:
+        verified = judge(simulator, anchors, make(simulator, fault.vendor, fault.name), fault.vendor)
+    except (Malformed, Rejected) as refusal:
+        assert refusal.codes == set(fault.codes), refusal
+        return
+    assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
+    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine") else fault.vendor]
+    claims = section[0] if isinstance(section, list) else section
+    assert {name: _claim(claims, name) for name in fault.claims} == dict(fault.claims)
+    assert fault.warnings <= {warning.code for warning in verified.warnings}
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    value: Any = claims
+    for part in name.split("."):
+        value = value.get(part)
+    return value
+
+
+@pytest.mark.parametrize("vendor", NUMBERED_CHECKS)
+def test_every_numbered_check_has_a_fault(vendor: str) -> None:
+    steps = {" ".join(fault.check.split()[:2]) for fault in FAULTS.values()}
+    assert set(NUMBERED_CHECKS[vendor]) <= steps
+
+
+def test_faults_of_one_code_are_the_rule() -> None:
+    """A fault with several codes cannot show that one check is there: few are like that."""
+    several = {fault.name for fault in FAULTS.values() if len(fault.codes) > 1}
+    assert several == {
+        "snp-spl-doubled",
+        "gpu-chain-without-leaf",
+        "gpu-chain-swapped",
+        "gpu-rim-in-both-roles",
+        "machine-replayed",
+        "machine-key-swapped",
+    }
