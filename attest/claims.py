@@ -94,7 +94,14 @@ def _claims() -> dict[str, dict[str, Claim]]:
     add("snp", "policy-unknown-bits", "bits", "POLICY bits that no known firmware defines")
     add("snp", "crl", "text", "state of the ARK's revocation list", values="fresh stale revoked absent")
 
-    add("tdx", "tcb-status", "text", "merged TCB status by Intel's algorithm")
+    add(
+        "tdx",
+        "tcb-status",
+        "text",
+        "merged TCB status by Intel's algorithm",
+        values="UpToDate SWHardeningNeeded ConfigurationNeeded ConfigurationAndSWHardeningNeeded OutOfDate "
+        "OutOfDateConfigurationNeeded TDRelaunchAdvised TDRelaunchAdvisedConfigurationNeeded Revoked",
+    )
     add("tdx", "tcb-lag", "duration", "time since the lowest missed level; 0s when UpToDate")
     add("tdx", "tcb-evaluation", "int", "tcbEvaluationDataNumber of the collateral used")
     add("tdx", "tcb-date", "date", "tcbDate of the matched level")

@@ -4,6 +4,8 @@
 returns an Appraisal. Nothing here checks authenticity, and nothing here can switch it off.
 """
 
+from attest.policy.appraisal import Appraisal
+from attest.policy.appraise import appraise
 from attest.policy.document import Policy
 
-__all__ = ["Policy"]
+__all__ = ["Appraisal", "Policy", "appraise"]

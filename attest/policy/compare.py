@@ -6,13 +6,13 @@ Everything here is total: whatever stands in the claim tree, a Finding comes bac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from attest.claims import Claim
 from attest.policy.kinds import Value, canonical_text, read
-from attest.policy.model import Branches, Bytes, Components, Operator, Reference, ReferenceSet
+from attest.policy.model import Branches, Bytes, Components, Operator, OperatorName, Reference, ReferenceSet
 from attest.policy.operators import padded
 from attest.untrusted import escape
 
@@ -40,6 +40,7 @@ class Finding:
     note: str | None = None
     entry: Reference | None = None
     sets: tuple[ReferenceSet, ...] = ()
+    operator: OperatorName | None = None
 
     @property
     def observed(self) -> bool:
@@ -48,6 +49,10 @@ class Finding:
 
 def judge(operator: Operator, claim: Claim, raw: object, *, product: str | None, now: datetime) -> Finding:
     """raw: the claim's canonical text in the tree, None where it is absent. now: whole seconds count."""
+    return replace(_judge(operator, claim, raw, product, now), operator=operator.name)
+
+
+def _judge(operator: Operator, claim: Claim, raw: object, product: str | None, now: datetime) -> Finding:
     expected = wanted(operator, claim)
     value: Value | None = None
     unknown = None
@@ -88,7 +93,7 @@ def judge(operator: Operator, claim: Claim, raw: object, *, product: str | None,
     if isinstance(operator.operand, Branches):
         holds, expected = _branch(operator.operand, cast("tuple[int, ...]", value), expected)
     else:
-        holds = _holds(operator, value)
+        holds = meets(operator, value)
     return Finding("P" if holds else "F", expected, found, () if holds else ((expected, found or "nothing"),))
 
 
@@ -108,6 +113,7 @@ def worst(findings: Iterable[Finding]) -> Finding:
         low.note,
         marked if low.result == "P" else low.entry,
         low.sets,
+        low.operator,
     )
 
 
@@ -173,7 +179,8 @@ def _dots(version: tuple[int, ...]) -> str:
 # -- the operators ----------------------------------------------------------------------------------
 
 
-def _holds(operator: Operator, value: Value) -> bool:
+def meets(operator: Operator, value: Value) -> bool:
+    """Whether a readable value passes an operator that compares with literals."""
     name, operand = operator.name, operator.operand
     if name == "is":
         return padded(value) == padded(cast(Value, operand))

@@ -8,13 +8,12 @@ default would not needs `override: "reason"`.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import cast
 
 from attest.claims import CLAIMS, Claim
+from attest.policy.compare import at_least, meets
 from attest.policy.kinds import Value, read
-from attest.policy.model import Branches, CanonicalText, Operator, OperatorName, ReferenceSet, Rule
-from attest.policy.operators import padded
+from attest.policy.model import Branches, CanonicalText, Operator, OperatorName, Reference, ReferenceSet, Rule
 
 DEFAULT = "default"
 REPLACING: tuple[OperatorName, ...] = ("is", "one-of", "none-of", "in", "at-least", "at-most")
@@ -125,7 +124,7 @@ def _narrower(operator: Operator, default: Operator) -> bool:
             _passes(default, value.value)
             for found in cast("tuple[ReferenceSet, ...]", operator.operand)
             for value in found.values
-            if value.state != "revoked" or value.since is not None
+            if _may_pass(value)
         )
     if operator.name == "at-most":
         bound = operator.operand
@@ -134,37 +133,23 @@ def _narrower(operator: Operator, default: Operator) -> bool:
     if operator.name == "at-least" and default.name == "at-least":
         if isinstance(operator.operand, Branches):
             return False
-        return _at_least(cast(Value, operator.operand), cast(Value, default.operand))
+        return at_least(cast(Value, operator.operand), cast(Value, default.operand))
     return False
 
 
 def _passes(operator: Operator, value: Value) -> bool:
-    """Whether `value` passes; for the operators that defaults and their replacements have."""
+    """Whether `value` passes at some time; for the operators that defaults and their replacements have."""
     if operator.name == "exists":
         return operator.operand is True
-    if operator.name == "is":
-        return padded(value) == padded(cast(Value, operator.operand))
-    if operator.name in ("one-of", "none-of"):
-        among = padded(value) in {padded(member) for member in cast("tuple[Value, ...]", operator.operand)}
-        return among == (operator.name == "one-of")
-    if operator.name == "no-bits":
-        return cast(int, value) & cast(int, operator.operand) == 0
-    if operator.name == "at-most":
-        return cast(int, value) <= cast(int, operator.operand)
-    if operator.name == "at-least":
-        return _at_least(value, cast(Value, operator.operand))
     if operator.name == "in":
         return any(
             reference.value == value
             for found in cast("tuple[ReferenceSet, ...]", operator.operand)
             for reference in found.values
-            if reference.state != "revoked" or reference.since is not None
+            if _may_pass(reference)
         )
-    return True
+    return meets(operator, value)
 
 
-def _at_least(value: Value, bound: Value) -> bool:
-    left, right = padded(value), padded(bound)
-    if isinstance(left, (int, datetime, tuple)) and type(left) is type(right):
-        return left >= right  # type: ignore[operator]  # the same type on both sides
-    return False
+def _may_pass(reference: Reference) -> bool:
+    return reference.state != "revoked" or reference.since is not None

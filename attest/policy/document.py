@@ -69,9 +69,13 @@ class Policy:
 
     @classmethod
     def read(cls, path: Path, *, parameters: Mapping[str, str] | None = None) -> Policy:
-        """The policy in a file. Raises Malformed with every error, each at `file:line:column`; OSError."""
-        with Path(path).open("rb") as stream:
-            text = stream.read(MAX_BYTES + 1)
+        """The policy in a file. Raises Malformed with every error, each at `file:line:column`."""
+        try:
+            with Path(path).open("rb") as stream:
+                text = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            reason = error.strerror or "cannot be read"
+            raise _malformed([Fault(Place(), f"cannot be read: {reason}")], escape(str(path))) from None
         return cls._from_text(text, str(path), str(path), parameters)
 
     @classmethod

@@ -1,0 +1,407 @@
+"""Rules × parts, in one pass: every rule is judged, whatever the others said.
+
+The claim tree comes from a Verified, so it is genuine; here it is only compared. What is not in it is
+unknown, and the unknown does not pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from attest.claims import CLAIMS, DEVICE_SECTIONS, instant
+from attest.policy.appraisal import Appraisal, Verdict, mint
+from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wanted, worst
+from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
+from attest.policy.document import Policy
+from attest.policy.explain import Judged, Outcome
+from attest.policy.identity import workload_pins
+from attest.policy.kinds import read
+from attest.policy.model import PARTS, Body, Entry, Group, Rule
+from attest.policy.warn import warnings_of
+from attest.untrusted import escape
+from attest.verified import Verified
+
+_CPU_SECTIONS = ("snp", "tdx", "azure")
+_AGES = frozenset(
+    {"time.evidence-age", "time.collateral-age", "gpu.evidence-age", "switch.evidence-age", "tdx.tcb-lag"}
+)
+"""Durations up to the instant of verification; they have grown since."""
+
+_FLIP: Mapping[Result, Result] = {"P": "F", "U": "U", "F": "P"}
+
+
+def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appraisal:
+    """Judge `verified` by `policy` at the instant `at`.
+
+    policy: None for the defaults of the parts present. at: aware; the one instant of every date in the
+    policy, recorded in the result. Claims that are ages count up to `at`. Never raises on claims; ValueError
+    where `at` has no time zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError("`at` needs a time zone")
+    at = at.astimezone(UTC)
+    policy = policy or Policy.defaults()
+    machine = Machine(verified, policy, at)
+    judged = sorted(_judge_all(machine), key=_order)
+    denied = [one for one in judged if one.outcome == "deny"]
+    warnings = warnings_of(verified, policy, machine.platform, machine.uncovered)
+    verdict: Verdict = "conforms"
+    if denied:
+        verdict = "refused"
+    elif warnings or any(one.outcome != "pass" for one in judged):
+        verdict = "conforms-with-warnings"
+    return mint(
+        body=policy.body,
+        own=policy.own,
+        verdict=verdict,
+        problems=tuple(one.problem(policy.name) for one in denied),
+        warnings=warnings,
+        rules=tuple(one.record() for one in judged),
+        policy=_about(policy),
+        at=at,
+        verified=verified,
+    )
+
+
+def _about(policy: Policy) -> dict[str, Any]:
+    about: dict[str, Any] = {"name": policy.name, "digest": policy.digest, "file": policy.file, "floors": {}}
+    if policy.file_digest is not None:
+        about["file-digest"] = policy.file_digest
+    if policy.body.parameters:
+        about["parameters"] = dict(policy.body.parameters)
+    return about
+
+
+def _order(one: Judged) -> tuple[int, int, bytes, int]:
+    part = PARTS.index(one.section) if one.section in PARTS else -1
+    return part, one.device[0] if one.device else -1, one.claim.encode(), one.order
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The claim tree as rules see it, at one instant."""
+
+    verified: Verified
+    policy: Policy
+    at: datetime
+
+    @property
+    def body(self) -> Body:
+        return self.policy.body
+
+    @cached_property
+    def elapsed(self) -> int:
+        return max(0, int((self.at - self.verified.at).total_seconds()))
+
+    @cached_property
+    def platform(self) -> str:
+        """The CPU platform of the evidence: snp, tdx, azure-snp, azure-tdx or none."""
+        claims = self.verified.claims
+        cpu = next((section for section in ("snp", "tdx") if section in claims), None)
+        if "azure" in claims:
+            return f"azure-{cpu}" if cpu else "azure"
+        return cpu or "none"
+
+    @cached_property
+    def listed(self) -> bool:
+        return self.platform in self.body.platforms
+
+    @cached_property
+    def product(self) -> str | None:
+        value = self.section("snp").get("product")
+        return str(value) if value in CLAIMS["snp"]["product"].values else None
+
+    def section(self, name: str) -> Mapping[str, object]:
+        found = self.verified.claims.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+    def devices(self, name: str) -> Sequence[Mapping[str, object]]:
+        found = self.verified.claims.get(name)
+        if not isinstance(found, (list, tuple)):
+            return ()
+        return [device if isinstance(device, Mapping) else {} for device in found]
+
+    def text(self, rule: Rule, claims: Mapping[str, object]) -> object:
+        """The claim's text; an age with the time since verification."""
+        raw = claims.get(rule.claim.name)
+        if self.elapsed and rule.name in _AGES and isinstance(raw, str):
+            try:
+                seconds = read(rule.claim, raw)
+            except ValueError:
+                return raw
+            # A lag of zero means that nothing was missed, not that something was missed just now.
+            if isinstance(seconds, int) and (seconds or rule.claim.name != "tcb-lag"):
+                return f"{seconds + self.elapsed}s"
+        return raw
+
+    def judge(self, rule: Rule, claims: Mapping[str, object]) -> Finding:
+        raw = self.text(rule, claims)
+        if raw is None and rule.absent_passes:
+            return Finding("P", wanted(rule.operators[0], rule.claim), None)
+        return worst(
+            judge(operator, rule.claim, raw, product=self.product, now=self.at) for operator in rule.operators
+        )
+
+    @cached_property
+    def uncovered(self) -> bool | None:
+        """Whether the pinned workload stops at the firmware, or does not say; None where none is pinned."""
+        pins = workload_pins(self.body, self.platform)
+        if not pins or not self.listed:
+            return None
+        for rule in pins:
+            covers = rule.covers
+            if rule.operator("in"):
+                entry = self.judge(rule, self.section(rule.section)).entry
+                covers = entry.covers if entry is not None else None
+            if covers == "image":
+                return False
+        return True
+
+
+def _judge_all(machine: Machine) -> Iterator[Judged]:
+    yield from _platform(machine)
+    yield from _still_valid(machine)
+    for section in PARTS:
+        if section in DEVICE_SECTIONS:
+            yield from _devices(machine, section)
+            continue
+        entries: tuple[Entry, ...] = machine.body.sections.get(section, ())
+        if section in _CPU_SECTIONS and (section not in machine.verified.claims or not machine.listed):
+            entries = ()
+        for entry in (*entries, *_defaults(machine, section)):
+            yield _judged(machine, entry, machine.section(section), None)
+
+
+# -- what applies -----------------------------------------------------------------------------------
+
+
+def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
+    """Defaults of a section that is present and whose rules the file does not replace."""
+    if section in _CPU_SECTIONS and section not in machine.verified.claims:
+        return
+    own = [
+        entry
+        for entry in machine.body.sections.get(section, ())
+        if isinstance(entry, Rule) and replaces(entry)
+    ]
+    if section in _CPU_SECTIONS and not machine.listed:
+        own = []
+    replaced = {rule.claim.name for rule in own}
+    lag = any(rule.claim.name == "tcb-lag" and rule.operator("at-most", "is") for rule in own)
+    for rule in DEFAULTS:
+        if rule.section != section or rule.claim.name in replaced or not _judgeable(machine, rule):
+            continue
+        yield UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
+
+
+def _judgeable(machine: Machine, rule: Rule) -> bool:
+    """Conditions that the table of defaults states in words."""
+    claims = machine.verified.claims
+    devices = any(machine.devices(section) for section in DEVICE_SECTIONS)
+    if rule.section == "azure":
+        return machine.policy.own and machine.listed
+    if rule.name == "binding.gpu-to-cpu":
+        return devices and machine.platform != "none"
+    if rule.name == "binding.protocol":
+        return devices and "protocol" in machine.section("binding")
+    if rule.name == "binding.nonce":
+        return "nonce" in machine.section("binding")
+    if rule.name == "time.evidence-age":
+        return "nonce" in machine.section("binding") and "evidence-age" in machine.section("time")
+    return rule.section == "evidence" or bool(claims.get(rule.section))
+
+
+def _platform(machine: Machine) -> Iterator[Judged]:
+    if not machine.policy.own:
+        return
+    listed = ", ".join(sorted(machine.body.platforms))
+    finding = Finding("P" if machine.listed else "F", f"one of {listed}", machine.platform)
+    yield _general(machine, "platforms", finding, place=machine.policy.where)
+
+
+def _still_valid(machine: Machine) -> Iterator[Judged]:
+    """After the earliest end of its endorsements a Verified says nothing."""
+    if machine.at > machine.verified.expires:
+        found = f"verified until {instant(machine.verified.expires)}"
+        yield _general(
+            machine, "expired", Finding("F", f"valid at {instant(machine.at)}", found), place="default"
+        )
+
+
+def _general(machine: Machine, claim: str, finding: Finding, *, place: str) -> Judged:
+    outcome: Outcome = "pass" if finding.result == "P" else "deny"
+    return Judged("", claim, None, place, place, 0, finding, outcome, topic=claim)
+
+
+# -- devices ----------------------------------------------------------------------------------------
+
+
+def _devices(machine: Machine, section: str) -> Iterator[Judged]:
+    """Every device must pass every rule; the part must be there, and no device twice."""
+    devices = machine.devices(section)
+    entries: tuple[Entry, ...] = machine.body.sections.get(section, ())
+    if section in machine.body.sections:
+        present = Finding("P" if devices else "F", "at least one", str(len(devices)))
+        yield _of_part(machine, section, "present", present)
+    for entry in entries:
+        if isinstance(entry, Rule) and entry.claim.name == "count":
+            yield _judged(machine, entry, {"count": str(len(devices))}, None)
+    if not devices:
+        return
+    yield from _distinct(machine, section, devices)
+    rules = [entry for entry in entries if isinstance(entry, Group) or entry.claim.name != "count"]
+    for entry in (*rules, *_defaults(machine, section)):
+        all_of = [
+            _judged(machine, entry, claims, (index, len(devices))) for index, claims in enumerate(devices)
+        ]
+        passing = sum(one.finding.result == "P" for one in all_of)
+        for one in all_of:
+            yield one if one.finding.result == "P" else replace(one, others=passing)
+
+
+def _distinct(machine: Machine, section: str, devices: Sequence[Mapping[str, object]]) -> Iterator[Judged]:
+    seen: dict[object, int] = {}
+    for index, claims in enumerate(devices):
+        identity = claims.get("id")
+        known = isinstance(identity, str) and bool(identity)
+        if not known and len(devices) == 1:
+            return
+        first = seen.setdefault(identity, index) if known else None
+        result: Result = "U" if first is None else "P" if first == index else "F"
+        found = shown_raw(identity) if result != "F" else f"same as {section}[{first}]"
+        finding = Finding(result, "a device of its own", found)
+        yield Judged(
+            section,
+            "id",
+            (index, len(devices)),
+            "default",
+            "default",
+            0,
+            finding,
+            "pass" if result == "P" else "deny",
+            topic=f"{section}.id duplicate",
+        )
+
+
+def _of_part(machine: Machine, section: str, claim: str, finding: Finding) -> Judged:
+    outcome: Outcome = "pass" if finding.result == "P" else "deny"
+    return Judged(section, claim, None, machine.policy.where, machine.policy.where, 0, finding, outcome)
+
+
+# -- one entry --------------------------------------------------------------------------------------
+
+
+def _judged(
+    machine: Machine, entry: Entry, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Judged:
+    facts = _facts(machine, entry.section, claims, device)
+    if isinstance(entry, Group):
+        finding = _group(machine, entry, claims)
+        return Judged(
+            section=entry.section,
+            claim=entry.kind,
+            device=device,
+            place=entry.place,
+            line=_line(entry.place),
+            order=entry.order,
+            finding=finding,
+            outcome=_outcome(machine, None, finding),
+            facts=facts,
+        )
+    finding = machine.judge(entry, claims)
+    if entry.is_default and entry.name == "gpu.mode" and finding.result == "U" and facts.get("mode-unsaid"):
+        finding = replace(finding, result="P", unknown=None)
+    return Judged(
+        section=entry.section,
+        claim=entry.claim.name,
+        device=device,
+        place=entry.place,
+        line=_line(entry.place),
+        order=entry.order,
+        finding=finding,
+        outcome=_outcome(machine, entry, finding),
+        until=entry.until,
+        why=escape(entry.why) if entry.why else None,
+        fix=escape(entry.fix) if entry.fix else None,
+        facts=facts,
+    )
+
+
+def _outcome(machine: Machine, rule: Rule | None, finding: Finding) -> Outcome:
+    if finding.result == "P":
+        return "observed" if finding.observed else "pass"
+    if (
+        rule is not None
+        and rule.warn
+        and rule.until is not None
+        and machine.at.replace(microsecond=0) <= rule.until
+    ):
+        return "grace"
+    return "deny"
+
+
+def _group(machine: Machine, group: Group, claims: Mapping[str, object]) -> Finding:
+    """all = min, any = max, none = max with P and F swapped; a rule map is all of its entries."""
+    maps = [
+        worst(
+            _group(machine, entry, claims) if isinstance(entry, Group) else _named(machine, entry, claims)
+            for entry in branch
+        )
+        for branch in group.branches
+    ]
+    chosen = (min if group.kind == "all" else max)(maps, key=lambda finding: RANK[finding.result])
+    result = _FLIP[chosen.result] if group.kind == "none" else chosen.result
+    expected = f"{group.kind} of ({') or ('.join(finding.expected for finding in maps)})"
+    misses = tuple(miss for finding in maps for miss in finding.misses)
+    if group.kind == "none":
+        misses = ((f"none of ({chosen.expected})", chosen.found or "nothing"),) if result == "F" else ()
+    return Finding(
+        result,
+        expected,
+        None,
+        misses if result == "F" else (),
+        chosen.unknown,
+        None,
+        chosen.entry if result == "P" and group.kind != "none" else None,
+    )
+
+
+def _named(machine: Machine, rule: Rule, claims: Mapping[str, object]) -> Finding:
+    """A finding that says which claim it speaks of, for the group's sentence."""
+    finding = machine.judge(rule, claims)
+    name = rule.claim.name
+    return replace(
+        finding,
+        expected=f"{name} {finding.expected}",
+        misses=tuple((f"{name} {want}", found) for want, found in finding.misses),
+        unknown=f"{name}: {finding.unknown[:1].lower()}{finding.unknown[1:]}" if finding.unknown else None,
+        note=None,
+        sets=(),
+    )
+
+
+def _line(place: str) -> str:
+    """`p.yaml:9` of `p.yaml:9:7`."""
+    head, _, column = place.rpartition(":")
+    return head if column.isdigit() else place
+
+
+def _facts(
+    machine: Machine, section: str, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Mapping[str, Any]:
+    """What sentences say besides the values compared."""
+    raw = machine.verified.claims.get("raw")
+    part = raw.get(section) if isinstance(raw, Mapping) else None
+    if device is not None:
+        part = part[device[0]] if isinstance(part, (list, tuple)) and len(part) > device[0] else None
+        unsaid = isinstance(part, Mapping) and part.get("opaque_data_version", "0") == "0"
+        return {"id": claims.get("id"), "mode-unsaid": unsaid and "mode" not in claims}
+    if section == "snp" and isinstance(claims.get("report-version"), str):
+        return {"report-version": escape(str(claims["report-version"]))}
+    if section == "tdx" and isinstance(part, Mapping):
+        return {"tcb": part.get("tcb")}
+    return {}
