@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from attest.nvidia.containers import DeviceEvidence, decode_report
 
 from attest import AttestError, verify
 from attest.cache import Cache
 from attest.endorsements import Endorsements
 from attest.evidence import Evidence
+from attest.nvidia.containers import DeviceEvidence, decode_report
 from attest.snp.report import Report
 from attest.tdx.quote import Quote
 from tests.conftest import PROOF, Sample

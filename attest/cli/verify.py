@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from attest.cli.options import add_evidence_arguments, at_of, print_json, verify_from
@@ -50,17 +51,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def answer_for(args: argparse.Namespace) -> Answer:
-    from attest.policy import Policy, appraise
-
+    """Verify, then appraise. The policy's room is loaded only when there is something to appraise."""
     at = at_of(args)
     policy = None
     if args.policy is not None:
+        from attest.policy import Policy
+
         try:
-            policy = Policy.read(args.policy)
+            policy = Policy.read(Path(args.policy))
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
     try:
         verified = verify_from(args)
     except AttestError as error:
         return of_refusal(error, at)
+    from attest.policy import appraise
+
     return of_appraisal(appraise(verified, policy, at=at))
