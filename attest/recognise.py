@@ -279,11 +279,11 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         return True
     from attest.tdx.containers import read_json as read_quote
 
-    raw = read_quote(document, name)
-    if raw is not None:
+    quote = read_quote(document, name)
+    if quote is not None:
         from attest.tdx.quote import Quote
 
-        found.add_cpu(name, Quote.parse(raw))
+        found.add_cpu(name, Quote.parse(quote))
         return True
     return False
 

@@ -26,13 +26,32 @@ MAX_CHAIN = 16
 SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287190466307")
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*([A-Za-z0-9+/=\s]+?)-----END \1-----")
+# What `cryptography` raises on bytes that are no certificate, list or extension; not all are ValueErrors.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 class Certificate:
     """A parsed X.509 certificate with the exact bytes it came in. Equal when the bytes are."""
 
-    __slots__ = ("__dict__", "der", "fingerprint", "parsed")
+    __slots__ = (
+        "__dict__",
+        "der",
+        "fingerprint",
+        "issuer_der",
+        "not_after",
+        "not_before",
+        "parsed",
+        "serial",
+        "subject_der",
+    )
 
     def __init__(self, der: bytes, *, where: str = "certificate") -> None:
         if len(der) > MAX_CERTIFICATE:
@@ -41,11 +60,16 @@ class Certificate:
             )
         try:
             with warnings.catch_warnings():
-                # AMD's VCEK and VLEK have serial number 0, which RFC 5280 forbids.
-                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                # AMD's VCEK and VLEK have serial number 0, which RFC 5280 forbids; odd names warn too.
+                warnings.simplefilter("ignore", UserWarning)
                 self.parsed = x509.load_der_x509_certificate(der)
-                self.parsed.serial_number  # noqa: B018  (reads it under the filter)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+                self.serial = self.parsed.serial_number
+                # cryptography decodes these when first read: better here than amid a verification.
+                self.subject_der = self.parsed.subject.public_bytes()
+                self.issuer_der = self.parsed.issuer.public_bytes()
+                self.not_before = self.parsed.not_valid_before_utc
+                self.not_after = self.parsed.not_valid_after_utc
+        except _UNREADABLE as error:
             raise malformed(
                 "A certificate does not parse", where=where, code="x509.malformed", found=str(error)[:120]
             ) from None
@@ -66,7 +90,7 @@ class Certificate:
         """None when the extensions are unreadable or doubled."""
         try:
             return self.parsed.extensions
-        except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        except _UNREADABLE:
             return None
 
     def extension(self, kind: type[_Extension]) -> _Extension | None:
@@ -96,14 +120,6 @@ class Certificate:
         return _name_part(self.parsed.issuer, NameOID.COMMON_NAME)
 
     @cached_property
-    def subject_der(self) -> bytes:
-        return self.parsed.subject.public_bytes()
-
-    @cached_property
-    def issuer_der(self) -> bytes:
-        return self.parsed.issuer.public_bytes()
-
-    @cached_property
     def public_key(self) -> Any:
         """The public key, or None when its algorithm or point is not acceptable."""
         try:
@@ -117,20 +133,6 @@ class Certificate:
         if key is None:
             return b""
         return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
-
-    @cached_property
-    def not_before(self) -> datetime:
-        return self.parsed.not_valid_before_utc
-
-    @cached_property
-    def not_after(self) -> datetime:
-        return self.parsed.not_valid_after_utc
-
-    @cached_property
-    def serial(self) -> int:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return self.parsed.serial_number
 
     @cached_property
     def hash_name(self) -> str:
@@ -166,7 +168,7 @@ class Crl:
             self.next_update = self.parsed.next_update_utc
             self.issuer_der = self.parsed.issuer.public_bytes()
             self.number = _crl_number(self.parsed)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        except _UNREADABLE as error:
             raise malformed(
                 "A CRL does not parse", where=where, code="x509.malformed", found=str(error)[:120]
             ) from None
