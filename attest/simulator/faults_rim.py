@@ -79,6 +79,13 @@ def _(plan: GpuPlan) -> None:
     _driver(plan).edit = _replace(rim.golden(7).hex().encode(), rim.alternative(7).hex().encode())
 
 
+@_fault(
+    "vbios-rim-tampered", "15.9 digest", "a golden VBIOS value changed after signing", "nvidia.rim.digest"
+)
+def _(plan: GpuPlan) -> None:
+    plan.rims["vbios"].edit = _replace(rim.golden(9).hex().encode(), rim.alternative(9).hex().encode())
+
+
 @_fault("rim-signature", "15.9 signature", "the signature value changed", "nvidia.rim.signature")
 def _(plan: GpuPlan) -> None:
     def edit(text: bytes) -> bytes:

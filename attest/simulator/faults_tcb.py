@@ -216,6 +216,12 @@ def _(plan: TdxPlan) -> None:
     pass
 
 
+@_fault("relaunch-module-unknown", "12.8 relaunch", "the module running now is of major version 9",
+        "tdx.module.unknown", version=5, module_svn=5, tee_tcb_svn2=bytes((7, 9, 8)))  # fmt: skip
+def _(plan: TdxPlan) -> None:
+    pass
+
+
 @_fault("levels-unsorted", "12.8 order", "levels in reverse order: the newest still counts",
         claims={"tcb-status": "OutOfDate"}, components={1: 7})  # fmt: skip
 def _(plan: TdxPlan) -> None:

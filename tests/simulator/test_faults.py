@@ -64,6 +64,9 @@ def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anch
         verified = judge(simulator, anchors, make(simulator, fault.vendor, fault.name), fault.vendor)
     except (Malformed, Rejected) as refusal:
         assert refusal.codes == set(fault.codes), refusal
+        if isinstance(refusal, Rejected) and len(fault.codes) == 1:
+            failed = [record.name for record in refusal.checks if record.outcome == "failed"]
+            assert len(failed) == 1, "this check alone refuses"
         return
     assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
     section = verified.claims["gpu" if fault.vendor in ("gpu", "machine") else fault.vendor]

@@ -1,0 +1,36 @@
+"""Each check that `verify` names can fail, and a fault of the simulator makes it fail."""
+
+from __future__ import annotations
+
+from attest.anchors import Anchors
+from attest.check_table import CHECKS
+from attest.checks import plain
+from attest.errors import Malformed, Rejected
+from attest.simulator import FAULTS, Simulator
+from tests.simulator.test_faults import judge, make
+
+REFUSED_WHEN_READ = {
+    "tdx.quote.format": "a quote of another layout is refused when it is parsed",
+    "gpu.report": "a report of another layout is refused when it is parsed",
+}
+NO_FAULT = {
+    "tdx.collateral.rollback": "needs a memory of earlier collateral: test_evidence",
+    "tdx.event-log": "event logs are not replayed yet",
+    "gpu.crl": "NVIDIA's CRLs are optional: tests of the NVIDIA room",
+    "gpu.revocation": "OCSP answers are not evaluated yet",
+    "binding.gpu-to-cpu": "never fails by itself: binding.report-data does",
+}
+"""Checks that no fault of the simulator can fail, each with the reason."""
+
+
+def test_every_check_is_failed_by_a_fault(simulator: Simulator, anchors: Anchors) -> None:
+    failed: set[str] = set()
+    for fault in FAULTS.values():
+        try:
+            judge(simulator, anchors, make(simulator, fault.vendor, fault.name), fault.vendor)
+        except Malformed:
+            continue
+        except Rejected as refusal:
+            failed |= {plain(record.name) for record in refusal.checks if record.outcome == "failed"}
+    in_scope = {name for name in CHECKS if not name.startswith("switch.")}
+    assert in_scope - failed == {name for name in {**REFUSED_WHEN_READ, **NO_FAULT} if name in CHECKS}
