@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
+from attest import strict_base64
 from attest.problems import malformed
 
 MEDIA_TYPE = "application/vnd.attest.bundle.v1+json"
@@ -66,7 +67,7 @@ def read_bundle(document: Mapping[str, Any], *, where: str) -> list[tuple[str, b
                 "Unknown kind of bundle entry", where=place, expected=", ".join(KINDS), found=kind
             )
         try:
-            found.append((kind, base64.b64decode(data, validate=True)))
+            found.append((kind, strict_base64.decode(data)))
         except (TypeError, ValueError, binascii.Error):
             raise malformed("A bundle entry's data is not base64", where=place) from None
     return found

@@ -6,12 +6,12 @@ trial and error on bytes that could be two things. Pure: bytes in, `Found` out.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from attest import strict_base64
 from attest.bundle import is_bundle, read_bundle
 from attest.canonical import read_json
 from attest.endorsements import Endorsements, SignedDocument
@@ -206,7 +206,7 @@ def _encoded(name: str, data: bytes, found: Found) -> None:
         raw = bytes.fromhex(digits.decode("ascii"))
     elif _BASE64.match(text):
         try:
-            raw = base64.b64decode(b"".join(text.split()), validate=True)
+            raw = strict_base64.decode(b"".join(text.split()))
         except binascii.Error:
             raise malformed("The base64 text is not well-formed", where=name) from None
         if raw[:6].lower() == b"11e001" and _HEX.match(raw):
@@ -273,7 +273,7 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         return True
     if "rim" in document and "sha256" in document:
         try:
-            _rim(name, base64.b64decode(document["rim"], validate=True), found)
+            _rim(name, strict_base64.decode(document["rim"]), found)
         except (TypeError, ValueError, binascii.Error):
             raise malformed("The RIM is not base64", where=name) from None
         return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
+from attest import strict_base64
 from attest.problems import malformed
 from attest.untrusted import Untrusted
 
@@ -233,7 +233,6 @@ def parse_certificates(data: bytes, *, where: str, limit: int = MAX_CHAIN) -> tu
 
 def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
     """(label, DER) of each PEM block. Raises Malformed on text between blocks or broken base64."""
-    import base64
     import binascii
 
     blocks = []
@@ -243,7 +242,7 @@ def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
             raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
         rest = match.end()
         try:
-            der = base64.b64decode(b"".join(match.group(2).split()), validate=True)
+            der = strict_base64.decode(b"".join(match.group(2).split()))
         except binascii.Error:
             raise malformed(
                 "PEM is not base64", where=f"{where}+{match.start()}", code="x509.malformed"

@@ -8,13 +8,13 @@ Source: ISO/IEC 19770-2:2015; TCG Reference Integrity Manifest information model
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
+from attest import strict_base64
 from attest.errors import Malformed
 from attest.problems import malformed
 from attest.untrusted import Untrusted
@@ -27,7 +27,7 @@ SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 _TCG = "{https://trustedcomputinggroup.org/resource/tcg-reference-integrity-manifest-rim-information-model/}"
 _CHILDREN = [f"{SWID}Entity", f"{SWID}Meta", f"{SWID}Payload", f"{DS}Signature"]
-_DECLARED = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)")
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Edition = Literal["GPU", "SWITCH"]
@@ -109,7 +109,7 @@ def parse_xml(data: bytes) -> Any:
     if information.doctype or information.internalDTD is not None or information.externalDTD is not None:
         raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
     if root.tag != f"{SWID}SoftwareIdentity":
-        refuse("root", "SoftwareIdentity", root.tag)
+        refuse("root", f"{SWID}SoftwareIdentity", root.tag)
     return root
 
 
@@ -215,7 +215,7 @@ def _certificates(signature: Any) -> tuple[Certificate, ...]:
     for position, element in enumerate(elements):
         where = f"rim.certificate[{position}]"
         try:
-            der = base64.b64decode("".join((element.text or "").split()), validate=True)
+            der = strict_base64.decode("".join((element.text or "").split()))
         except (binascii.Error, ValueError):
             refuse(where, "base64", (element.text or "")[:16])
         try:

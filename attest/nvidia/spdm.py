@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
+from attest import strict_base64
 from attest.problems import malformed
 
 MAX_REPORT = 64 << 10
@@ -200,7 +201,7 @@ def _from_hex(text: bytes) -> bytes | None:
 
 def _from_base64(text: bytes) -> bytes | None:
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = strict_base64.decode(text)
     except binascii.Error:
         return None
     # One encoding for one value: unused bits of the last character must be zero.

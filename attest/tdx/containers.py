@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
 
+from attest import strict_base64
 from attest.problems import malformed
 
 # Hex of a quote header cannot be base64 of one (the first bytes would be d3 8d), so no text fits both.
@@ -37,6 +37,6 @@ def read_json(document: Mapping[str, object], where: str) -> bytes | None:
     if name == "intel_quote":
         raise malformed("The quote is not hex", where=place, expected="hex of a quote")
     try:
-        return base64.b64decode(text, validate=True)
+        return strict_base64.decode(text)
     except (binascii.Error, ValueError):
         raise malformed("The quote is neither base64 nor hex of a quote", where=place) from None
