@@ -105,9 +105,6 @@ def parse_xml(data: bytes) -> Any:
         root = etree.fromstring(data, parser=hardened_parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         refuse("xml", "well-formed UTF-8 XML", str(error)[:120])
-    information = root.getroottree().docinfo
-    if information.doctype or information.internalDTD is not None or information.externalDTD is not None:
-        raise malformed("A reference manifest has a DTD", where="rim", code="nvidia.rim.dtd")
     if root.tag != f"{SWID}SoftwareIdentity":
         refuse("root", f"{SWID}SoftwareIdentity", root.tag)
     return root

@@ -15,7 +15,6 @@ from attest.nvidia.rim import SWID, local, refuse
 
 INDEXES = 64
 SIZE = 48
-MAX_RESOURCES = 128
 MAX_ALTERNATIVES = 64
 
 _RESOURCE = f"{SWID}Resource"
@@ -28,12 +27,10 @@ _ATTRIBUTES = {str(n): _PLAIN.union(_HASHES[:n]) for n in range(1, MAX_ALTERNATI
 def read_measurements(payload: Any) -> Mapping[int, tuple[bytes, ...]]:
     """Index → alternatives of 48 bytes, for the active entries of a Payload element.
 
-    Indexes are 0 to 63, each once; `alternatives` is the number of hashes, at least one; at least one
+    Indexes are 0 to 63, each once, which bounds their number; `alternatives` is the number of hashes, at least one; at least one
     entry is active. Raises Malformed for anything else.
     """
     resources = [child for child in payload if isinstance(child.tag, str)]
-    if not 1 <= len(resources) <= MAX_RESOURCES:
-        refuse("Payload", f"1 to {MAX_RESOURCES} entries", len(resources))
     seen: set[int] = set()
     active: dict[int, tuple[bytes, ...]] = {}
     for resource in resources:

@@ -121,6 +121,5 @@ def _verify_xml(document: bytes, leaf: X509Certificate) -> Any:
     result = XMLVerifier().verify(
         document, x509_cert=leaf, parser=hardened_parser(), expect_config=configuration
     )
-    if isinstance(result, list) or result.signed_xml is None:
-        raise ValueError("one signed document was expected")
+    assert not isinstance(result, list)  # one reference was asked for
     return result.signed_xml

@@ -154,6 +154,29 @@ def test_blackwells_extension_in_any_other_form_is_refused(
     assert as_blackwell(bench, extension, FWID) == {f"nvidia.fwid.{code}"}
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (der.integer(2), "key", "fwid"),
+        (der.integer(1), "key"),
+        (der.integer(1), "key", "fwid", "fwid"),
+        (der.integer(1), "fwid", "key"),
+        (der.integer(1), "key", der.sequence(der.oid("2.16.840.1.101.3.4.2.1"), der.octets(ZERO))),
+        (der.integer(1), "key", der.sequence(SHA384, der.octets(ZERO[:47]))),
+        (der.integer(1), "key", der.sequence(SHA384, der.octets(ZERO), der.octets(ZERO))),
+    ],
+)
+def test_hoppers_extension_in_any_other_form_is_refused(bench: Bench, parts: tuple[bytes | str, ...]) -> None:
+    plan = bench.plan()
+    named = {
+        "key": bench.keys.spki(plan.chain[1].key),
+        "fwid": der.sequence(SHA384, der.octets(dict(plan.opaque)[20])),
+    }
+    content = [named[part] if isinstance(part, str) else part for part in parts]
+    plan.chain[0].put(Extension("2.23.133.5.4.1", der.sequence(*content)))
+    assert bench.refused(plan) == {"nvidia.fwid.extension"}
+
+
 def test_hopper_may_not_use_blackwells_extension(bench: Bench) -> None:
     """It has no key in it, so the check of the device key would be escaped."""
     plan = bench.plan()

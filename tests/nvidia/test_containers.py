@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -94,6 +95,12 @@ def test_a_chain_may_be_pem_empty_or_elsewhere(bench: Bench, entry: dict[str, An
     assert devices[0].chain == devices[1].chain
     assert devices[2].chain == ()
     assert devices[3].chain is None
+
+
+def test_a_chain_is_capped(bench: Bench, entry: dict[str, Any]) -> None:
+    text = b"".join(map(pem, bench.plan().build().chain)) * 4
+    for certificate in (text.decode(), base64.b64encode(text).decode()):
+        assert refused([{**entry, "certificate": certificate}]) == {"nvidia.container"}
 
 
 def test_a_nonce_beside_the_evidence_is_decoration(entry: dict[str, Any]) -> None:

@@ -84,6 +84,20 @@ def test_any_other_tail_is_refused(raw: bytes, tail: bytes) -> None:
     assert code(raw + tail) == {"nvidia.report.malformed"}
 
 
+@pytest.mark.parametrize("tail", [b"\x05", b"\x05\x00\x00", b"\x05\x00\x01\x00", b"\x05\x00\xff\xff"])
+def test_opaque_fields_end_where_the_opaque_data_ends(bench: Bench, tail: bytes) -> None:
+    plan = bench.plan()
+    plan.opaque_tail = tail
+    assert code(plan.report()) == {"nvidia.report.malformed"}
+
+
+def test_a_report_of_lawful_lengths_is_capped_too(bench: Bench) -> None:
+    plan = bench.plan()
+    plan.opaque.append((60, bytes(64000)))
+    assert len(plan.report()) > MAX_REPORT
+    assert code(plan.report()) == {"nvidia.report.malformed"}
+
+
 def test_the_size_is_capped(raw: bytes) -> None:
     assert code(raw + bytes(MAX_REPORT)) == {"nvidia.report.malformed"}
     for text in (raw + bytes(MAX_REPORT), b"11e001ff" * (1 << 16)):
