@@ -73,6 +73,9 @@ class Certificate:
             raise malformed(
                 "A certificate does not parse", where=where, code="x509.malformed", found=str(error)[:120]
             ) from None
+        if der[-len(self.parsed.signature) - 1] != 0:
+            # Whole bytes only: with unused bits one certificate would have several encodings.
+            raise malformed("A signature has unused bits", where=where, code="x509.malformed")
         self.der = der
         self.fingerprint = hashlib.sha256(der).digest()
 
