@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from cryptography.x509 import KeyUsage
+
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.claims import instant
@@ -42,10 +44,9 @@ def check_crls(
         return "absent", None
     authentic = []
     for crl in own:
-        if not _authentic(crl, issuer, cache):
-            log.failed(
-                check, "x509.crl.signature", where=issuer.common_name.shown, found=instant(crl.this_update)
-            )
+        bad = _refusal(crl, issuer, cache)
+        if bad is not None:
+            log.failed(check, bad, where=issuer.common_name.shown, found=instant(crl.this_update))
         elif crl.unknown_critical:
             log.failed(check, "x509.critical-extension", where=f"CRL of {issuer.common_name.shown}")
         else:
@@ -80,12 +81,18 @@ def check_crls(
     return ("fresh" if fresh else "stale"), newest
 
 
-def _authentic(crl: Crl, issuer: Certificate, cache: Cache | None) -> bool:
-    if cache is None:
-        return crl.signed_by(issuer)
-    key = cache.key("crl", b"", [crl.fingerprint, issuer.fingerprint])
-    if cache.get(key) is None:
-        if not crl.signed_by(issuer):
-            return False
+def _refusal(crl: Crl, issuer: Certificate, cache: Cache | None) -> str | None:
+    """The code of what keeps this list from being the issuer's: RFC 5280 §6.3.3 (f), (g)."""
+    key = b""
+    if cache is not None:
+        key = cache.key("crl", b"", [crl.fingerprint, issuer.fingerprint])
+        if cache.get(key) is not None:
+            return None
+    usage = issuer.extension(KeyUsage)
+    if usage is not None and not usage.crl_sign:
+        return "x509.key-usage"
+    if not crl.signed_by(issuer):
+        return "x509.crl.signature"
+    if cache is not None:
         cache.put(key, True)
-    return True
+    return None

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from attest.simulator import faults_rim, faults_tcb  # noqa: F401  (add their own to the tables)
+from attest.simulator import (  # noqa: F401  (each adds its own to the vendors' tables)
+    faults_gpu_chain,
+    faults_rim,
+    faults_snp_chain,
+    faults_tcb,
+    faults_tdx_chain,
+)
 from attest.simulator.fault import Fault
 from attest.simulator.faults_gpu import GPU_FAULTS
 from attest.simulator.faults_machine import MACHINE_FAULTS
@@ -14,12 +20,19 @@ from attest.simulator.faults_snp import SNP_FAULTS
 from attest.simulator.faults_tdx import TDX_FAULTS
 from attest.simulator.keys import Keyring
 
+
+def _by_step(fault: Fault) -> int:
+    """`snp 12.5 chip-id` → 5; what binds a machine has no number and comes last."""
+    step = fault.check.split()[1].partition(".")[2]
+    return int(step) if step else 99
+
+
 FAULTS: Mapping[str, Fault] = {
-    **SNP_FAULTS.faults,
-    **TDX_FAULTS.faults,
-    **GPU_FAULTS.faults,
-    **MACHINE_FAULTS.faults,
+    fault.name: fault
+    for table in (SNP_FAULTS, TDX_FAULTS, GPU_FAULTS, MACHINE_FAULTS)
+    for fault in sorted(table.faults.values(), key=_by_step)
 }
+"""Every fault by name, vendor by vendor in the order of the vendor's checks."""
 
 _Plan = TypeVar("_Plan")
 
