@@ -59,10 +59,10 @@ def next_row(head: Head, content: Mapping[str, Any]) -> AuditRow:
 def faults(rows: Iterable[AuditRow], head: Head) -> list[str]:
     """What is wrong with the whole trail, in order; empty where nothing is.
 
-    rows: all of them, ascending. head: as stored beside them, or as kept elsewhere.
+    rows: all of them, ascending. head: what the last of them must be.
     """
     found = []
-    previous, number, kept = GENESIS, 0, GENESIS if head.number == 0 else None
+    previous, number = GENESIS, 0
     for row in rows:
         if row.number != number + 1:
             found.append(f"after row {number} comes row {row.number}: rows were removed or added")
@@ -74,10 +74,6 @@ def faults(rows: Iterable[AuditRow], head: Head) -> list[str]:
         except Malformed:
             found.append(f"row {row.number} is not JSON any more")
         previous, number = row.hash, row.number
-        if number == head.number:
-            kept = row.hash
-    if number < head.number:
-        found.append(f"the trail ends at row {number}, the head says {head.number}: the tail was cut")
-    elif kept != head.hash:
-        found.append(f"row {head.number} is not the one the head names: the trail was rewritten")
+    if Head(number, previous) != head:
+        found.append(f"the trail ends at row {number}, the head says {head.number}: cut, added or rewritten")
     return found

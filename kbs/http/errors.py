@@ -17,6 +17,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _failure)
 
 
 async def _refusal(_request: Request, error: Exception) -> JSONResponse:
@@ -37,3 +38,9 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     reasons = [f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in error.errors()]
     refusal = Refusal(422, "InvalidRequest", "; ".join(reasons[:5]))
     return JSONResponse(refusal.body(), 422, headers=NO_STORE)
+
+
+async def _failure(_request: Request, _error: Exception) -> JSONResponse:
+    # The framework raises it again after this answer, and the edge logs its kind.
+    refusal = Refusal(500, "InternalError", "the broker failed; nothing was released")
+    return JSONResponse(refusal.body(), 500, headers=NO_STORE)

@@ -43,9 +43,14 @@ class AuditRows:
     def rows(self, *, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
         query = select(audit.c.number, audit.c.body, audit.c.hash).where(audit.c.number > after)
         for number, body, digest in self._connection.execute(query.order_by(audit.c.number).limit(limit)):
-            yield AuditRow(number, body, digest)
+            yield AuditRow(number, _raw(body), _raw(digest))
 
     def by_reason(self, reason: str) -> AuditRow | None:
         query = select(audit.c.number, audit.c.body, audit.c.hash).where(audit.c.reason == reason)
         found = self._connection.execute(query).first()
-        return AuditRow(*found) if found else None
+        return AuditRow(found[0], _raw(found[1]), _raw(found[2])) if found else None
+
+
+def _raw(value: bytes | str) -> bytes:
+    """SQLite keeps whatever type a forger wrote; the chain judges the bytes."""
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")

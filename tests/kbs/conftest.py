@@ -1,0 +1,177 @@
+"""A broker in this process, a clock to turn, and simulated machines to ask it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from attest import Endorsements
+from attest.simulator import Simulator
+from kbs.administration import Administration
+from kbs.broker import Broker, Settings, Verification
+from kbs.collateral import Epoch
+from kbs.http.app import create_app
+from kbs.http.auth import new_key
+from kbs.keys.ring import KeyRing
+from kbs.store.database import Store, migrate
+from tests.kbs.twin import Machine, TwinGuest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it would rather have httpx's successor
+    from starlette.testclient import TestClient
+
+NOON = datetime(2040, 11, 23, 12, tzinfo=UTC)
+"""Far ahead, because a cookie jar drops by the machine's own clock what expired."""
+MEASUREMENT = hashlib.sha384(b"simulated launch").hexdigest()
+ALLOWED = "{simulated: test, revocation-unchecked: test, no-floors: test, os-unmeasured: test}"
+SNP_POLICY = f"""\
+policy: 1
+name: snp-machines
+platforms: [snp]
+allow-warnings: {ALLOWED}
+require:
+  snp:
+    measurement: {{is: "{MEASUREMENT}", covers: image}}
+    tcb: {{at-least: {{genoa: {{snp: 20}}}}}}
+  gpu: {{count: {{at-least: 1}}}}
+  binding: {{key: true}}
+"""
+PATH = "acme/key/model"
+SECRET = b"the model key: \x00\x01\x02, and thirty-two more bytes of it"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_seconds(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Kept:
+    """Collateral that a test can change."""
+
+    def __init__(self, endorsements: Endorsements) -> None:
+        self.epoch = Epoch("first", endorsements)
+
+    def current(self) -> Epoch:
+        return self.epoch
+
+
+@dataclass
+class Bench:
+    folder: Path
+    simulator: Simulator
+    store: Store
+    keys: KeyRing
+    clock: Clock
+    collateral: Kept
+    broker: Broker
+    administration: Administration
+    app: Any
+    admin_key: str
+
+    def http(self) -> TestClient:
+        return TestClient(self.app, raise_server_exceptions=False)
+
+    def machine(self, *, cpu: str = "snp", gpus: int = 1, **keywords: Any) -> Machine:
+        def evidence(nonce: str, key: Mapping[str, Any]) -> tuple[Any, str]:
+            made = self.simulator.moved_to(self.clock.now).machine(
+                cpu=cpu, gpus=gpus, nonce=base64.b64decode(nonce), key=key, **keywords
+            )
+            document = json.loads(made.files["simulated-machine.json"])
+            return document["primary_evidence"], document["additional_evidence"]
+
+        return evidence
+
+    def guest(self, *, cpu: str = "snp", http: httpx.Client | None = None, **keywords: Any) -> TwinGuest:
+        return TwinGuest(http or self.http(), self.machine(cpu=cpu, **keywords), tee=cpu)
+
+    def admin(self, method: str, path: str, **request: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.admin_key}"}
+        return self.http().request(method, f"/admin/v1/{path}", headers=headers, **request)
+
+    def owner(self, name: str, policy: str | None = SNP_POLICY, path: str = "acme/*") -> None:
+        self.administration.add_owner("test", name)
+        if policy is not None:
+            self.administration.put_rule("test", name, path, policy)
+
+    def secret(self, *owners: str, path: str = PATH, value: bytes = SECRET) -> None:
+        self.administration.put_secret("test", path, owners, value)
+
+    def rows(self, event: str | None = None) -> list[dict[str, Any]]:
+        rows = [row.content for row in self.administration.audit(0, 1000)]
+        return [row for row in rows if event in (None, row["event"])]
+
+    def codes(self) -> set[str]:
+        """Problem codes of the newest refusal in the trail."""
+        refusals = [row for row in self.rows() if "problems" in row]
+        return {problem["code"] for problem in refusals[-1]["problems"]}
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Simulator:
+    return Simulator.create(NOON)
+
+
+@pytest.fixture(scope="session")
+def endorsements(simulator: Simulator) -> Endorsements:
+    """What an operator keeps for the machines of these tests."""
+    kept = Endorsements()
+    for cpu in ("snp", "tdx"):
+        kept = kept + simulator.machine(cpu=cpu, gpus=1, nonce=bytes(range(32))).endorsements
+    return kept
+
+
+@pytest.fixture(scope="session")
+def empty_state(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A migrated database, made once: migrations are tested on their own."""
+    file = tmp_path_factory.mktemp("empty") / "broker.db"
+    migrate(f"sqlite:///{file}")
+    return file.read_bytes()
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+) -> Iterator[Bench]:
+    yield from make_bench(tmp_path, simulator, endorsements, empty_state, Settings())
+
+
+def make_bench(
+    folder: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes, settings: Settings
+) -> Iterator[Bench]:
+    (folder / "broker.db").write_bytes(empty_state)
+    store = Store.open(f"sqlite:///{folder / 'broker.db'}")
+    KeyRing.create(folder / "keys")
+    keys = KeyRing.open(folder / "keys")
+    clock, collateral = Clock(), Kept(endorsements)
+    verification = Verification(simulator.anchors(), collateral)
+    broker = Broker(store, keys, verification, settings, clock)
+    administration = Administration(store, keys, clock)
+    with store.transaction() as tx:
+        admin_key = new_key(tx, "test", clock.now)
+    app = create_app(broker, administration, store)
+    yield Bench(folder, simulator, store, keys, clock, collateral, broker, administration, app, admin_key)
+    store.close()
+
+
+@pytest.fixture
+def acme(bench: Bench) -> Bench:
+    """One owner with one rule and one secret."""
+    bench.owner("acme")
+    bench.secret("acme")
+    return bench
