@@ -55,22 +55,20 @@ def check_chain(
     *,
     anchors: Anchors,
     log: CheckLog,
-    cache: Cache | None,
+    cache: Cache,
 ) -> Device | None:
     """Check shape, links, anchor, family and the leaf's FWID extension; None after recording why not.
 
     Says nothing about time or revocation. A cache hit is this very chain under these very anchors.
     """
-    key = None
-    if cache is not None:
-        key = cache.key(f"device/{section}", anchors.digest, [c.fingerprint for c in chain])
-        device: Device | None = cache.get(key)
-        if device is not None:
-            for check in ("chain", "family", "fwid.extension"):
-                log.passed(f"{section}.{check}")
-            return device
+    key = cache.key(f"device/{section}", anchors.digest, [c.fingerprint for c in chain])
+    device: Device | None = cache.get(key)
+    if device is not None:
+        for check in ("chain", "family", "fwid.extension"):
+            log.passed(f"{section}.{check}")
+        return device
     device = _check_chain(chain, section, anchors, log, cache)
-    if cache is not None and key is not None and device is not None:
+    if device is not None:
         cache.put(key, device)
     return device
 
@@ -80,7 +78,7 @@ def _check_chain(
     section: Section,
     anchors: Anchors,
     log: CheckLog,
-    cache: Cache | None,
+    cache: Cache,
 ) -> Device | None:
     check = f"{section}.chain"
     if not chain:

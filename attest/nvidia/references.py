@@ -23,6 +23,7 @@ from attest.nvidia.opaque import Opaque
 from attest.nvidia.rim import Rim, Statement
 from attest.nvidia.rim_signature import VerifiedRim, check_rim
 from attest.nvidia.spdm import Report
+from attest.x509 import Certificate
 
 Kind = Literal["driver", "vbios", "bios"]
 
@@ -43,20 +44,20 @@ def needed(family: Family, opaque: Opaque) -> tuple[tuple[Kind, str | None], ...
     return (("driver", opaque.driver_version), ("vbios", opaque.vbios_version))
 
 
-def read_rims(documents: Sequence[bytes], check: str, log: CheckLog, cache: Cache | None) -> tuple[Rim, ...]:
+def read_rims(documents: Sequence[bytes], check: str, log: CheckLog, cache: Cache) -> tuple[Rim, ...]:
     """The manifests among the endorsements; one that does not parse is a problem, whosever it is."""
     rims = []
+    known: dict[bytes, Certificate] = {}
     for document in documents:
-        key = cache.key("rim/document", b"", [document]) if cache is not None else b""
-        rim: Rim | None = cache.get(key) if cache is not None else None
+        key = cache.key("rim/document", b"", [document])
+        rim: Rim | None = cache.get(key)
         if rim is None:
             try:
-                rim = Rim.parse(document)
+                rim = Rim.parse(document, known)
             except Malformed as error:
                 log.absorb(error, check)
                 continue
-            if cache is not None:
-                cache.put(key, rim)
+            cache.put(key, rim)
         rims.append(rim)
     if rims:
         log.passed(check)
@@ -76,7 +77,7 @@ def find_reference(
     at: datetime,
     anchors: Anchors,
     log: CheckLog,
-    cache: Cache | None,
+    cache: Cache,
 ) -> Reference | None:
     """Verify the manifests for `version` and compare; None where there is none, or after recording why not.
 

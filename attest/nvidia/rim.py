@@ -56,9 +56,10 @@ class Rim:
     chain: tuple[Certificate, ...]
 
     @classmethod
-    def parse(cls, data: bytes) -> Rim:
+    def parse(cls, data: bytes, known: dict[bytes, Certificate] | None = None) -> Rim:
         """Read the frame of a manifest: whom it speaks of, and who signed it. Raises Malformed.
 
+        known: certificates by their bytes, parsed before; new ones are added. Manifests share theirs.
         No DTD, no entities, no network, at most 1 MiB of UTF-8; exactly one signature, the last child of
         the root; every algorithm the one NVIDIA uses. Measurements are not looked at: they are read from
         the signed tree only.
@@ -70,7 +71,7 @@ class Rim:
             raw=bytes(data),
             digest=hashlib.sha256(data).digest(),
             stated=read_statement(root, signed=True)[0],
-            chain=_certificates(signature),
+            chain=_certificates(signature, {} if known is None else known),
         )
 
 
@@ -204,7 +205,7 @@ def check_algorithms(signature: Any) -> None:
     )
 
 
-def _certificates(signature: Any) -> tuple[Certificate, ...]:
+def _certificates(signature: Any, known: dict[bytes, Certificate]) -> tuple[Certificate, ...]:
     elements = signature.findall(f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate")
     if not 1 <= len(elements) <= MAX_CERTIFICATES:
         refuse("KeyInfo", f"1 to {MAX_CERTIFICATES} certificates", len(elements))
@@ -216,7 +217,7 @@ def _certificates(signature: Any) -> tuple[Certificate, ...]:
         except (binascii.Error, ValueError):
             refuse(where, "base64", (element.text or "")[:16])
         try:
-            chain.append(Certificate(der, where=where))
+            certificate = known.get(der) or Certificate(der, where=where)
         except Malformed as error:
             raise malformed(
                 "A certificate of a reference manifest does not parse",
@@ -224,6 +225,8 @@ def _certificates(signature: Any) -> tuple[Certificate, ...]:
                 found=error.problems[0].found,
                 code="nvidia.rim.malformed",
             ) from None
+        known[der] = certificate
+        chain.append(certificate)
     return tuple(chain)
 
 

@@ -48,19 +48,17 @@ def _rule(check: str) -> PathRule:
 
 
 def check_rim(
-    rim: Rim, check: str, *, at: datetime, anchors: Anchors, log: CheckLog, cache: Cache | None
+    rim: Rim, check: str, *, at: datetime, anchors: Anchors, log: CheckLog, cache: Cache
 ) -> VerifiedRim | None:
     """Verify chain and signature of a manifest; None after recording why not under `check`.
 
     Both are looked at even when one fails. Of a manifest that holds, validity in time is left to the
     caller, who may have a newer one; of one that does not, it is recorded here with the rest.
     """
-    key = None
-    if cache is not None:
-        key = cache.key(f"rim/{check}", anchors.digest, [rim.digest])
-        verified: VerifiedRim | None = cache.get(key)
-        if verified is not None:
-            return verified
+    key = cache.key(f"rim/{check}", anchors.digest, [rim.digest])
+    verified: VerifiedRim | None = cache.get(key)
+    if verified is not None:
+        return verified
     path = _chain(rim, check, anchors, log, cache)
     signed = _signed(rim, check, log)
     if path is None or signed is None:
@@ -68,12 +66,11 @@ def check_rim(
             path.in_time(at, log)
         return None
     verified = VerifiedRim(*signed, path, rim.digest)
-    if cache is not None and key is not None:
-        cache.put(key, verified)
+    cache.put(key, verified)
     return verified
 
 
-def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog, cache: Cache | None) -> Path | None:
+def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog, cache: Cache) -> Path | None:
     if len(rim.chain) == 3:
         # Manifests embed their root; with one certificate missing the rest must not pass as a chain.
         log.failed(check, "x509.depth", where="rim", expected=4, found=3)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.errors import Malformed
 from attest.nvidia.rim import MAX_RIM, SWID, Rim, parse_xml, read_statement
@@ -76,7 +77,7 @@ def test_single_manifests_of_the_vectors(name: str, codes: set[str], vectors: Ve
 
     rim = Rim.parse(vectors.path(f"nvidia/rims/{name}").read_bytes())
     log = CheckLog()
-    verified = check_rim(rim, "gpu.driver-rim", at=AT, anchors=Anchors.production(), log=log, cache=None)
+    verified = check_rim(rim, "gpu.driver-rim", at=AT, anchors=Anchors.production(), log=log, cache=Cache())
     assert {problem.code for problem in log.problems} == codes
     assert (verified is None) == bool(codes)
 
@@ -215,13 +216,13 @@ def test_any_change_of_a_manifest_is_refused_or_outside_its_content(
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     honest, log = Rim.parse(document), CheckLog()
-    wanted = check_rim(honest, "gpu.driver-rim", at=AT, anchors=bench.anchors, log=CheckLog(), cache=None)
+    wanted = check_rim(honest, "gpu.driver-rim", at=AT, anchors=bench.anchors, log=CheckLog(), cache=Cache())
     try:
         rim = Rim.parse(bytes(raw))
     except Malformed as refusal:
         assert all(code.startswith("nvidia.rim.") for code in refusal.codes)
         return
-    verified = check_rim(rim, "gpu.driver-rim", at=AT, anchors=bench.anchors, log=log, cache=None)
+    verified = check_rim(rim, "gpu.driver-rim", at=AT, anchors=bench.anchors, log=log, cache=Cache())
     if verified is None:
         assert log.problems
     else:
@@ -235,7 +236,7 @@ def test_a_second_certificate_of_the_same_name_cannot_sign(bench: Bench, driver:
     forged = swap(rb"(<ds:X509Certificate>)[^<]*", rb"\g<1>" + base64.b64encode(leaf))(driver)
     log = CheckLog()
     assert (
-        check_rim(Rim.parse(forged), "gpu.driver-rim", at=AT, anchors=bench.anchors, log=log, cache=None)
+        check_rim(Rim.parse(forged), "gpu.driver-rim", at=AT, anchors=bench.anchors, log=log, cache=Cache())
         is None
     )
     assert {problem.code for problem in log.problems} >= {"nvidia.rim.signature"}
