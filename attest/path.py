@@ -112,7 +112,9 @@ def check_path(
     if cache is None:
         return _check_path(chain, anchors.for_role(anchor_role), rule, log)
     key = cache.key(
-        f"{rule.role}/{anchor_role}", anchors.digest, [certificate.fingerprint for certificate in chain]
+        f"{rule.role}/{anchor_role}/{rule.check}/{rule.names}",
+        anchors.digest,
+        [certificate.fingerprint for certificate in chain],
     )
     path: Path | None = cache.get(key)
     if path is None:
