@@ -163,20 +163,23 @@ def _only_signature(root: Any) -> Any:
 
 _ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 _C14N11 = "http://www.w3.org/2006/12/xml-c14n11"
+# (parent, element, algorithm) of everything below ds:Signature, in document order, certificates aside.
 _FORM = (
-    (f"{DS}SignedInfo", None),
-    (f"{DS}CanonicalizationMethod", _C14N11),
-    (f"{DS}SignatureMethod", "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"),
-    (f"{DS}Reference", None),
-    (f"{DS}Transforms", None),
-    (f"{DS}Transform", _ENVELOPED),
-    (f"{DS}Transform", _C14N11),
-    (f"{DS}DigestMethod", "http://www.w3.org/2001/04/xmldsig-more#sha384"),
-    (f"{DS}DigestValue", None),
-    (f"{DS}SignatureValue", None),
-    (f"{DS}KeyInfo", None),
-    (f"{DS}X509Data", None),
+    ("Signature", "SignedInfo", None),
+    ("SignedInfo", "CanonicalizationMethod", _C14N11),
+    ("SignedInfo", "SignatureMethod", "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"),
+    ("SignedInfo", "Reference", None),
+    ("Reference", "Transforms", None),
+    ("Transforms", "Transform", _ENVELOPED),
+    ("Transforms", "Transform", _C14N11),
+    ("Reference", "DigestMethod", "http://www.w3.org/2001/04/xmldsig-more#sha384"),
+    ("Reference", "DigestValue", None),
+    ("Signature", "SignatureValue", None),
+    ("Signature", "KeyInfo", None),
+    ("KeyInfo", "X509Data", None),
 )
+_EXPECTED = [(f"{DS}{parent}", f"{DS}{tag}", algorithm) for parent, tag, algorithm in _FORM]
+_CERTIFICATE = (f"{DS}X509Data", f"{DS}X509Certificate")
 
 
 def check_algorithms(signature: Any) -> None:
@@ -184,17 +187,17 @@ def check_algorithms(signature: Any) -> None:
 
     Raises Malformed for any other algorithm, transform, reference or key form, before anything is run.
     """
-    form = [
-        (element.tag, element.get("Algorithm"))
-        for element in signature.iter()
-        if element is not signature and element.tag != f"{DS}X509Certificate"
+    below = [
+        (element.getparent().tag, element.tag, element.get("Algorithm"))
+        for element in signature.iterdescendants()
+        if (element.getparent().tag, element.tag) != _CERTIFICATE
     ]
     references = [element.get("URI") for element in signature.iter(f"{DS}Reference")]
-    if tuple(form) == _FORM and references == [""]:
+    if below == _EXPECTED and references == [""]:
         return
     differing = next(
-        (f"{local(a[0])} {a[1] or ''}" for a, b in zip(form, _FORM, strict=False) if a != b),
-        f"{len(form)} elements, reference {references[:2]}",
+        (f"{local(a[1])} {a[2] or ''}" for a, b in zip(below, _EXPECTED, strict=False) if a != b),
+        f"{len(below)} elements, reference {references[:2]}",
     )
     raise malformed(
         "The manifest's signature has another form or algorithm than NVIDIA's",

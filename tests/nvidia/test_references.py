@@ -24,6 +24,8 @@ def other_values(rim: RimPlan) -> RimPlan:
 
 def test_both_manifests_match(bench: Bench) -> None:
     verified = bench.verify(bench.plan())
+    outcomes = {record.name: record.outcome for record in verified.checks}
+    assert outcomes["gpu[0].rim.documents"] == outcomes["gpu[0].driver-rim"] == "passed"
     claims = verified.claims["gpu"][0]
     assert (claims["measurements"], claims["driver-rim"], claims["vbios-rim"]) == ("match", "valid", "valid")
     assert verified.simulated
