@@ -60,81 +60,94 @@ TCB_INFOS = Kind(TCB_INFO, TcbInfo, "TDX")
 QE_IDENTITIES = Kind(QE_IDENTITY, QeIdentity, "TD_QE")
 
 
-def authentic_documents(
-    kind: Kind[_Content],
-    endorsements: Endorsements,
-    *,
-    anchors: Anchors,
-    log: CheckLog,
-    cache: Cache | None,
-) -> list[Authentic[_Content]]:
-    """The documents of this kind that lead to a pinned root.
+@dataclass(frozen=True, slots=True)
+class Collateral:
+    """Every document that leads to a pinned root, of all platform families and dates given."""
 
-    One that does not is passed over while another does. One whose signer is Intel's and whose signature
-    fails was altered, and refuses outright.
+    tcb_infos: tuple[Authentic[TcbInfo], ...]
+    qe_identities: tuple[Authentic[QeIdentity], ...]
+
+
+def authentic_collateral(
+    endorsements: Endorsements, *, anchors: Anchors, log: CheckLog, cache: Cache | None
+) -> Collateral:
+    """The documents whose signer leads to a pinned root and whose exact octets it signed.
+
+    One without such a signer is passed over while another of its kind has one. One whose signer is
+    Intel's and whose signature fails was altered, and refuses outright. A cache hit saves the reading and
+    the signatures of exactly these documents beside exactly these certificates; only what passed without
+    a complaint is kept.
     """
-    found: list[Authentic[_Content]] = []
-    passed_over: list[Problem] = []
-    given = False
-    for document in endorsements.documents:
-        if document.kind != kind.name:
-            continue
-        given = True
-        authentic = _known(kind, document, endorsements, anchors, log, cache, passed_over)
-        if authentic is not None:
-            found.append(authentic)
-    check = f"tdx.{kind.name}.signature"
-    if found:
-        log.passed(_RULE.check)
-        log.passed(check)
-    elif not given:
-        log.failed(check, f"tdx.{kind.name}.missing")
-    elif passed_over:
-        log.absorb(Malformed(*passed_over), _RULE.check)
-    return found
-
-
-def _known(
-    kind: Kind[_Content],
-    document: SignedDocument,
-    endorsements: Endorsements,
-    anchors: Anchors,
-    log: CheckLog,
-    cache: Cache | None,
-    passed_over: list[Problem],
-) -> Authentic[_Content] | None:
     key = b""
     if cache is not None:
-        signers: tuple[Certificate, ...] = document.chain or endorsements.certificates
         key = cache.key(
-            f"tcb-signing/{kind.name}",
+            "tcb-signing/documents",
             anchors.digest,
-            [document.fingerprint, *(c.fingerprint for c in signers)],
+            [
+                *(document.fingerprint for document in endorsements.documents),
+                b"certificates",
+                *(certificate.fingerprint for certificate in endorsements.certificates),
+            ],
         )
-        known: Authentic[_Content] | None = cache.get(key)
+        known: Collateral | None = cache.get(key)
         if known is not None:
+            for check in _READ:
+                log.passed(check)
             return known
-    path = _signer(kind, document, endorsements, anchors, cache, passed_over)
-    if path is None:
-        return None
-    log.passed(_RULE.check)
-    if not signed_by(path.leaf, document.signature, document.body):
-        check = f"tdx.{kind.name}.signature"
-        log.failed(check, check, where=kind.name, expected=f"signed by {path.leaf.common_name.shown}")
-        return None
-    try:
-        content = kind.content.parse(document.body)
-    except Malformed as error:
-        log.absorb(error, f"tdx.{kind.name}.content")
-        return None
-    authentic = Authentic(content, path)
-    if cache is not None:
-        cache.put(key, authentic)
-    return authentic
+    before = len(log.problems)
+    collateral = Collateral(
+        _authentic(TCB_INFOS, endorsements, anchors, log, cache),
+        _authentic(QE_IDENTITIES, endorsements, anchors, log, cache),
+    )
+    if cache is not None and len(log.problems) == before:
+        cache.put(key, collateral)
+    return collateral
+
+
+_READ = (
+    _RULE.check,
+    "tdx.tcb-info.signature",
+    "tdx.tcb-info.content",
+    "tdx.qe-identity.signature",
+    "tdx.qe-identity.content",
+)
+
+
+def _authentic(
+    kind: Kind[_Content],
+    endorsements: Endorsements,
+    anchors: Anchors,
+    log: CheckLog,
+    cache: Cache | None,
+) -> tuple[Authentic[_Content], ...]:
+    check = f"tdx.{kind.name}.signature"
+    documents = [document for document in endorsements.documents if document.kind == kind.name]
+    if not documents:
+        log.failed(check, f"tdx.{kind.name}.missing")
+        return ()
+    found: list[Authentic[_Content]] = []
+    passed_over: list[Problem] = []
+    for document in documents:
+        path = _signer(document, endorsements, anchors, cache, passed_over)
+        if path is None:
+            continue
+        log.passed(_RULE.check)
+        if not signed_by(path.leaf, document.signature, document.body):
+            log.failed(check, check, where=kind.name, expected=f"signed by {path.leaf.common_name.shown}")
+            continue
+        log.passed(check)
+        try:
+            found.append(Authentic(kind.content.parse(document.body), path))
+        except Malformed as error:
+            log.absorb(error, f"tdx.{kind.name}.content")
+    if found:
+        log.passed(f"tdx.{kind.name}.content")
+    elif passed_over:
+        log.absorb(Malformed(*passed_over), _RULE.check)
+    return tuple(found)
 
 
 def _signer(
-    kind: Kind[_Content],
     document: SignedDocument,
     endorsements: Endorsements,
     anchors: Anchors,
@@ -149,7 +162,7 @@ def _signer(
         chain = (signer,) if signer is not None else tuple(signers[:1])
     aside = CheckLog()
     if not chain:
-        aside.failed(_RULE.check, "x509.missing", where=kind.name, expected=_SIGNER)
+        aside.failed(_RULE.check, "x509.missing", where=document.kind, expected=_SIGNER)
     path = (
         check_path(chain, anchors=anchors, anchor_role="intel-sgx-root", rule=_RULE, log=aside, cache=cache)
         if chain

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attest.claims import ClaimValue, Section, duration, flag, instant
 from attest.tdx.attributes import DEBUG, MIGRATABLE, SEPT_VE_DISABLE
-from attest.tdx.documents import Authentic
-from attest.tdx.pck import PckChain
+from attest.tdx.platform import Platform
 from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.tcb import Standing, Tcb
 from attest.tdx.tcb_info import TcbInfo
@@ -21,14 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TdxPart:
-    """quote, under the PCK chain and judged by tcb_info, qe_identity, and both lists at `at`."""
+    """quote, under the chain and collateral of `platform`, judged at `at`."""
 
     quote: Quote
-    pck: PckChain
-    tcb_info: Authentic[TcbInfo]
-    qe_identity: Authentic[QeIdentity]
-    root_crl: Crl
-    pck_crl: Crl
+    platform: Platform
     tcb: Tcb
     at: datetime
 
@@ -42,34 +37,22 @@ class TdxPart:
 
     @property
     def identity(self) -> str:
-        facts = self.pck.facts
+        facts = self.platform.pck.facts
         return (facts.platform_instance_id or facts.ppid).hex()
 
     @property
     def simulated(self) -> bool:
-        return self.pck.path.simulated or self.tcb_info.path.simulated or self.qe_identity.path.simulated
+        # Collateral stands under the same root as the quote.
+        return self.platform.pck.path.simulated
 
     @property
     def expires(self) -> datetime:
         """Earliest end of certificates, collateral and lists."""
-        ends = [
-            self.pck.path.not_after,
-            self.tcb_info.path.not_after,
-            self.qe_identity.path.not_after,
-            self.tcb_info.content.next_update,
-            self.qe_identity.content.next_update,
-        ]
-        ends += [crl.next_update for crl in (self.root_crl, self.pck_crl) if crl.next_update is not None]
-        return min(ends)
+        return self.platform.not_after
 
     @property
-    def oldest(self) -> datetime | None:
-        return min(
-            self.tcb_info.content.issue_date,
-            self.qe_identity.content.issue_date,
-            self.root_crl.this_update,
-            self.pck_crl.this_update,
-        )
+    def oldest(self) -> datetime:
+        return self.platform.oldest
 
     def claims(self) -> Section:
         body = self.quote.body
@@ -77,7 +60,9 @@ class TdxPart:
         claims: dict[str, ClaimValue] = {
             "tcb-status": self.tcb.status,
             # The lower of the two numbers: an old document of either kind may hide findings.
-            "tcb-evaluation": str(min(self.tcb_info.content.evaluation, self.qe_identity.content.evaluation)),
+            "tcb-evaluation": str(
+                min(self.platform.tcb_info.content.evaluation, self.platform.qe_identity.content.evaluation)
+            ),
             "tcb-date": instant(self.tcb.date),
             "advisories": sorted(self.tcb.advisories),
             "tee-tcb-svn": body.tee_tcb_svn.hex(),
@@ -92,7 +77,7 @@ class TdxPart:
             "rtmr1": body.rtmr1.hex(),
             "rtmr2": body.rtmr2.hex(),
             "rtmr3": body.rtmr3.hex(),
-            "fmspc": self.pck.facts.fmspc.hex(),
+            "fmspc": self.platform.pck.facts.fmspc.hex(),
             # Absent, stale and revoked lists were refused.
             "crl": "fresh",
             "event-log": "absent",
@@ -177,7 +162,7 @@ class TdxPart:
         }
 
     def _pck(self) -> dict[str, Any]:
-        facts, leaf = self.pck.facts, self.pck.path.leaf
+        facts, leaf = self.platform.pck.facts, self.platform.pck.path.leaf
         fields: dict[str, Any] = {
             "fmspc": facts.fmspc.hex(),
             "pce_id": facts.pce_id.hex(),
@@ -189,8 +174,8 @@ class TdxPart:
             "fingerprint": leaf.fingerprint.hex(),
             "not_before": instant(leaf.not_before),
             "not_after": instant(leaf.not_after),
-            "issuer": self.pck.ca.common_name,
-            "root": self.pck.path.root.common_name,
+            "issuer": self.platform.pck.ca.common_name,
+            "root": self.platform.pck.path.root.common_name,
         }
         if facts.platform_instance_id is not None:
             fields["platform_instance_id"] = facts.platform_instance_id.hex()
@@ -218,10 +203,10 @@ class TdxPart:
             return fields
 
         return {
-            "tcb_info": dates(self.tcb_info.content),
-            "qe_identity": dates(self.qe_identity.content),
-            "root_crl": crl(self.root_crl),
-            "pck_crl": crl(self.pck_crl),
+            "tcb_info": dates(self.platform.tcb_info.content),
+            "qe_identity": dates(self.platform.qe_identity.content),
+            "root_crl": crl(self.platform.root_crl),
+            "pck_crl": crl(self.platform.pck_crl),
         }
 
     def _tcb(self) -> dict[str, Any]:

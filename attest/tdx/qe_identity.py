@@ -10,7 +10,12 @@ from datetime import datetime
 
 from attest.canonical import read_json
 from attest.tdx.members import Members
+from attest.tdx.qe_report import QeReport
 from attest.tdx.tcb_info import MAX_SIZE, SvnLevel, svn_levels
+
+
+def masked(value: bytes, mask: bytes) -> bytes:
+    return (int.from_bytes(value, "big") & int.from_bytes(mask, "big")).to_bytes(len(value), "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,15 @@ class QeIdentity:
     mr_signer: bytes
     isv_prod_id: int
     levels: tuple[SvnLevel, ...]
+
+    def names(self, report: QeReport) -> bool:
+        """Whether the enclave is this one, version aside."""
+        return (
+            report.mr_signer == self.mr_signer
+            and report.isv_prod_id == self.isv_prod_id
+            and masked(report.attributes, self.attributes_mask) == self.attributes
+            and masked(report.misc_select, self.misc_select_mask) == self.misc_select
+        )
 
     @classmethod
     def parse(cls, body: bytes) -> QeIdentity:
