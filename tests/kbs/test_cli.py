@@ -1,0 +1,204 @@
+"""The commands as a person types them, against a served broker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from attest.simulator import Simulator
+from kbs.cli.guest import read_settings
+from tests.kbs.conftest import PATH, SECRET, SNP_POLICY
+
+
+@dataclass
+class Served:
+    folder: Path
+    url: str
+
+    def run(self, *arguments: str, key: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "KBS_URL": self.url}
+        if key:
+            environment["KBS_ADMIN_KEY"] = (self.folder / "admin.key").read_text()
+        return kbs(*arguments, environment=environment)
+
+    def get(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        state = str(self.folder / "simulator.json")
+        out = str(self.folder / "out")
+        return self.run("guest", "get", "--path", PATH, "-o", out, "--simulate", state, *arguments, key=False)
+
+
+def kbs(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kbs.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    simulator = Simulator.create(datetime.now(UTC))
+    endorsements = folder / "endorsements"
+    endorsements.mkdir()
+    for name, content in simulator.machine(nonce=bytes(range(32))).files.items():
+        if name != "simulated-machine.json":
+            (endorsements / name).write_bytes(content)
+    (folder / "root.pem").write_bytes(simulator.roots_pem)
+    simulator.save(folder / "simulator.json")
+    (folder / "policy.yaml").write_text(SNP_POLICY)
+    (folder / "secret").write_bytes(SECRET)
+    made = kbs("init", "--state", str(folder / "state"), "--admin-key-file", str(folder / "admin.key"))
+    assert made.returncode == 0, made.stderr
+    command = [sys.executable, "-m", "kbs.cli.main", "serve", "--state", str(folder / "state"), "--port", "0"]
+    command += ["--endorsements", str(endorsements), "--simulator-root", str(folder / "root.pem")]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert server.stdout is not None
+        found = re.match(r"serving (http://127\.0\.0\.1:\d+)", server.stdout.readline())
+        assert found, (folder / "log").read_text()
+        yield Served(folder, found[1])
+        server.send_signal(signal.SIGTERM)
+        server.wait(20)
+        server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def stocked(served: Served) -> Served:
+    """Owner, policy and secret, put by commands."""
+    for arguments in (
+        ("owner", "add", "acme"),
+        ("policy", "put", str(served.folder / "policy.yaml"), "--owner", "acme", "--path", "acme/*"),
+        ("secret", "put", PATH, str(served.folder / "secret"), "--owner", "acme"),
+    ):
+        done = served.run(*arguments)
+        assert done.returncode == 0, done.stderr
+    return served
+
+
+def test_guest_get_writes_the_secret_for_its_owner_alone(stocked: Served) -> None:
+    done = stocked.get()
+    assert (done.returncode, done.stderr) == (0, "")
+    out = stocked.folder / "out"
+    assert out.read_bytes() == SECRET
+    assert out.stat().st_mode & 0o077 == 0
+
+
+def test_old_firmware_is_refused_in_one_line_and_explained_to_the_owner(stocked: Served) -> None:
+    (stocked.folder / "out").unlink(missing_ok=True)
+    done = stocked.get("--set", "tcb.snp=19")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert not (stocked.folder / "out").exists()
+    reason = re.search(r"reason ([0-9a-f]+)", done.stderr)
+    assert reason
+    why = stocked.run("audit", "why", reason[1])
+    assert why.returncode == 0
+    assert "SNP firmware is too old" in why.stdout
+    assert "20" in why.stdout
+    assert "19" in why.stdout
+
+
+def test_lists_show_names_and_no_secret(stocked: Served) -> None:
+    shown = stocked.run("secret", "list").stdout
+    assert f"secret {PATH}: version 1, owners acme" in shown
+    assert "rule 1: acme for acme/*, enabled" in stocked.run("policy", "list").stdout
+    assert "owner acme: enabled" in stocked.run("owner", "list").stdout
+    assert "version 1" in stocked.run("secret", "versions", PATH).stdout
+    everything = stocked.run("audit", "list").stdout + shown
+    assert "the model key" not in everything
+
+
+def test_audit_verify_follows_the_chain_and_a_kept_head(stocked: Served) -> None:
+    first = stocked.run("audit", "verify")
+    assert first.returncode == 0
+    head = first.stdout.split()[1]
+    stocked.run("owner", "add", "another")
+    assert stocked.run("audit", "verify", "--head", head).returncode == 0
+    number, _, digest = head.partition(":")
+    other = f"{number}:{'0' * len(digest)}"
+    assert stocked.run("audit", "verify", "--head", other).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("owner", "add", "acme"), 1),
+        (("secret", "put", "a/b", "/dev/null", "--owner", "acme"), 2),
+        (("secret", "put", "a/b/c", "/nonexistent", "--owner", "acme"), 2),
+        (("owner", "list", "--url", "http://127.0.0.1:9"), 3),
+        (("nonsense",), 2),
+        (("audit", "why", "../owners"), 2),
+    ],
+)
+def test_exit_status_says_what_went_wrong(stocked: Served, arguments: tuple[str, ...], status: int) -> None:
+    done = stocked.run(*arguments)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--path", "acme/key/absent"), 4),
+        (("--path", "not a path"), 2),
+        (("--set", "nonsense=1"), 2),
+        (("--url", "http://127.0.0.1:9"), 3),
+        (("--url", "http://kbs.example"), 2),
+        (("--gpus", "0"), 1),
+    ],
+)
+def test_guest_get_has_an_exit_status_a_cause(
+    stocked: Served, arguments: tuple[str, ...], status: int
+) -> None:
+    done = stocked.get(*arguments)
+    assert done.returncode == status, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_administration_needs_its_key(served: Served) -> None:
+    assert served.run("owner", "list", key=False).returncode == 2
+
+
+def test_simulated_machines_are_accepted_only_with_a_warning(served: Served) -> None:
+    assert "SIMULATED machines are accepted" in (served.folder / "log").read_text()
+
+
+def test_init_makes_a_broker_once_and_shows_the_key_once(tmp_path: Path) -> None:
+    first = kbs("init", "--state", str(tmp_path / "s"))
+    assert first.returncode == 0
+    assert re.search(r"^kbsadm_[A-Za-z0-9_-]{43}$", first.stdout, re.MULTILINE)
+    again = kbs("init", "--state", str(tmp_path / "s"))
+    assert again.returncode == 2
+    assert "kbsadm_" not in again.stdout
+    assert all(file.stat().st_mode & 0o077 == 0 for file in (tmp_path / "s").iterdir())
+
+
+def test_serve_without_init_says_so(tmp_path: Path) -> None:
+    done = kbs("serve", "--state", str(tmp_path))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_settings_of_the_simulated_machine() -> None:
+    assert read_settings(["tcb.snp=20", "driver=550.90", "host-data=hex:00ff"]) == {
+        "tcb": {"snp": 20},
+        "driver": "550.90",
+        "host_data": b"\x00\xff",
+    }
+    for bad in ("x", "=1", "x=hex:zz"):
+        with pytest.raises(ValueError):
+            read_settings([bad])
