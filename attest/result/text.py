@@ -63,6 +63,11 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
         lines.append(
             f"Checks: {counts['passed']} passed, {counts['failed']} failed, {counts['not-run']} not run"
         )
+        passed = ", ".join(record.name for record in answer.checks if record.outcome == "passed")
+        if passed:
+            lines += textwrap.wrap(
+                passed, width, initial_indent="  ✔ ", subsequent_indent="    ", break_on_hyphens=False
+            )
         for record in answer.checks:
             if record.outcome != "passed":
                 why = f": {escape(record.why)}" if record.why else ""
@@ -82,8 +87,10 @@ def _subtitle(answer: Answer) -> str:
 
 
 def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
+    # A policy's sentence already holds what was wanted and found.
+    sentence = problem.message if problem.code.startswith("policy.") else str(problem)
     yield from textwrap.wrap(
-        f"{mark} {problem}", width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
+        f"{mark} {sentence}", width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
     foot = f"[{problem.code}]" + (f" → {problem.remedy}" if problem.remedy and mark == "✘" else "")
     yield from textwrap.wrap(
