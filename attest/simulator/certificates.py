@@ -56,6 +56,11 @@ def name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(_NAME_PARTS[kind], value) for kind, value in parts])
 
 
+def day_of(at: datetime) -> datetime:
+    """Midnight before: what is dated by the day keeps its bytes all day, as a vendor's documents do."""
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     oid: str

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.simulator import nvidia, rim
-from attest.simulator.certificates import CertificatePlan, pem
+from attest.simulator.certificates import CertificatePlan, day_of, pem
 from attest.simulator.keys import Keyring
 from attest.simulator.simulated import Simulated
 
@@ -220,14 +220,14 @@ def plan(
             f"simulated-NV_GPU_DRIVER_GH100_{driver}.xml",
             driver,
             rim.entries(rim.DRIVER_INDEXES),
-            signers(keys, at),
+            signers(keys, day_of(at)),
         ),
         "vbios": rim.RimPlan(
             keys,
             f"simulated-NV_GPU_VBIOS_1010_0200_882_{digits}.xml",
             vbios.upper(),
             rim.entries(rim.VBIOS_INDEXES),
-            signers(keys, at),
+            signers(keys, day_of(at)),
         ),
     }
     return GpuPlan(

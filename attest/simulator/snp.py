@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.simulator import amd
-from attest.simulator.certificates import CertificatePlan, CrlPlan, pem
+from attest.simulator.certificates import CertificatePlan, CrlPlan, day_of, pem
 from attest.simulator.keys import Keyring
 from attest.simulator.simulated import Simulated, endorsements_of
 
@@ -219,9 +219,11 @@ def plan(
         intermediate,
         tcbs["reported_tcb"],
         own_chip if isinstance(own_chip, bytes) else chip_id,
-        at,
+        day_of(at),
     )
-    return SnpPlan(chosen, signing_key, at, keys, values, root, intermediate, leaf, amd.crl(chosen, root, at))
+    return SnpPlan(
+        chosen, signing_key, at, keys, values, root, intermediate, leaf, amd.crl(chosen, root, day_of(at))
+    )
 
 
 def _tcbs(

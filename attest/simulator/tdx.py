@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.simulator import collateral, intel
-from attest.simulator.certificates import CertificatePlan, CrlPlan, Extension, pem
+from attest.simulator.certificates import CertificatePlan, CrlPlan, Extension, day_of, pem
 from attest.simulator.keys import Keyring
 from attest.simulator.simulated import Simulated, endorsements_of
 
@@ -264,9 +264,10 @@ def plan(
     identity = hashlib.sha256(b"simulated platform %d" % platform).digest()
     root = intel.root(keys)
     authority = intel.pck_ca(keys, root, ca)
-    signer = intel.tcb_signer(keys, root, at)
+    day = day_of(at)
+    signer = intel.tcb_signer(keys, root, day)
     info = collateral.tcb_info(
-        at,
+        day,
         fmspc,
         evaluation=tcb_evaluation,
         status=tcb_status,
@@ -274,7 +275,7 @@ def plan(
         module_status=module_status,
         module_advisories=module_advisories,
     )
-    qe = collateral.qe_identity(at, evaluation=tcb_evaluation, status=qe_status, advisories=qe_advisories)
+    qe = collateral.qe_identity(day, evaluation=tcb_evaluation, status=qe_status, advisories=qe_advisories)
     header = struct.pack("<HHI4x16s16s4x", version, 2, 0x81, QE_VENDOR, identity[:16])
     made_plan = TdxPlan(
         at,
@@ -293,14 +294,14 @@ def plan(
         ),
         root,
         authority,
-        intel.pck(keys, authority, ca, at),
+        intel.pck(keys, authority, ca, day),
         signer,
         {
             "tcb-info": collateral.DocumentPlan("tcb-info", "tcbInfo", info, signer.key),
             "qe-identity": collateral.DocumentPlan("qe-identity", "enclaveIdentity", qe, signer.key),
         },
-        intel.root_crl(root, at),
-        intel.pck_crl(authority, at),
+        intel.root_crl(root, day),
+        intel.pck_crl(authority, day),
         QeReport(isvsvn=qe_isvsvn),
         intel.root(keys),
     )

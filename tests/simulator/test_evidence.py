@@ -12,6 +12,7 @@ import pytest
 from attest import load
 from attest.anchors import Anchors
 from attest.binding import Expected
+from attest.cache import Cache
 from attest.errors import Malformed, Rejected
 from attest.memory import Memory
 from attest.simulator import Simulated, Simulator, simulate
@@ -169,6 +170,18 @@ def test_production_anchors_refuse_everything_simulated(simulator: Simulator, ki
     with pytest.raises(Rejected) as refusal:
         verify(made.evidence, endorsements=made.endorsements, at=simulator.at)
     # AMD's own ARK has another name than the simulator's; Intel's and NVIDIA's roots come along and differ.
+    assert "x509.anchor" in refusal.value.codes
+
+
+@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
+def test_a_chain_cached_under_the_simulators_root_does_not_serve_production(
+    simulator: Simulator, anchors: Anchors, kind: str
+) -> None:
+    made, cache = simulate(kind, simulator=simulator), Cache()
+    for _ in range(2):
+        verify(made.evidence, endorsements=made.endorsements, at=simulator.at, anchors=anchors, cache=cache)
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=made.endorsements, at=simulator.at, cache=cache)
     assert "x509.anchor" in refusal.value.codes
 
 

@@ -52,6 +52,17 @@ def test_another_instant_keeps_the_roots_and_makes_new_lists(simulator: Simulato
     assert later.tdx().files["simulated-pck.crl"] != simulator.tdx().files["simulated-pck.crl"]
 
 
+def test_endorsements_keep_their_bytes_all_day(simulator: Simulator) -> None:
+    noon = simulator.moved_to(simulator.at.replace(hour=12))
+    evening = simulator.moved_to(simulator.at.replace(hour=23, minute=59))
+    for kind in ("snp", "tdx", "gpu"):
+        ours, theirs = getattr(noon, kind)().files, getattr(evening, kind)().files
+        changing = {"simulated-report.bin", "simulated-quote.bin", "simulated-gpu-evidence.json"}
+        assert {n: d for n, d in ours.items() if n not in changing} == {
+            n: d for n, d in theirs.items() if n not in changing
+        }
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "attest-simulator/1"}', "-----BEGIN"])
 def test_other_files_are_no_state(tmp_path: Path, text: str) -> None:
     state = tmp_path / "state.json"
