@@ -171,7 +171,7 @@ class Broker:
                     problems=error.problems,
                     audited=True,
                 ),
-                {"tee": challenge.tee, "challenge": challenge.id.hex()},
+                {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
                 now,
             ) from None
         return self._admit(_known(cookie), challenge, message.key, verified, epoch, now)
@@ -397,8 +397,10 @@ class Broker:
                         }
                     )
         if problems or not agreed:
+            # Judged by the policies of now, so only time itself can be cured by attesting again.
+            too_old = bool(problems) and all(one.code == "policy.time.evidence-age" for one in problems)
             raise Refusal(
-                self._settings.deny_status,
+                401 if too_old else self._settings.deny_status,
                 "PolicyDeny",
                 "the owners' policies do not release this to this machine",
                 problems=problems,

@@ -70,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
         server_header=False,
         ssl_certfile=args.tls_cert,
         ssl_keyfile=args.tls_key,
-        limit_concurrency=256,
         timeout_graceful_shutdown=int(timedelta(seconds=10).total_seconds()),
     )
     scheme = "https" if args.tls_cert else "http"

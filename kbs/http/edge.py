@@ -26,19 +26,23 @@ _LIMITS: Final = (
     ("", 64 << 10),
 )
 _BODY_SECONDS: Final = 60.0
+_BUFFERED: Final = 256 << 20
+"""How much of all unfinished requests together may wait in memory."""
 
 
 class Edge:
     """ASGI middleware, outermost."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, buffered: int = _BUFFERED) -> None:
         self._app = app
+        self._room = buffered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = False
+        body = bytearray()
 
         async def watched(message: Message) -> None:
             nonlocal started
@@ -47,8 +51,8 @@ class Edge:
 
         try:
             _check_path(scope)
-            body = await _read_body(receive, _limit(scope["path"]))
-            await self._app(scope, _replay(body, receive), watched)
+            await self._read_body(receive, body, _limit(scope["path"]))
+            await self._app(scope, _replay(bytes(body), receive), watched)
         except Refusal as refusal:
             await _answer(send, refusal)
         except ClientGone:
@@ -58,6 +62,27 @@ class Edge:
             _log.error("request failed", path=scope["path"], error=type(error).__name__)
             if not started:
                 await _answer(send, Refusal(500, "InternalError", "the broker failed; nothing was released"))
+        finally:
+            self._room += len(body)
+
+    async def _read_body(self, receive: Receive, body: bytearray, limit: int) -> None:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    chunk = message.get("body", b"")
+                    if len(body) + len(chunk) > limit:
+                        raise Refusal(413, "RequestTooLarge", f"the body is larger than {limit} bytes")
+                    if len(chunk) > self._room:
+                        raise Refusal(429, "TooManyRequests", "too many requests at once; try again soon")
+                    body += chunk
+                    self._room -= len(chunk)
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            raise Refusal(408, "InvalidRequest", "the body did not arrive in time") from None
 
 
 class ClientGone(Exception):
@@ -72,23 +97,6 @@ def _check_path(scope: Scope) -> None:
 
 def _limit(path: str) -> int:
     return next(limit for prefix, limit in _LIMITS if path.startswith(prefix))
-
-
-async def _read_body(receive: Receive, limit: int) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    raise Refusal(413, "RequestTooLarge", f"the body is larger than {limit} bytes")
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise Refusal(408, "InvalidRequest", "the body did not arrive in time") from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -111,7 +119,7 @@ async def _answer(send: Send, refusal: Refusal) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    if refusal.status in (408, 413):
+    if refusal.status in (408, 413, 429):
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

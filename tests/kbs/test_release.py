@@ -209,6 +209,20 @@ def test_endorsements_that_changed_since_ask_for_a_new_attestation(acme: Bench) 
     assert guest.boot(PATH) == SECRET
 
 
+def test_evidence_that_grew_too_old_for_an_owner_is_401_because_attesting_again_cures_it(
+    acme: Bench,
+) -> None:
+    acme.administration.put_rule(
+        "test", "acme", "acme/*", SNP_POLICY + "  time: {evidence-age: {at-most: 60s}}\n"
+    )
+    guest = acme.guest()
+    assert guest.boot(PATH) == SECRET
+    acme.clock.pass_seconds(61)
+    with refused(401, "PolicyDeny"):
+        guest.resource(PATH)
+    assert guest.boot(PATH) == SECRET
+
+
 # -- owners and rules ----------------------------------------------------------------------------------
 
 

@@ -234,6 +234,17 @@ def test_body_over_the_limit_is_413_while_it_streams(bench: Bench, path: str, si
     assert refusal_of(bench.http().post(f"/kbs/v0/{path}", content=chunks())).status == 413
 
 
+def test_bodies_of_all_requests_together_have_a_limit_and_give_their_room_back(bench: Bench) -> None:
+    from starlette.testclient import TestClient
+
+    from kbs.http.edge import Edge
+
+    http = TestClient(Edge(bench.app._app, buffered=len(REQUEST)))
+    assert refusal_of(http.post("/kbs/v0/auth", content=REQUEST + b" ")).status == 429
+    for _ in range(3):
+        assert http.post("/kbs/v0/auth", content=REQUEST).status_code == 200
+
+
 def test_too_many_waiting_guests_are_429_and_make_room_again(
     tmp_path: Any, simulator: Any, endorsements: Any, empty_state: bytes
 ) -> None:
