@@ -81,4 +81,5 @@ CHECKS: dict[str, str] = {
     "binding.gpu-nonce": "DMTF DSP0274, GET_MEASUREMENTS nonce",
     "binding.gpu-to-cpu": "CoCo guest protocol 0.4, report data",
     "devices.distinct": "one device, one piece of evidence",
+    "devices.nonce": "one challenge for all devices of a machine",
 }

@@ -464,6 +464,11 @@ PROBLEMS: dict[str, Meaning] = {
     "devices.duplicate": Meaning(
         "One device was presented twice", "set checks", "each device must present its own evidence"
     ),
+    "devices.nonce": Meaning(
+        "The devices of one machine answer different challenges",
+        "set checks",
+        "ask all devices with one nonce, at one time",
+    ),
     # -- warnings ---------------------------------------------------------------------------------
     "no-freshness": Meaning(
         "No expected nonce, key or report data was given: the evidence may be old or another's",

@@ -119,7 +119,7 @@ def _simulator_unnamed(endorsements: Endorsements, anchors: Anchors) -> bool:
 
 
 def _distinct(parts: list[Part], log: CheckLog) -> None:
-    """No device may stand for two (T-DUP)."""
+    """No device may stand for two (T-DUP), and all answer one challenge."""
     devices = [part for part in parts if part.section in ("gpu", "switch")]
     if len(devices) < 2:
         return
@@ -134,6 +134,16 @@ def _distinct(parts: list[Part], log: CheckLog) -> None:
             )
         seen.setdefault(part.identity, index)
     log.passed("devices.distinct")
+    for index, part in enumerate(devices):
+        if not equal(part.bound, devices[0].bound):
+            log.failed(
+                "devices.nonce",
+                "devices.nonce",
+                where=f"{part.section}[{index}].nonce",
+                expected=devices[0].bound,
+                found=part.bound,
+            )
+    log.passed("devices.nonce")
 
 
 def _bind(

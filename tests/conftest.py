@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attest.anchors import Anchors
 from attest.loader import load
+from attest.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_VECTORS = ROOT.parent / "shared" / "vectors"
@@ -84,3 +86,30 @@ def td() -> Sample:
 def h100() -> Sample:
     """A real H100 report with certificate chain and both RIMs."""
     return Sample("h100", "2025-10-24T18:00:00Z")
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+"""The instant of simulated evidence."""
+
+
+@pytest.fixture(scope="session")
+def simulator(request: pytest.FixtureRequest) -> Simulator:
+    """One simulator for all tests of a run; its keys are kept between runs, RSA-4096 takes its time."""
+    assert request.config.cache is not None
+    state = Path(request.config.cache.mkdir("simulator")) / "state.json"
+    try:
+        return Simulator.load(state, at=NOON)
+    except (OSError, ValueError):
+        made = Simulator.create(NOON)
+        made.warm()
+        mine = state.with_name(f"state.{os.getpid()}.json")
+        made.save(mine)
+        os.chmod(mine, 0o600)
+        mine.replace(state)
+        return made
+
+
+@pytest.fixture(scope="session")
+def anchors(simulator: Simulator) -> Anchors:
+    """The vendors' roots and the simulator's."""
+    return simulator.anchors()

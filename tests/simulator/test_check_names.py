@@ -18,6 +18,7 @@ NO_FAULT = {
     "tdx.event-log": "event logs are not replayed yet",
     "gpu.crl": "NVIDIA's CRLs are optional: tests of the NVIDIA room",
     "gpu.revocation": "OCSP answers are not evaluated yet",
+    "devices.nonce": "needs devices that were asked apart: test_mistakes_of_others",
     "binding.gpu-to-cpu": "never fails by itself: binding.report-data does",
 }
 """Checks that no fault of the simulator can fail, each with the reason."""
