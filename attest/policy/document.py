@@ -15,7 +15,7 @@ from attest.policy.defaults import replaces, wider
 from attest.policy.identity import paravisor_pins
 from attest.policy.kinds import utf16
 from attest.policy.model import PLATFORMS, Body, CanonicalText, Entry, Rule
-from attest.policy.nodes import Fault, Node, Place, Unreadable, from_json
+from attest.policy.nodes import MAX_FAULTS, Fault, Node, Place, Unreadable, from_json
 from attest.policy.reader import Reader
 from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 from attest.problems import PROBLEMS
@@ -125,7 +125,10 @@ class Policy:
         cls, node: Node, where: str, parameters: Mapping[str, str] | None, **origin: str | bool | None
     ) -> Policy:
         reader = Reader(where, parameters)
-        body = reader.read(node)
+        try:
+            body = reader.read(node)
+        except Unreadable as error:
+            raise _malformed(error.faults, where) from None
         faults = reader.faults
         if not faults:
             faults = _whole(body, node.place)
@@ -193,7 +196,7 @@ def _whole(body: Body, place: Place) -> list[Fault]:
 
 def _malformed(faults: list[Fault], where: str) -> Malformed:
     problems = []
-    for fault in sorted(faults, key=lambda fault: fault.place):
+    for fault in sorted(faults, key=lambda fault: fault.place)[:MAX_FAULTS]:
         at = fault.place.within(where)
         meaning = PROBLEMS[fault.code]
         problems.append(

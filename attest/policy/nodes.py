@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 MAX_DEPTH = 12
 MAX_NODES = 60_000
-"""10 000 reference values of six scalars each; a JSON policy has no size in bytes of its own."""
+"""A canonical JSON policy has no size in bytes of its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +46,10 @@ class MapNode:
 
 
 Node: TypeAlias = Scalar | ListNode | MapNode
+
+
+MAX_FAULTS = 200
+"""As many errors as anybody reads; a file of nothing else has a bounded price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from attest.policy.model import (
     ReferenceSet,
     Rule,
 )
-from attest.policy.nodes import Fault, ListNode, MapNode, Node, Place, Scalar
+from attest.policy.nodes import MAX_FAULTS, Fault, ListNode, MapNode, Node, Place, Scalar, Unreadable
 from attest.policy.operators import OPERATORS, OperatorReader, applies
 from attest.policy.suggest import suggestion
 from attest.problems import PROBLEMS
@@ -439,6 +439,8 @@ class Reader:
 
     def _fault(self, place: Place, message: str, code: str = "policy.invalid") -> None:
         self.faults.append(Fault(place, message, code))
+        if len(self.faults) >= MAX_FAULTS:
+            raise Unreadable(self.faults)
 
     def _later(self, place: Place, what: str) -> None:
         self._fault(place, f"this version does not know {what}", "policy.not-supported-yet")

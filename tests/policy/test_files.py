@@ -334,3 +334,18 @@ def test_any_tree_is_a_policy_or_malformed(value: Any, key: str) -> None:
             Policy.from_canonical(shape)
         except Malformed:
             continue
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [" + "a," * 130_000 + "]",
+        "{" + "a," * 130_000 + "}",
+        "[" * (255 << 10),
+        "- " * 130_000,
+        "&a " * 80_000,
+    ],
+    ids=["items", "empty values", "brackets", "dashes", "anchors"],
+)
+def test_hostile_text_has_a_bounded_price(text: str) -> None:
+    assert 1 <= len(refused(text).problems) <= 200

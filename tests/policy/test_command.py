@@ -1,0 +1,102 @@
+"""`attest policy check` and `attest policy explain`, and the policies that come with the project."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attest.cli.main import main
+from attest.errors import Malformed
+from attest.policy import Policy
+from tests.conftest import ROOT, Vectors
+
+POLICIES = ROOT / "policies"
+MEASUREMENT = "ab" * 48
+
+
+def test_check_names_a_good_policy_and_its_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "check", str(POLICIES / "demo.yaml")]) == 0
+    out = capsys.readouterr().out
+    assert Policy.read(POLICIES / "demo.yaml").digest in out
+    assert "releases in spite of simulated" in out
+
+
+def test_check_prints_every_error_at_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "p.yaml"
+    bad.write_text("policy: 1\nname: t\nplatforms: [snp]\nrequire:\n  snp:\n    firmwar: 1\n    debug: yes\n")
+    assert main(["policy", "check", str(bad), str(POLICIES / "snp-baseline.yaml")]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f'{bad}:6:5: unknown claim "firmwar" in snp. Did you mean "firmware"?'
+    assert lines[1] == f"{bad}:7:12: debug wants true or false"
+    assert "snp-baseline, 4 rules for snp" in lines[2]
+
+
+def test_check_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "check", "--json", str(tmp_path / "none.yaml")]) == 2
+    (result,) = json.loads(capsys.readouterr().out)["policies"]
+    assert result["verdict"] == "invalid"
+    assert [problem["code"] for problem in result["problems"]] == ["policy.invalid"]
+
+
+def test_explain_shows_each_rule_and_the_denial(vectors: Vectors, capsys: pytest.CaptureFixture[str]) -> None:
+    case = vectors.cases["snp-milan-v3-vlek-aws-trustee"]
+    files = [str(vectors.path(case["files"][role])) for role in ("report", "vlek")]
+    assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"]]) == 1
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "✔ debug false · found false" in out
+    assert "✘ vmpl 0 · found 1 · deny" in out
+    assert "Report came from VMPL 1, wanted 0 (snp.vmpl, default)." in out
+    assert out.endswith("└─ refused")
+
+
+def test_explain_json_is_the_answer_of_verify(vectors: Vectors, capsys: pytest.CaptureFixture[str]) -> None:
+    case = vectors.cases["snp-milan-v3-vlek-aws-trustee"]
+    files = [str(vectors.path(case["files"][role])) for role in ("report", "vlek")]
+    assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"], "--json"]) == 1
+    explained = json.loads(capsys.readouterr().out)
+    assert main(["verify", *files, "--at", case["verify_at"], "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == explained
+    assert explained["problems"][0]["code"] == "policy.snp.vmpl"
+
+
+def test_explain_of_an_invalid_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "p.yaml"
+    bad.write_text("policy: 2\n")
+    assert main(["policy", "explain", str(bad), str(bad), "--json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["verdict"], answer["authentic"], answer["conforms"]) == ("invalid", False, False)
+
+
+@pytest.mark.parametrize("name", ["snp-baseline", "tdx-baseline", "demo"])
+def test_policies_that_come_along_are_good(name: str) -> None:
+    assert Policy.read(POLICIES / f"{name}.yaml").name == name
+
+
+def test_the_inference_policy_wants_the_owners_measurement() -> None:
+    with pytest.raises(Malformed) as refusal:
+        Policy.read(POLICIES / "h100-inference.yaml")
+    assert refusal.value.codes == {"policy.parameter-missing"}
+    policy = Policy.read(POLICIES / "h100-inference.yaml", parameters={"ld": MEASUREMENT})
+    assert dict(policy.body.parameters) == {"ld": MEASUREMENT}
+
+
+def test_every_policy_that_comes_along_is_tested_here() -> None:
+    assert {path.stem for path in POLICIES.glob("*.yaml")} == {
+        "snp-baseline",
+        "tdx-baseline",
+        "demo",
+        "h100-inference",
+    }
+
+
+def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
+    code = (
+        "import sys, attest.policy; attest.policy.Policy.defaults().digest;"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'ruamel', 'pydantic', 'lxml', 'fastapi'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
