@@ -429,7 +429,9 @@ PROBLEMS: dict[str, Meaning] = {
     # A denial has the code policy.SECTION.CLAIM of its rule; the codes here are of policies themselves.
     "policy.invalid": Meaning("The policy cannot be read", "policy format", "correct the place named"),
     "policy.not-supported-yet": Meaning(
-        "The policy uses what this version does not know", "policy format", "leave it out, or write the rule itself"
+        "The policy uses what this version does not know",
+        "policy format",
+        "leave it out, or write the rule itself",
     ),
     "policy.parameter-missing": Meaning(
         "A parameter has neither a default nor a value", "policy format", "give the parameter a value"
@@ -448,7 +450,9 @@ PROBLEMS: dict[str, Meaning] = {
         'add override: "reason" to the rule, or narrow it',
     ),
     "policy.platforms": Meaning(
-        "The machine is of a platform that the policy does not list", "policy, platforms", "use a listed platform"
+        "The machine is of a platform that the policy does not list",
+        "policy, platforms",
+        "use a listed platform",
     ),
     "policy.expired": Meaning(
         "The evidence was verified with endorsements that have ended since",
