@@ -1,0 +1,207 @@
+"""The PCK chain a quote carries, and the SGX extension in its leaf."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attest.endorsements import Endorsements
+from attest.errors import Malformed, Rejected
+from attest.evidence import Evidence
+from attest.simulator import Simulator
+from attest.tdx.pck import SGX_EXTENSION, PckFacts
+from attest.tdx.quote import Quote
+from attest.verifier import verify
+from attest.x509 import Certificate, parse_certificates
+from tests.conftest import Sample
+from tests.tdx.conftest import Judge
+
+
+def leaf_of(quote: bytes) -> Certificate:
+    return parse_certificates(Quote.parse(quote).certification_data, where="quote")[0]
+
+
+def pem(certificate: Certificate) -> bytes:
+    text = base64.encodebytes(certificate.der)
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
+
+
+def with_chain(quote: bytes, chain: bytes, kind: int = 5) -> bytes:
+    """The quote with other certification data; everything that is signed stays."""
+    parsed = Quote.parse(quote)
+    old = parsed.certification_data
+    grown = len(chain) - len(old)
+    start = len(parsed.signed)
+    head, data = parsed.raw[: start + 4], bytearray(parsed.raw[start + 4 : len(parsed.raw) - len(old)])
+    data[130:134] = (int.from_bytes(data[130:134], "little") + grown).to_bytes(4, "little")
+    data[-6:] = kind.to_bytes(2, "little") + len(chain).to_bytes(4, "little")
+    size = (int.from_bytes(head[-4:], "little") + grown).to_bytes(4, "little")
+    return head[:-4] + size + bytes(data) + chain
+
+
+# -- extension --------------------------------------------------------------------------------------------------
+
+
+def test_a_real_extension_says_what_the_manifest_says(td: Sample) -> None:
+    extension = leaf_of(td.read("quote.bin")).raw_extension(SGX_EXTENSION)
+    assert extension is not None
+    facts = PckFacts.parse(extension)
+    assert facts.fmspc.hex() == "b0c06f000000"
+    assert list(facts.components) == [3, 3, 2, 2, 4, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert facts.pce_svn == 11
+    assert facts.cpu_svn == facts.components
+    assert facts.platform_instance_id is not None
+    assert facts.cached_keys is not None
+
+
+@pytest.mark.parametrize("tail", ["1", "2", "3", "4", "5", "2.1", "2.16", "2.17", "2.18"])
+def test_a_missing_member_is_malformed(simulator: Simulator, tail: str) -> None:
+    plan = simulator.plan_tdx()
+    plan.sgx.edit[tail] = None
+    with pytest.raises(Malformed) as refusal:
+        PckFacts.parse(plan.sgx.encode())
+    assert refusal.value.codes <= {"tdx.pck.extension", "evidence.malformed"}
+
+
+def test_svns_from_0_to_255_and_no_others(simulator: Simulator) -> None:
+    plan = simulator.plan_tdx(components={5: 255})
+    assert PckFacts.parse(plan.sgx.encode()).components[5] == 255
+    for value in (b"\x02\x02\x01\x00", b"\x02\x01\xff", b"\x02\x02\x00\x7f", b"\x04\x01\x05"):
+        plan.sgx.edit["2.6"] = value
+        with pytest.raises(Malformed):
+            PckFacts.parse(plan.sgx.encode())
+
+
+def test_cpusvn_that_contradicts_the_components_is_malformed(simulator: Simulator) -> None:
+    plan = simulator.plan_tdx()
+    plan.sgx.cpusvn = bytes(16)
+    with pytest.raises(Malformed) as refusal:
+        PckFacts.parse(plan.sgx.encode())
+    assert refusal.value.codes == {"tdx.pck.extension"}
+
+
+def test_bytes_after_the_extension_or_a_doubled_member_are_malformed(simulator: Simulator) -> None:
+    encoded = simulator.plan_tdx().sgx.encode()
+    with pytest.raises(Malformed):
+        PckFacts.parse(encoded + b"\0")
+    ppid = encoded[4 : 4 + 2 + encoded[5]]
+    body = encoded[4:] + ppid
+    with pytest.raises(Malformed) as refusal:
+        PckFacts.parse(b"\x30\x82" + len(body).to_bytes(2, "big") + body)
+    assert refusal.value.codes == {"tdx.pck.extension"}
+    assert "twice" in (refusal.value.problems[0].found or "")
+
+
+def test_a_leaf_of_the_processor_ca_has_no_instance(simulator: Simulator) -> None:
+    facts = PckFacts.parse(simulator.plan_tdx(ca="processor").sgx.encode())
+    assert (facts.platform_instance_id, facts.cached_keys) == (None, None)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_facts_or_malformed(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        PckFacts.parse(data)
+
+
+@given(st.data())
+def test_a_changed_extension_gives_facts_or_malformed(simulator: Simulator, data: st.DataObject) -> None:
+    encoded = bytearray(simulator.plan_tdx().sgx.encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        facts = PckFacts.parse(bytes(encoded))
+    except Malformed:
+        return
+    assert facts.cpu_svn == facts.components
+
+
+# -- chain ------------------------------------------------------------------------------------------------------
+
+
+def judge_real(td: Sample, quote: bytes, endorsements: Endorsements | None = None) -> None:
+    verify(Evidence(Quote.parse(quote)), endorsements=endorsements or td.endorsements, at=td.at)
+
+
+def test_order_and_a_final_nul_do_not_matter(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    leaf, ca, root = parse_certificates(Quote.parse(quote).certification_data, where="quote")
+    for chain in ((leaf, ca, root), (root, ca, leaf), (ca, leaf, root), (ca, root, leaf)):
+        judge_real(td, with_chain(quote, b"".join(map(pem, chain))))
+        judge_real(td, with_chain(quote, b"".join(map(pem, chain)) + b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "codes"),
+    [
+        ([0], {"x509.depth"}),
+        ([0, 1], {"x509.depth"}),
+        ([0, 1, 2, 2], {"x509.malformed"}),
+        ([0, 1, 1], {"x509.anchor"}),
+        ([0, 0, 2], {"x509.duplicate"}),
+        ([0, 2, 2], {"x509.key-identifier", "x509.name", "x509.signature"}),
+        ([1, 2, 2], {"x509.key-usage", "x509.leaf-is-ca", "x509.name"}),
+        ([], {"x509.malformed"}),
+    ],
+)
+def test_another_set_of_certificates_is_refused(td: Sample, chosen: list[int], codes: set[str]) -> None:
+    quote = td.read("quote.bin")
+    chain = parse_certificates(Quote.parse(quote).certification_data, where="quote")
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, with_chain(quote, b"".join(pem(chain[i]) for i in chosen)))
+    assert refusal.value.codes == codes
+
+
+@pytest.mark.parametrize("chain", [b"", b"\0", b"text", b"\x30\x82\0\0", b"-----BEGIN CERTIFICATE-----\n!\n"])
+def test_a_chain_that_is_no_pem_is_refused(td: Sample, chain: bytes) -> None:
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, with_chain(td.read("quote.bin"), chain))
+    assert "x509.malformed" in refusal.value.codes
+
+
+def test_text_between_certificates_is_refused(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    chain = Quote.parse(quote).certification_data.rstrip(b"\0")
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, with_chain(quote, chain + b"trust me\n"))
+    assert "x509.malformed" in refusal.value.codes
+
+
+def test_a_quote_without_chain_is_judged_by_the_given_one(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    leaf, ca, _ = parse_certificates(Quote.parse(quote).certification_data, where="quote")
+    bare = with_chain(quote, bytes(36), kind=1)
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, bare)
+    assert refusal.value.codes == {"tdx.quote.certification-data"}
+    judge_real(td, bare, td.endorsements + Endorsements(certificates=(ca, leaf)))
+
+
+def test_a_given_chain_of_another_platform_does_not_serve(td: Sample, simulator: Simulator) -> None:
+    bare = with_chain(td.read("quote.bin"), bytes(36), kind=1)
+    other = parse_certificates(Quote.parse(simulator.tdx().raw).certification_data, where="quote")
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, bare, td.endorsements + Endorsements(certificates=other[:2]))
+    assert refusal.value.codes == {"tdx.quote.certification-data"}
+
+
+def test_a_platform_manifest_is_no_chain(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    leaf, ca, _ = parse_certificates(Quote.parse(quote).certification_data, where="quote")
+    with pytest.raises(Rejected) as refusal:
+        judge_real(
+            td, with_chain(quote, bytes(64), kind=7), td.endorsements + Endorsements(certificates=(ca, leaf))
+        )
+    assert refusal.value.codes == {"tdx.quote.certification-data"}
+
+
+def test_the_chain_of_another_platform_does_not_carry_the_qe_report(
+    judge: Judge, simulator: Simulator
+) -> None:
+    plan = simulator.plan_tdx()
+    plan.qe_key = "p256/stranger"
+    with pytest.raises(Rejected) as refusal:
+        judge(plan)
+    assert refusal.value.codes == {"tdx.qe-report.signature"}
