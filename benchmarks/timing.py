@@ -10,16 +10,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """value and floor: medians in milliseconds. target: the ratio aimed at, None where none is set."""
+    """value and floor: medians in milliseconds.
+
+    target: the ratio aimed at; limit: the value in milliseconds aimed at; None where none is set.
+    """
 
     name: str
     value: float
     floor: float
     target: float | None = None
+    limit: float | None = None
 
     @property
     def ratio(self) -> float:
         return self.value / self.floor
+
+    @property
+    def aim(self) -> str:
+        if self.target is not None:
+            return f"≤ {self.target:g}"
+        return f"< {self.limit:g} ms" if self.limit is not None else ""
+
+    @property
+    def missed(self) -> bool:
+        return (self.target is not None and self.ratio > self.target) or (
+            self.limit is not None and self.value >= self.limit
+        )
 
 
 def compare(
@@ -28,6 +44,7 @@ def compare(
     floor: Callable[[], object],
     *,
     target: float | None = None,
+    limit: float | None = None,
     rounds: int = 300,
 ) -> Result:
     """Medians of `rounds` alternating single calls, after a short warm-up."""
@@ -38,7 +55,7 @@ def compare(
     for _ in range(rounds):
         ours.append(_once(call))
         theirs.append(_once(floor))
-    return Result(name, statistics.median(ours), statistics.median(theirs), target)
+    return Result(name, statistics.median(ours), statistics.median(theirs), target, limit)
 
 
 def _once(call: Callable[[], object]) -> float:
