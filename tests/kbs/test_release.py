@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text as sql
 
-from attest import Endorsements
+from attest import Endorsements, Expected, Verified, verify
 from attest.simulator import Simulator
-from kbs.broker import Settings
+from kbs.broker import Settings, _context
 from kbs.collateral import Epoch
+from kbs.domain import ResourcePath, Session, hashed
+from kbs.refusals import Refusal
 from kbs.store.audit_rows import AuditRows
 from tests.kbs.conftest import ALLOWED, PATH, SECRET, SNP_POLICY, Bench, make_bench
 from tests.kbs.twin import TwinKey, TwinRefused
@@ -28,6 +31,16 @@ require:
   tdx: {{debug: false}}
   gpu: {{count: {{at-least: 1}}}}
 """
+
+
+def sealed(bench: Bench) -> tuple[Session, Verified]:
+    """The one session that is there, and its claims."""
+    with bench.store._engine.begin() as connection:
+        (session_id,) = connection.execute(sql("SELECT id FROM sessions")).scalars()
+    with bench.store.transaction() as tx:
+        session = tx.sessions.session(session_id)
+    assert session is not None
+    return session, Verified.unseal(bench.keys.seal, _context(session), session.sealed)
 
 
 def refused(status: int, kind: str) -> pytest.RaisesExc[TwinRefused]:
@@ -198,6 +211,46 @@ def test_clock_that_steps_back_releases_nothing(acme: Bench) -> None:
     acme.clock.pass_seconds(-1)
     with refused(401, "TokenNotFound"):
         guest.resource(PATH)
+
+
+def test_challenge_from_a_later_clock_is_refused(acme: Bench) -> None:
+    guest = acme.guest()
+    guest.auth()
+    acme.clock.pass_seconds(-1)
+    with refused(401, "AttestationError"):
+        guest.attest()
+
+
+def test_session_does_not_outlive_the_endorsements_it_rests_on(acme: Bench) -> None:
+    acme.guest().boot(PATH)
+    end = sealed(acme)[1].expires
+    acme.clock.now = end - timedelta(seconds=10)
+    guest = acme.guest()
+    assert guest.boot(PATH) == SECRET
+    acme.clock.pass_seconds(10)
+    with refused(401, "AttestationError"):
+        guest.resource(PATH)
+
+
+def test_claims_that_bind_no_key_release_nothing(acme: Bench) -> None:
+    """No request makes such a session; if a later one did, release would still refuse."""
+    acme.guest().boot(PATH)
+    session, _ = sealed(acme)
+    machine = acme.simulator.moved_to(acme.clock.now).machine(nonce=bytes(range(32)))
+    keyless = verify(
+        machine.evidence,
+        endorsements=machine.endorsements,
+        at=acme.clock.now,
+        anchors=acme.simulator.anchors(),
+        expected=Expected(nonce=bytes(range(32)), protocol="0.4"),
+    )
+    session = replace(session, id=bytes(32), token_id="other")
+    session = replace(session, sealed=keyless.seal(acme.keys.seal, _context(session)))
+    with acme.store.transaction() as tx:
+        tx.sessions.add_session(session)
+    acme.administration.put_rule("test", "acme", "acme/*", SNP_POLICY.replace("  binding: {key: true}\n", ""))
+    with pytest.raises(Refusal, match="binds no key"):
+        acme.broker.release(bytes(32), ResourcePath.parse(PATH))
 
 
 def test_endorsements_that_changed_since_ask_for_a_new_attestation(acme: Bench) -> None:
@@ -381,6 +434,7 @@ def test_without_its_audit_row_nothing_is_released(acme: Bench, monkeypatch: pyt
         "attested = attested - 10",
         "protocol = '0.4.1'",
         "collateral = 'second'",
+        "id = :id",
     ],
 )
 def test_session_row_that_was_changed_in_the_database_does_not_open(acme: Bench, change: str) -> None:
@@ -389,7 +443,11 @@ def test_session_row_that_was_changed_in_the_database_does_not_open(acme: Bench,
     guest.attest()
     if change.startswith("collateral"):
         acme.collateral.epoch = Epoch("second", acme.collateral.epoch.endorsements)
-    thief = {"thief": json.dumps(TwinKey.elliptic().jwk)} if ":thief" in change else {}
+    thief: dict[str, object] = {"thief": json.dumps(TwinKey.elliptic().jwk)} if ":thief" in change else {}
+    if ":id" in change:
+        guest.http.cookies.clear()
+        guest.http.cookies.set("kbs-session-id", "0" * 64, path="/kbs/v0")
+        thief = {"id": hashed("0" * 64)}
     with acme.store._engine.begin() as connection:
         connection.execute(sql(f"UPDATE sessions SET {change}"), thief)
     with refused(401, "TokenNotFound"):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
+from kbs.domain import hashed
+from kbs.protocol.codec import Attestation
+from kbs.protocol.v0_4 import Version04
+from kbs.refusals import Refusal
 from tests.kbs.conftest import PATH, SECRET, Bench
 from tests.kbs.twin import TwinGuest, TwinRefused
 
@@ -82,6 +87,35 @@ def test_two_attestations_at_once_one_wins(acme: Bench) -> None:
         assert statuses == [200, 401, 401, 401]
 
 
+def test_two_attestations_that_both_saw_the_challenge_open_still_give_one_winner(
+    acme: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are held after the first look and let go together: only the conditional UPDATE decides."""
+    together = Barrier(2, timeout=20)
+    read = Version04.read_attestation
+
+    def held(codec: Version04, body: bytes) -> Attestation:
+        together.wait()
+        return read(codec, body)
+
+    monkeypatch.setattr(Version04, "read_attestation", held)
+    guest = acme.guest()
+    guest.auth()
+    cookie = guest.http.cookies["kbs-session-id"]
+    bodies = [guest.attestation(), guest.attestation() + b" "]
+
+    def attest(body: bytes) -> int:
+        try:
+            acme.broker.attest(cookie, body)
+        except Refusal as refusal:
+            return refusal.status
+        return 200
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(attest, bodies)) == [200, 401]
+    assert len(acme.rows("attested")) == 1
+
+
 def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     consumed: list[bool] = []
     guest = acme.guest()
@@ -89,8 +123,6 @@ def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: 
 
     def while_verifying(*arguments: object, **_: object) -> None:
         with acme.store.transaction() as tx:
-            from kbs.domain import hashed
-
             challenge = tx.sessions.challenge(hashed(guest.http.cookies["kbs-session-id"]))
         consumed.append(challenge is not None and challenge.consumed is not None)
         raise RuntimeError("stop here")
@@ -103,8 +135,6 @@ def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: 
 
 def test_consume_is_conditional_in_the_database_itself(acme: Bench) -> None:
     """Two brokers on one database: the second UPDATE changes no row."""
-    from kbs.domain import hashed
-
     guest = acme.guest()
     guest.auth()
     challenge_id = hashed(guest.http.cookies["kbs-session-id"])
