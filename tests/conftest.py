@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from attest.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_VECTORS = ROOT.parent / "shared" / "vectors"
-
-PROOF = os.environ.get("PROOF") == "1"
-"""`make proof` asks for the long counts; elsewhere a tenth of them runs."""
 
 
 class Vectors:
@@ -46,12 +42,6 @@ def vectors() -> Vectors:
     if not SHARED_VECTORS.is_dir():
         pytest.skip("shared vectors are not beside this checkout (../shared/vectors)")
     return Vectors(SHARED_VECTORS)
-
-
-@pytest.fixture(scope="session")
-def count() -> Callable[[int], int]:
-    """How often to repeat: the whole number under `make proof`, a tenth of it otherwise."""
-    return lambda full: full if PROOF else max(1, full // 10)
 
 
 EVIDENCE = ROOT / "tests" / "evidence"

@@ -29,6 +29,7 @@ MEMORY_LIMIT = 200 * MEGABYTE
 MEASURED = """
 import re, sys
 from attest.cli.main import main
+from tests.counts import tenth
 try:
     status = main(sys.argv[1:])
 except SystemExit as exit:
@@ -219,7 +220,7 @@ def test_wrong_use_is_status_2_and_still_json(arguments: list[str]) -> None:
     assert run.stderr == ""
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=tenth(3000), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.binary(max_size=400)
     | st.binary(max_size=60).map(lambda tail: b"\x11\xe0\x01\xff" + tail)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kbs.broker import Settings
+from tests.counts import tenth
 from tests.kbs.conftest import PATH, SECRET, Bench, make_bench
 from tests.kbs.twin import TwinKey, refusal_of
 
@@ -256,7 +257,7 @@ def test_too_many_waiting_guests_are_429_and_make_room_again(
         assert http.post("/kbs/v0/auth", content=REQUEST).status_code == 200
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tenth(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_to_any_door_get_a_readable_refusal(bench: Bench, body: bytes) -> None:
     http = bench.http()

@@ -14,6 +14,7 @@ from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.opaque import Opaque
 from attest.nvidia.spdm import MAGIC, MAX_REPORT, Report, decode_report, looks_like_report
 from tests.conftest import EVIDENCE, Sample
+from tests.counts import tenth
 from tests.nvidia.conftest import Bench
 
 
@@ -143,7 +144,7 @@ def test_nothing_else_is_guessed(raw: bytes, write: Callable[[bytes], bytes]) ->
     assert refusal.value.codes == {"nvidia.report.malformed"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tenth(3000), deadline=None)
 @given(st.binary(max_size=300).map(lambda tail: MAGIC + tail) | st.binary(max_size=200))
 def test_any_bytes_give_a_report_or_malformed(data: bytes) -> None:
     for read in (Report.parse, decode_report, DeviceEvidence.parse):
@@ -156,7 +157,7 @@ def test_any_bytes_give_a_report_or_malformed(data: bytes) -> None:
 REAL = EVIDENCE / "h100"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tenth(3000), deadline=None)
 @given(st.data())
 def test_a_changed_real_report_gives_a_report_or_malformed(h100: Sample, data: st.DataObject) -> None:
     name = next(path.name for path in h100.files if looks_like_report(path.read_bytes()))

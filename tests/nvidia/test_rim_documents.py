@@ -19,6 +19,7 @@ from attest.nvidia.rim import MAX_RIM, SWID, Rim, parse_xml, read_statement
 from attest.nvidia.rim_payload import read_measurements
 from attest.nvidia.rim_signature import check_rim
 from tests.conftest import Sample, Vectors
+from tests.counts import tenth
 from tests.nvidia.conftest import AT, Bench
 
 
@@ -201,7 +202,7 @@ def test_the_signed_tree_holds_no_signature(driver: bytes) -> None:
         read_statement(root, signed=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tenth(2000), deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"<a>{text}</a>".encode()))
 def test_any_bytes_give_a_manifest_or_malformed(data: bytes) -> None:
     try:
@@ -210,7 +211,7 @@ def test_any_bytes_give_a_manifest_or_malformed(data: bytes) -> None:
         assert all(code.startswith("nvidia.rim.") for code in refusal.codes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tenth(1500), deadline=None)
 @given(st.data())
 def test_any_change_of_a_manifest_is_refused_or_outside_its_content(
     bench: Bench, document: bytes, data: st.DataObject

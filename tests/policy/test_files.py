@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attest.errors import Malformed
 from attest.policy import Policy
 from attest.policy.suggest import distance
+from tests.counts import tenth
 from tests.policy.conftest import policy_of
 
 HEAD = "policy: 1\nname: t\nplatforms: [snp]\n"
@@ -298,7 +299,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tenth(3000), deadline=None)
 @given(st.lists(_WORDS, max_size=40).map("".join) | st.text(max_size=80) | st.binary(max_size=80))
 def test_any_text_is_a_policy_or_malformed(text: str | bytes) -> None:
     try:
@@ -317,7 +318,7 @@ _JSON: Any = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tenth(2000), deadline=None)
 @given(
     _JSON,
     st.sampled_from(["policy", "require", "references", "params", "platforms", "allow-warnings", "name"]),

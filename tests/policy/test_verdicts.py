@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from attest.claims import CLAIMS
 from attest.errors import Denied
 from attest.policy import Appraisal, Policy, appraise
+from tests.counts import tenth
 from tests.policy.conftest import GPU, NOW, SNP, SWITCH, TDX, Judge, policy_of, rule, tree, verified_of
 
 M = SNP["measurement"]
@@ -354,7 +355,7 @@ def _trees(draw: st.DrawFn) -> dict[str, Any]:
     return claims
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tenth(2000), deadline=None)
 @given(_trees(), st.sampled_from(_POLICIES))
 def test_any_claim_tree_is_appraised(claims: dict[str, Any], policy: Policy | None) -> None:
     appraisal = appraise(verified_of(claims), policy, at=NOW)

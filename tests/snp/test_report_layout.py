@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from attest.errors import Malformed
 from attest.snp.report import SIZE, Report
+from tests.counts import tenth
 
 # name, offset, size as in AMD 56860; integers are little-endian.
 INTEGERS = [
@@ -128,7 +129,7 @@ def test_bytes_that_a_version_reserves_count_as_reserved() -> None:
         assert Report.parse(bytes(raw)).signed_reserved_is_zero
 
 
-@settings(max_examples=300)
+@settings(max_examples=tenth(3000))
 @given(st.binary(max_size=3 * SIZE) | st.binary(min_size=SIZE, max_size=SIZE))
 def test_any_bytes_are_a_report_or_malformed(data: bytes) -> None:
     try:
