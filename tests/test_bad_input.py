@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from attest.errors import AttestError, Malformed
 from attest.recognise import Found, recognise
 from tests.conftest import EVIDENCE, Sample
+from tests.counts import tenth
 
 MEGABYTE = 1 << 20
 MEMORY_LIMIT = 200 * MEGABYTE
