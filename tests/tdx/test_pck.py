@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
 from attest.evidence import Evidence
-from attest.simulator import Simulator
+from attest.simulator import Simulator, der
 from attest.tdx.pck import SGX_EXTENSION, PckFacts
 from attest.tdx.quote import Quote
 from attest.verifier import verify
@@ -93,6 +93,30 @@ def test_bytes_after_the_extension_or_a_doubled_member_are_malformed(simulator: 
         PckFacts.parse(b"\x30\x82" + len(body).to_bytes(2, "big") + body)
     assert refusal.value.codes == {"tdx.pck.extension"}
     assert "twice" in (refusal.value.problems[0].found or "")
+
+
+def test_a_member_too_many_or_of_another_arc_is_malformed() -> None:
+    def pairs(arc: str, members: dict[int, bytes]) -> bytes:
+        return der.sequence(*(der.sequence(der.oid(f"{arc}.{n}"), value) for n, value in members.items()))
+
+    arc = SGX_EXTENSION.dotted_string
+    tcb = {**{n: der.integer(0) for n in range(1, 18)}, 18: der.octets(bytes(16))}
+
+    def extension(tcb: dict[int, bytes], tcb_arc: str = f"{arc}.2") -> bytes:
+        members = {
+            1: der.octets(bytes(16)),
+            2: pairs(tcb_arc, tcb),
+            3: der.octets(bytes(2)),
+            4: der.octets(bytes(6)),
+            5: der.enumerated(0),
+        }
+        return pairs(arc, members)
+
+    PckFacts.parse(extension(tcb))
+    for broken in (extension({**tcb, 19: der.integer(0)}), extension(tcb, f"{arc}.3")):
+        with pytest.raises(Malformed) as refusal:
+            PckFacts.parse(broken)
+        assert refusal.value.codes == {"tdx.pck.extension"}
 
 
 def test_a_leaf_of_the_processor_ca_has_no_instance(simulator: Simulator) -> None:

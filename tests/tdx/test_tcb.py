@@ -91,7 +91,7 @@ def test_levels_are_sorted_whatever_their_order_in_json() -> None:
         {"tcbType": 1},
         {"fmspc": "00806f0500"},
         {"fmspc": "00806f05000g"},
-        {"fmspc": "0 806f050000"},
+        {"fmspc": "00 806f 0500"},
         {"fmspc": 128},
         {"pceId": "00"},
         {"issueDate": "2025-01-01"},

@@ -74,6 +74,26 @@ def test_a_list_added_later_is_read(judge: Judge, simulator: Simulator) -> None:
     assert refusal.value.codes == {"x509.revoked"}
 
 
+def test_another_platform_beside_the_same_collateral_is_its_own(judge: Judge, simulator: Simulator) -> None:
+    cache = Cache()
+    first, second = (simulator.plan_tdx(platform=number) for number in (0, 1))
+    endorsements = first.build().endorsements
+    seen = {
+        judge(quote=plan.build().raw, endorsements=endorsements, cache=cache).claims["raw"]["tdx"]["pck"][
+            "ppid"
+        ]
+        for plan in (first, second)
+    }
+    assert len(seen) == 2
+
+
+def test_other_documents_for_the_same_platform_are_read(judge: Judge, simulator: Simulator) -> None:
+    plan, cache = simulator.plan_tdx(), Cache()
+    judge(plan, cache=cache)
+    plan.tcb_info["tcbLevels"][0]["tcb"]["pcesvn"] += 1
+    assert judge(plan, cache=cache).claims["tdx"]["tcb-status"] != "UpToDate"
+
+
 def test_a_list_taken_away_is_missed(td: Sample, warm: Cache) -> None:
     with pytest.raises(Rejected) as refusal:
         verify(
