@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from kbs.domain import ResourcePath
 from kbs.guest.attester import Composite, SimulatedAttester
@@ -158,6 +159,23 @@ def test_answer_opens_and_every_changed_member_does_not() -> None:
 def test_other_answers_do_not_open(answer: bytes) -> None:
     with pytest.raises(CannotOpen):
         KEY.open(answer)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b"ECDH-ES+A256KW", b"ECDH-ES+A128KW"),
+        (b"A256GCM", b"A128GCM"),
+        (b'"epk"', b'"apu":"QQ","epk"'),
+    ],
+)
+def test_well_sealed_answer_with_another_header_does_not_open(right: bytes, wrong: bytes) -> None:
+    public = TeeKey.from_jwk(KEY.jwk).public
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    header, wrapped = jwe.wrap_ec(bytes(32), public, ec.generate_private_key(ec.SECP256R1()))
+    assert KEY.open(jwe.seal(b"x", bytes(32), bytes(12), header, wrapped)) == b"x"
+    with pytest.raises(CannotOpen):
+        KEY.open(jwe.seal(b"x", bytes(32), bytes(12), header.replace(right, wrong), wrapped))
 
 
 def test_answer_for_another_key_does_not_open() -> None:

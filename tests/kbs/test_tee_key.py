@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attest import Malformed
 from kbs.protocol.tee_key import TeeKey, decode, encode
-from tests.kbs.twin import TwinKey, b64
+from tests.kbs.twin import TwinKey, b64, unb64
 
 EC = TwinKey.elliptic().jwk
 P521 = TwinKey.elliptic("P-521").jwk
@@ -43,6 +43,7 @@ def test_keys_of_the_protocol_are_read_with_all_members(jwk: dict[str, Any]) -> 
         pytest.param(EC | {"y": EC["x"]}, id="not on the curve"),
         pytest.param(EC | {"x": b64(bytes(32)), "y": b64(bytes(32))}, id="zero"),
         pytest.param(EC | {"x": b64(bytes(31))}, id="short coordinate"),
+        pytest.param(EC | {"x": b64(b"\0" + unb64(EC["x"]))}, id="long coordinate"),
         pytest.param(EC | {"x": EC["x"] + "="}, id="padding"),
         pytest.param(EC | {"x": EC["x"] + "\n"}, id="newline"),
         pytest.param(EC | {"x": 5}, id="number"),
