@@ -80,6 +80,14 @@ class Verification:
     collateral: Collateral = field(default_factory=NoCollateral)
     cache: Cache = field(default_factory=Cache)
 
+    def basis(self, epoch: Epoch) -> str:
+        """Names what a session rests on: these anchors, and the endorsements of `epoch`.
+
+        With the anchors in it, a session that one broker granted under a simulator's root is none for a
+        broker on the same database that was not given that root.
+        """
+        return hashlib.sha256(self.anchors.digest + epoch.name.encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -240,7 +248,7 @@ class Broker:
             key=key.jwk,
             attested=now,
             expires=challenge.expires,  # the challenge's: attesting late does not prolong it
-            collateral=epoch.name,
+            collateral=self._verification.basis(epoch),
             token_id=os.urandom(16).hex(),
             sealed=b"",
         )
@@ -346,8 +354,9 @@ class Broker:
             verified = Verified.unseal(self._keys.seal, _context(session), session.sealed)
         except Malformed:
             raise Refusal(401, "TokenNotFound", "attest again", audited=True) from None
-        if session.collateral != self._verification.collateral.current().name:
-            # A list of today may revoke what yesterday's did not; the claims alone cannot tell.
+        if session.collateral != self._verification.basis(self._verification.collateral.current()):
+            # A list of today may revoke what yesterday's did not, and roots may be others (another replica,
+            # another start); the claims alone cannot tell.
             raise Refusal(401, "AttestationError", "the endorsements changed; attest again", audited=True)
         if now >= verified.expires:
             raise Refusal(401, "AttestationError", "the endorsements ran out; attest again", audited=True)

@@ -159,7 +159,8 @@ class Challenge:
 class Session:
     """An attested guest: its verified claims, sealed, and the key they bind.
 
-    id: SHA-256 of the cookie. collateral: the epoch of the endorsements it was verified with. token_id: the `jti` of its token. expires: that of its challenge.
+    id: SHA-256 of the cookie. collateral: names the anchors and endorsements it was verified
+    with (`Verification.basis`). token_id: the `jti` of its token. expires: that of its challenge.
     """
 
     id: bytes

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text as sql
 
-from attest import Endorsements, Expected, Verified, verify
+from attest import Anchors, Endorsements, Expected, Verified, verify
 from attest.simulator import Simulator
-from kbs.broker import Settings, _context
+from kbs.broker import Broker, Settings, Verification, _context
 from kbs.collateral import Epoch
 from kbs.domain import ResourcePath, Session, hashed
 from kbs.refusals import Refusal
@@ -166,12 +166,23 @@ def test_one_byte_of_the_additional_evidence_changed_is_refused(acme: Bench) -> 
 
 
 def test_production_broker_refuses_a_simulated_machine(bench: Bench) -> None:
-    from attest import Anchors
-
     object.__setattr__(bench.broker._verification, "anchors", Anchors.production())
     with refused(401, "AttestationError"):
         bench.guest().boot(PATH)
     assert bench.rows("attested") == []
+
+
+def test_session_granted_under_a_simulators_root_is_none_for_a_broker_without_that_root(acme: Bench) -> None:
+    """Two brokers on one database, or one started again: what a root was named for ends with the naming."""
+    guest = acme.guest()
+    guest.boot(PATH)
+    production = Verification(Anchors.production(), acme.collateral)
+    broker = Broker(acme.store, acme.keys, production, Settings(), acme.clock)
+    session = hashed(guest.http.cookies["kbs-session-id"])
+    with pytest.raises(Refusal, match="attest again") as refusal:
+        broker.release(session, ResourcePath.parse(PATH))
+    assert refusal.value.status == 401
+    assert guest.resource(PATH) == SECRET
 
 
 # -- time ----------------------------------------------------------------------------------------------
