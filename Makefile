@@ -23,7 +23,7 @@ lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: $(STAMP)
-	@$(BIN)/mypy
+	@$(BIN)/mypy && cd examples/demo && ../../$(BIN)/mypy --strict demo.py sealed.py
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports

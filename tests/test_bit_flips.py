@@ -15,7 +15,8 @@ from attest import AttestError, verify
 from attest.cache import Cache
 from attest.endorsements import Endorsements
 from attest.evidence import Evidence
-from attest.nvidia.containers import DeviceEvidence, decode_report
+from attest.nvidia.containers import DeviceEvidence
+from attest.nvidia.spdm import decode_report
 from attest.snp.report import Report
 from attest.tdx.quote import Quote
 from tests.conftest import Sample

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest.der import ENUMERATED, read_der
+from attest.der import ENUMERATED, Tlv, read_der
 from attest.errors import Malformed
 
 
-def read(text: str):
+def read(text: str) -> Tlv:
     return read_der(bytes.fromhex(text), where="extension")
 
 
@@ -107,7 +107,7 @@ def test_depth_is_capped() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_an_element_or_malformed(data: bytes) -> None:
-    def walk(element) -> None:
+    def walk(element: Tlv) -> None:
         for read_as in (element.integer, element.boolean, element.octets, element.enumerated, element.oid):
             with contextlib.suppress(Malformed):
                 read_as()

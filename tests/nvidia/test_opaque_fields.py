@@ -83,6 +83,6 @@ def test_a_driver_version_that_is_no_number_stays_raw(bench: Bench) -> None:
 def test_any_fields_are_decoded_or_malformed(fields: list[tuple[int, bytes]]) -> None:
     for section in ("gpu", "switch"):
         try:
-            Opaque.read(tuple(fields), section)  # type: ignore[arg-type]  # both literals
+            Opaque.read(tuple(fields), section)
         except Malformed as refusal:
             assert refusal.codes == {"nvidia.opaque.malformed"}

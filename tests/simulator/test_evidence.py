@@ -143,12 +143,13 @@ def test_mrtd_changes_and_nothing_else(simulator: Simulator) -> None:
 def test_files_are_what_an_operator_would_give(
     simulator: Simulator, anchors: Anchors, tmp_path: Path, kind: str
 ) -> None:
-    keywords: dict[str, Any] = {
+    by_kind: dict[str, dict[str, Any]] = {
         "snp": {"report_data": NONCE},
         "tdx": {"report_data": NONCE},
         "gpu": {"nonce": NONCE},
         "machine": {"nonce": NONCE, "key": KEY, "gpus": 2},
-    }[kind]
+    }
+    keywords = by_kind[kind]
     made = simulate(kind, simulator=simulator, **keywords)
     assert all(name.startswith("simulated-") for name in made.files)
     for name, data in made.files.items():
@@ -237,7 +238,8 @@ def test_a_fault_that_breaks_the_layout_is_malformed_when_read(simulator: Simula
 
 def test_making_evidence_takes_milliseconds(simulator: Simulator) -> None:
     """Generous, for busy machines: the point is that no key or manifest is made anew."""
-    for kind, keywords in (("snp", {}), ("tdx", {}), ("gpu", {}), ("machine", {"nonce": NONCE})):
+    kinds: dict[str, dict[str, Any]] = {"snp": {}, "tdx": {}, "gpu": {}, "machine": {"nonce": NONCE}}
+    for kind, keywords in kinds.items():
         simulate(kind, simulator=simulator, **keywords)
         begun = time.perf_counter()
         simulate(kind, simulator=simulator, **keywords)

@@ -29,7 +29,7 @@ def shape(certificate: Certificate) -> dict[str, object]:
         "issuer": CHANGING.sub("…", certificate.parsed.issuer.rfc4514_string().replace("SIMULATED ", "")),
         "key": key.key_size if isinstance(key, rsa.RSAPublicKey) else key.curve.name,
         "signature": certificate.parsed.signature_algorithm_oid.dotted_string,
-        "hash": certificate.parsed.signature_hash_algorithm.name,
+        "hash": certificate.hash_name,
         "extensions": sorted(
             (extension.oid.dotted_string, extension.critical)
             for extension in certificate.extensions
