@@ -8,6 +8,7 @@ while it streams, whatever its declared length or type.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from typing import Any, Final
@@ -26,6 +27,8 @@ _LIMITS: Final = (
     ("", 64 << 10),
 )
 _BODY_SECONDS: Final = 60.0
+_DRAINED: Final = 128 << 20
+_DRAIN_SECONDS: Final = 10.0
 _BUFFERED: Final = 256 << 20
 """How much of all unfinished requests together may wait in memory."""
 
@@ -72,17 +75,25 @@ class Edge:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise ClientGone
-                    chunk = message.get("body", b"")
-                    if len(body) + len(chunk) > limit:
-                        raise Refusal(413, "RequestTooLarge", f"the body is larger than {limit} bytes")
-                    if len(chunk) > self._room:
-                        raise Refusal(429, "TooManyRequests", "too many requests at once; try again soon")
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
+                    refusal = self._too_much(len(body), len(chunk), limit)
+                    if refusal is not None:
+                        if more:
+                            await _drain(receive)
+                        raise refusal
                     body += chunk
                     self._room -= len(chunk)
-                    if not message.get("more_body", False):
+                    if not more:
                         return
         except TimeoutError:
             raise Refusal(408, "InvalidRequest", "the body did not arrive in time") from None
+
+    def _too_much(self, held: int, more: int, limit: int) -> Refusal | None:
+        if held + more > limit:
+            return Refusal(413, "RequestTooLarge", f"the body is larger than {limit} bytes")
+        if more > self._room:
+            return Refusal(429, "TooManyRequests", "too many requests at once; try again soon")
+        return None
 
 
 class ClientGone(Exception):
@@ -97,6 +108,18 @@ def _check_path(scope: Scope) -> None:
 
 def _limit(path: str) -> int:
     return next(limit for prefix, limit in _LIMITS if path.startswith(prefix))
+
+
+async def _drain(receive: Receive) -> None:
+    """Let the client finish, keeping nothing: one that is cut off while it sends never reads the answer."""
+    left = _DRAINED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -120,6 +143,6 @@ async def _answer(send: Send, refusal: Refusal) -> None:
         (b"cache-control", b"no-store"),
     ]
     if refusal.status in (408, 413, 429):
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
+        headers.append((b"connection", b"close"))  # whatever is left of the body is not read
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from attest.simulator import Simulator
 from kbs.cli.guest import read_settings
 from tests.kbs.conftest import PATH, SECRET, SNP_POLICY
+from tests.kbs.twin import refusal_of
 
 
 @dataclass
@@ -167,6 +169,11 @@ def test_guest_get_has_an_exit_status_a_cause(
     done = stocked.get(*arguments)
     assert done.returncode == status, done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_client_that_sends_far_too_much_still_reads_why(served: Served) -> None:
+    answer = httpx.post(f"{served.url}/kbs/v0/attest", content=bytes(40 << 20), trust_env=False)
+    assert refusal_of(answer).status == 413
 
 
 def test_administration_needs_its_key(served: Served) -> None:
