@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from attest.x509 import Certificate, Crl
+
+if TYPE_CHECKING:
+    from attest.nvidia.rim import Rim
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,12 @@ class SignedDocument:
 @dataclass(frozen=True, slots=True)
 class Endorsements:
     """certificates and crls: of any vendor, in any order. documents: Intel TCB info and QE identities.
-    rims: NVIDIA reference integrity manifests, raw XML. ocsp: DER answers."""
+    rims: NVIDIA reference integrity manifests, parsed, or as raw XML. ocsp: DER answers."""
 
     certificates: tuple[Certificate, ...] = ()
     crls: tuple[Crl, ...] = ()
     documents: tuple[SignedDocument, ...] = ()
-    rims: tuple[bytes, ...] = field(default=())
+    rims: tuple[Rim | bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
 
     def __add__(self, other: Endorsements) -> Endorsements:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest import strict_base64
 from attest.bundle import is_bundle, read_bundle
@@ -22,6 +22,9 @@ from attest.snp.containers import is_report_document, read_report_document
 from attest.snp.report import SIZE as SNP_SIZE
 from attest.snp.report import Report
 from attest.x509 import Certificate, Crl, pem_blocks
+
+if TYPE_CHECKING:
+    from attest.nvidia.rim import Rim
 
 MAX_FILE = 16 << 20
 
@@ -40,7 +43,7 @@ class Found:
     certificates: list[Certificate] = field(default_factory=list)
     crls: list[Crl] = field(default_factory=list)
     documents: list[SignedDocument] = field(default_factory=list)
-    rims: list[bytes] = field(default_factory=list)
+    rims: list[Rim | bytes] = field(default_factory=list)
     ocsp: list[bytes] = field(default_factory=list)
 
     def add_cpu(self, where: str, cpu: Verifiable) -> None:
@@ -78,6 +81,8 @@ class Found:
         return Evidence(cpu, tuple(self.devices), self.additional[0] if self.additional else None)
 
     _additional_devices: int = 0
+    # Manifests share their intermediates: by their bytes, so that each is parsed once.
+    _signers: dict[bytes, Certificate] = field(default_factory=dict)
 
     def endorsements(self) -> Endorsements:
         return Endorsements(
@@ -191,8 +196,7 @@ def _pem(name: str, data: bytes, found: Found) -> None:
 def _rim(name: str, data: bytes, found: Found) -> None:
     from attest.nvidia.rim import Rim
 
-    Rim.parse(data)
-    found.rims.append(data)
+    found.rims.append(Rim.parse(data, found._signers))
 
 
 def _encoded(name: str, data: bytes, found: Found) -> None:

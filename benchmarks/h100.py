@@ -44,7 +44,8 @@ def run() -> Iterator[Result]:
     )
     chain = [certificate.der for certificate in endorsements.certificates[:4]]
     # An intermediate that both manifests carry is followed to the root once.
-    manifests = [(raw, [c.der for c in Rim.parse(raw).chain[:3]]) for raw in endorsements.rims]
+    rims = [rim for rim in endorsements.rims if isinstance(rim, Rim)]
+    manifests = [(rim.raw, [c.der for c in rim.chain[:3]]) for rim in rims]
 
     def floor_cold() -> None:
         device = _follow(chain, device_root, {})

@@ -77,7 +77,8 @@ def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:
         items.append(
             {"endorsement": document.kind, "fields": {"json": document.body.decode("utf-8", "replace")}}
         )
-    for kind, blobs in (("rim", endorsements.rims), ("ocsp", endorsements.ocsp)):
+    manifests = [rim if isinstance(rim, bytes) else rim.raw for rim in endorsements.rims]
+    for kind, blobs in (("rim", manifests), ("ocsp", endorsements.ocsp)):
         items += ({"endorsement": kind, "fields": {"bytes": str(len(blob))}} for blob in blobs)
     return items
 

@@ -44,11 +44,17 @@ def needed(family: Family, opaque: Opaque) -> tuple[tuple[Kind, str | None], ...
     return (("driver", opaque.driver_version), ("vbios", opaque.vbios_version))
 
 
-def read_rims(documents: Sequence[bytes], check: str, log: CheckLog, cache: Cache) -> tuple[Rim, ...]:
-    """The manifests among the endorsements; one that does not parse is a problem, whosever it is."""
+def read_rims(documents: Sequence[Rim | bytes], check: str, log: CheckLog, cache: Cache) -> tuple[Rim, ...]:
+    """The manifests among the endorsements; one that does not parse is a problem, whosever it is.
+
+    Those that were parsed when they were read are taken as they are; nothing is believed of either kind.
+    """
     rims = []
     known: dict[bytes, Certificate] = {}
     for document in documents:
+        if isinstance(document, Rim):
+            rims.append(document)
+            continue
         key = cache.key("rim/document", b"", [document])
         rim: Rim | None = cache.get(key)
         if rim is None:

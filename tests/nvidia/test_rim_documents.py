@@ -30,7 +30,8 @@ def document(bench: Bench) -> bytes:
 
 @pytest.fixture(scope="module")
 def driver(h100: Sample) -> bytes:
-    return next(rim for rim in h100.endorsements.rims if Rim.parse(rim).stated.version == "550.90.07")
+    rims = [rim for rim in h100.endorsements.rims if isinstance(rim, Rim)]
+    return next(rim.raw for rim in rims if rim.stated.version == "550.90.07")
 
 
 def refused(data: bytes) -> set[str]:
