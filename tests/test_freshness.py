@@ -1,0 +1,65 @@
+"""Challenges that everybody knows, and what an answer says of its origin and of init-data."""
+
+from __future__ import annotations
+
+import pytest
+
+from attest import Rejected, verify
+from attest.anchors import Anchors
+from attest.binding import Expected
+from attest.simulator import Simulator
+
+SAMPLE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb")
+"""From NVIDIA's sample code: a canned report carries it."""
+
+
+@pytest.mark.parametrize("nonce", [SAMPLE, SAMPLE[:4] + bytes(28)])
+def test_a_published_nonce_is_no_challenge_for_a_machine_either(
+    nonce: bytes, simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.machine(nonce=nonce)
+    with pytest.raises(Rejected) as refusal:
+        verify(
+            made.evidence,
+            endorsements=made.endorsements,
+            at=made.at,
+            anchors=anchors,
+            expected=Expected(nonce=nonce),
+        )
+    assert refusal.value.codes == {"nonce.public-constant"}
+
+
+def test_a_report_with_a_published_nonce_is_warned_of(simulator: Simulator, anchors: Anchors) -> None:
+    for nonce, warned in ((SAMPLE, True), (bytes(range(32)), False)):
+        made = simulator.gpu(nonce=nonce)
+        verified = verify(made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors)
+        assert ("nonce.public-sample" in {warning.code for warning in verified.warnings}) is warned
+
+
+def test_a_simulators_root_that_nobody_named_is_told_from_a_wrong_chain(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.tdx()
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=made.endorsements, at=made.at)
+    assert "evidence.simulated" in refusal.value.codes
+    broken = simulator.tdx(fault="tdx-altered")
+    with pytest.raises(Rejected) as refusal:
+        verify(broken.evidence, endorsements=broken.endorsements, at=broken.at, anchors=anchors)
+    assert "evidence.simulated" not in refusal.value.codes
+
+
+def test_init_data_is_a_claim_only_where_the_caller_checked_it(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    nonce, digest = bytes(range(32)), b"\x07" * 32
+    made = simulator.machine(nonce=nonce, gpus=0)
+    for given, claim in ((digest, digest.hex()), (None, None)):
+        verified = verify(
+            made.evidence,
+            endorsements=made.endorsements,
+            at=made.at,
+            anchors=anchors,
+            expected=Expected(nonce=nonce, init_data=given),
+        )
+        assert verified.claims["binding"].get("init-data") == claim
