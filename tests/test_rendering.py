@@ -1,0 +1,28 @@
+"""What a stranger wrote into a certificate or a file name reaches the terminal escaped (T-RENDER)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attest.cli.main import main
+from tests.ca import Authority
+from tests.conftest import EVIDENCE
+
+HOSTILE = "SEV-VCEK\x1b[31m\u202e\nverdict: conforms"
+
+
+@pytest.mark.parametrize("command", ["show", "verify"])
+def test_names_in_certificates_and_of_files_are_escaped(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a\x1b[2J.der"
+    file.write_bytes(Authority(HOSTILE).certificate.der)
+    main([command, str(EVIDENCE / "snp-genoa" / "report.bin"), str(file)])
+    shown = capsys.readouterr().out
+    assert shown
+    assert not {"\x1b", "\u202e"} & set(shown)
+    assert "\nverdict: conforms" not in shown
+    if command == "show":
+        assert "SEV-VCEK\\x1b[31m\\u202e\\x0averdict: conforms" in shown
