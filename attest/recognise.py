@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 MAX_FILE = 16 << 20
 
 _HEX = re.compile(rb"(?:0x)?[0-9a-fA-F\s]+\Z")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\Z")
+# Possessive: a run of white space is read once, not once for each place where it may begin.
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]++={0,2}\s*+\Z")
 _SPDM_REQUEST = b"\x11\xe0"
 
 

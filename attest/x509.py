@@ -25,7 +25,8 @@ MAX_CHAIN = 16
 # 2.25 is the arc of UUIDs: nobody else can own this number.
 SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287190466307")
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*([A-Za-z0-9+/=\s]+?)-----END \1-----")
+# Possessive runs: one pass over hostile text, where backtracking would take the square of its length.
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----([A-Za-z0-9+/=\s]++)-----END \1-----")
 # What `cryptography` raises on bytes that are no certificate, list or extension; not all are ValueErrors.
 _UNREADABLE = (
     ValueError,
