@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,21 @@ _ALGORITHMS: Final = {
 }
 _FIELDS: Final = {"snp": ("snp", "host-data", 32), "tdx": ("tdx", "mrconfigid", 48)}
 _LIMIT = 1 << 20
+_MAX_DOTS: Final = 8
+_TOKEN: Final = re.compile(
+    r"""
+      \"{3} (?:[^\\]|\\.)*? \"{3} \"{0,2}      # strings and comments, whose dots part no key
+    | '{3} .*? '{3} '{0,2}
+    | (?P<open> \"{3} | '{3} )
+    | \" (?:[^"\\\n]|\\[^\n])*+ \"
+    | '[^'\n]*+'
+    | \#[^\n]*+
+    | (?P<dot> \. )
+    | (?P<end> [\n=,{\[\]] )
+    | (?P<lone> ["'] )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,7 @@ class InitData:
             raise malformed("Init-data is too large", where="init-data.body", expected=f"≤ {_LIMIT}")
         try:
             raw = body.encode()
+            _require_short_keys(body)
             document = tomllib.loads(body)
         except (ValueError, RecursionError):
             raise malformed("Init-data is not TOML that can be read", where="init-data.body") from None
@@ -66,3 +83,22 @@ class InitData:
         field = bytes.fromhex(text)
         wanted = self.digest[:size].ljust(size, b"\0")
         return any(field) and hmac.compare_digest(field, wanted)
+
+
+def _require_short_keys(body: str) -> None:
+    """Refuse keys of many parts: the parser's memory grows with their square, and half a megabyte of
+    `a.a.a…` takes a hundred gigabytes. Raises Malformed, or ValueError where a string does not end."""
+    dots = 0
+    for token in _TOKEN.finditer(body):
+        if token.lastgroup == "dot":
+            dots += 1
+            if dots > _MAX_DOTS:
+                raise malformed(
+                    "A key of the init-data has too many parts",
+                    where="init-data.body",
+                    expected=_MAX_DOTS + 1,
+                )
+        elif token.lastgroup == "end":
+            dots = 0
+        elif token.lastgroup is not None:
+            raise ValueError("a string does not end")
