@@ -108,7 +108,8 @@ class Administration:
 
         def change(tx: Repository, now: datetime) -> int:
             version = tx.registry.next_version(resource, names, now)
-            tx.registry.put_version(resource, version, seal(value, resource, version, self._keys.wrap), now)
+            envelope = seal(value, resource, version, names, self._keys.wrap)
+            tx.registry.put_version(resource, version, envelope, now)
             return version
 
         # The row names the act, not the content: a digest of a short secret could be searched for.

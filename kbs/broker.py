@@ -308,7 +308,7 @@ class Broker:
                     self._all_agree(tx, verified, {rule.owner for rule in rules}, rules, now)
                     raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
                 agreed = self._all_agree(tx, verified, secret.owners, rules, now)
-                plaintext = open_envelope(secret.envelope, resource, secret.version, self._keys.wrap)
+                plaintext = open_envelope(secret, self._keys.wrap)
                 key = TeeKey.from_jwk(dict(session.key))
                 answer = CODECS[session.protocol].write_answer(plaintext, key)
                 tx.audit.append(

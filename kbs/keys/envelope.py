@@ -1,29 +1,32 @@
-"""Secrets at rest: AES-256-GCM under a key of their own each version, bound to path and version.
+"""Secrets at rest: AES-256-GCM under a key of their own each version, bound to path, version and owners.
 
-A row moved to another path, or an old version put in a new one's place, does not open.
+A row moved to another path, an old version put in a new one's place, or one whose owners were made fewer in
+the database, does not open.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from attest.canonical import canonical
-from kbs.domain import Envelope, ResourcePath
+from kbs.domain import Envelope, ResourcePath, SecretVersion
 from kbs.keys import KeyStoreError, KeyWrap
 
 
-def seal(secret: bytes, path: ResourcePath, version: int, wrap: KeyWrap) -> Envelope:
-    context = _context(path, version)
+def seal(secret: bytes, path: ResourcePath, version: int, owners: Iterable[str], wrap: KeyWrap) -> Envelope:
+    """owners: the secret's whole set, which never changes."""
+    context = _context(path, version, owners)
     key, iv = os.urandom(32), os.urandom(12)
     return Envelope(wrap.wrap(key, context), iv, AESGCM(key).encrypt(iv, secret, context))
 
 
-def open_envelope(envelope: Envelope, path: ResourcePath, version: int, wrap: KeyWrap) -> bytes:
+def open_envelope(secret: SecretVersion, wrap: KeyWrap) -> bytes:
     """Raises KeyStoreError."""
-    context = _context(path, version)
+    envelope, context = secret.envelope, _context(secret.path, secret.version, secret.owners)
     key = wrap.unwrap(envelope.wrapped_key, context)
     try:
         return AESGCM(key).decrypt(envelope.iv, envelope.ciphertext, context)
@@ -31,5 +34,12 @@ def open_envelope(envelope: Envelope, path: ResourcePath, version: int, wrap: Ke
         raise KeyStoreError("a secret does not open: the row was changed or moved") from None
 
 
-def _context(path: ResourcePath, version: int) -> bytes:
-    return canonical({"kind": "kbs-secret/1", "path": str(path), "version": str(version)})
+def _context(path: ResourcePath, version: int, owners: Iterable[str]) -> bytes:
+    return canonical(
+        {
+            "kind": "kbs-secret/1",
+            "owners": sorted(owners),
+            "path": str(path),
+            "version": str(version),
+        }
+    )

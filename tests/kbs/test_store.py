@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from kbs.store.database import SchemaMismatch, Store, migrate
 from kbs.store.registry import Conflict
 from kbs.store.tables import metadata
 from tests.kbs.conftest import NOON, PATH, SECRET, Bench
+from tests.kbs.twin import TwinRefused
 
 
 def test_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
@@ -63,13 +65,28 @@ def test_secret_moved_to_another_path_or_version_does_not_open(acme: Bench) -> N
         secret = tx.registry.current(ResourcePath.parse(PATH))
     assert secret is not None
     wrap = acme.keys.wrap
-    assert open_envelope(secret.envelope, secret.path, 1, wrap) == SECRET
+    assert open_envelope(secret, wrap) == SECRET
     with pytest.raises(KeyStoreError):
-        open_envelope(secret.envelope, secret.path, 2, wrap)
+        open_envelope(replace(secret, version=2), wrap)
     with pytest.raises(KeyStoreError):
-        open_envelope(secret.envelope, ResourcePath.parse("acme/key/other"), 1, wrap)
+        open_envelope(replace(secret, path=ResourcePath.parse("acme/key/other")), wrap)
     with pytest.raises(KeyStoreError):
-        open_envelope(secret.envelope, secret.path, 1, FileKeyWrap(bytes(32)))
+        open_envelope(secret, FileKeyWrap(bytes(32)))
+
+
+def test_owner_removed_in_the_database_releases_nothing(acme: Bench) -> None:
+    acme.owner("clinic", policy=None)
+    acme.secret("acme", "clinic", path="acme/key/joint")
+    guest = acme.guest()
+    guest.auth()
+    guest.attest()
+    with acme.store._engine.begin() as connection:
+        connection.execute(sql("DELETE FROM secret_owners WHERE owner = 'clinic'"))
+    with pytest.raises(TwinRefused) as refusal:
+        guest.resource("acme/key/joint")
+    assert (refusal.value.status, refusal.value.kind) == (500, "InternalError")
+    assert acme.rows("released") == []
+    assert acme.rows("release-denied")[-1]["cause"].startswith("a wrapped key does not open")
 
 
 def test_swapped_rows_release_nothing(acme: Bench) -> None:
