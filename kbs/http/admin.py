@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from attest.canonical import read_json
 from kbs.administration import Administration
@@ -22,6 +25,10 @@ from kbs.refusals import Refusal
 from kbs.store.database import Store
 
 PREFIX = "/admin/v1"
+
+
+_INTEGERS = (1 << 63) - 1  # what the database can hold
+RuleId = Annotated[int, Path(ge=1, le=_INTEGERS)]
 
 
 class _Strict(BaseModel):
@@ -50,7 +57,7 @@ class NewSecret(_Strict):
 
 
 def _by(request: Request) -> str:
-    """Set by the router's own dependency, which runs first; without it this fails, and so does the act."""
+    """Set by the route itself before anything is read; without it this fails, and so does the act."""
     name: str = request.state.principal
     return name
 
@@ -63,7 +70,19 @@ def router(administration: Administration, store: Store) -> APIRouter:
         with store.transaction() as tx:
             request.state.principal = principal(tx, request.headers.get("authorization"))
 
-    routes = APIRouter(prefix=PREFIX, dependencies=[Depends(authenticate)])
+    class AfterTheKey(APIRoute):
+        """Asks for the key before the framework parses a body: a dependency would run after that."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def authenticated(request: Request) -> Response:
+                await run_in_threadpool(authenticate, request)
+                return await handle(request)
+
+            return authenticated
+
+    routes = APIRouter(prefix=PREFIX, route_class=AfterTheKey)
 
     @routes.get("/owners")
     def owners() -> list[dict[str, Any]]:
@@ -86,12 +105,12 @@ def router(administration: Administration, store: Store) -> APIRouter:
         return _rule(administration.put_rule(by, rule.owner, rule.path, rule.policy))
 
     @routes.patch("/rules/{rule_id}")
-    def enable_rule(by: By, rule_id: int, state: Enabled) -> dict[str, Any]:
+    def enable_rule(by: By, rule_id: RuleId, state: Enabled) -> dict[str, Any]:
         administration.enable_rule(by, rule_id, state.enabled)
         return {"id": rule_id, "enabled": state.enabled}
 
     @routes.delete("/rules/{rule_id}")
-    def delete_rule(by: By, rule_id: int) -> dict[str, Any]:
+    def delete_rule(by: By, rule_id: RuleId) -> dict[str, Any]:
         administration.delete_rule(by, rule_id)
         return {"id": rule_id}
 
@@ -123,7 +142,8 @@ def router(administration: Administration, store: Store) -> APIRouter:
 
     @routes.get("/audit")
     def audit(
-        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+        after: Annotated[int, Query(ge=0, le=_INTEGERS)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> list[dict[str, Any]]:
         return [_row(row) for row in administration.audit(after, limit)]
 

@@ -41,6 +41,24 @@ def test_nothing_is_done_without_the_key(
     assert (refusal.status, refusal.kind) == (401, "AdminAuthAccess")
 
 
+@pytest.mark.parametrize("body", [b"{", b"[" * 60_000, b'"x"', b"\xff", b""])
+@pytest.mark.parametrize("path", ["owners", "rules", "secrets/a/b/c"])
+def test_key_is_asked_for_before_the_body_is_read(acme: Bench, path: str, body: bytes) -> None:
+    method, headers = ("POST" if path == "owners" else "PUT"), {"content-type": "application/json"}
+    refusal = refusal_of(acme.http().request(method, f"/admin/v1/{path}", headers=headers, content=body))
+    assert (refusal.status, refusal.kind) == (401, "AdminAuthAccess")
+    assert 400 <= refusal_of(acme.admin(method, path, content=body)).status < 500
+
+
+@pytest.mark.parametrize("number", [str(1 << 63), "9" * 30, "9" * 5000, "0", "-1", "1.5"])
+def test_numbers_that_the_database_cannot_hold_are_4xx(acme: Bench, number: str) -> None:
+    for method, path in (("DELETE", f"rules/{number}"), ("PATCH", f"rules/{number}")):
+        refusal = refusal_of(acme.admin(method, path, json={"enabled": True}))
+        assert refusal.status == 422
+    if number not in ("0",):
+        assert refusal_of(acme.admin("GET", f"audit?after={number}")).status == 422
+
+
 def test_guests_token_and_cookie_are_not_accepted_here(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
