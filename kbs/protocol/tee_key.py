@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from attest.canonical import canonical
 from attest.problems import malformed
 
 CURVES: Final[Mapping[str, tuple[type[ec.EllipticCurve], int]]] = MappingProxyType(
@@ -30,6 +31,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _RSA_BITS = range(2048, 8193)
 _WHERE = "tee-pubkey"
+_LIMIT = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class TeeKey:
         if not isinstance(value, dict):
             raise malformed("The key is a JWK object", where=_WHERE)
         _only_text(value, _WHERE)
+        if len(canonical(value)) > _LIMIT:  # kept with the session, and hashed at every release
+            raise malformed("The key is too large", where=_WHERE, expected=f"≤ {_LIMIT} bytes")
         if secret := sorted(_PRIVATE & set(value)):
             raise malformed("The key shows a private member", where=f"{_WHERE}.{secret[0]}")
         kty, algorithm = value.get("kty"), value.get("alg")
@@ -117,6 +121,8 @@ def _rsa_key(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
             expected="2048 to 8192 bits",
             found=modulus.bit_length(),
         )
+    if not modulus & 1:
+        raise malformed("The RSA modulus is even", where=f"{_WHERE}.n")
     if exponent.bit_length() > 32 or exponent < 65537:
         raise malformed("The RSA exponent is not served", where=f"{_WHERE}.e", expected="65537 to 2^32")
     try:

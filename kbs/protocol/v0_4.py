@@ -22,6 +22,9 @@ TEES = frozenset({"snp", "tdx"})
 
 _ATTESTATION_LIMIT = 16 << 20
 _REQUEST_LIMIT = 64 << 10
+_MAX_COMMAS = 256 << 10
+"""Evidence is a few long texts and, for SNP, some thousand integers. Sixteen megabytes of `[],[],` would be
+half a gigabyte of lists."""
 
 
 def read_request(body: bytes) -> Request:
@@ -45,6 +48,8 @@ class Version04:
     claim: str = "0.4"
 
     def read_attestation(self, body: bytes) -> Attestation:
+        if body.count(b",") > _MAX_COMMAS:
+            raise malformed("The attestation has too many members", where="attestation", expected=_MAX_COMMAS)
         message = _object(read_json(body, where="attestation", limit=_ATTESTATION_LIMIT), "attestation")
         runtime = _object(message.get("runtime-data"), "runtime-data")
         if set(runtime) != {"nonce", "tee-pubkey"}:

@@ -32,6 +32,8 @@ def test_keys_of_the_protocol_are_read_with_all_members(jwk: dict[str, Any]) -> 
         pytest.param(RSA | {"alg": "RSA-OAEP"}, id="RSA-OAEP with SHA-1"),
         pytest.param(TwinKey.rsa(bits=1024).jwk, id="RSA-1024"),
         pytest.param(RSA | {"n": b64(b"\xff" * 2048)}, id="RSA-16384"),
+        pytest.param(RSA | {"n": b64(unb64(RSA["n"])[:-1] + b"\xfe")}, id="RSA modulus even"),
+        pytest.param(EC | {"x5c": "A" * 20_000}, id="too large"),
         pytest.param(RSA | {"e": b64(b"\x03")}, id="RSA exponent 3"),
         pytest.param(RSA | {"e": b64(b"\x01")}, id="RSA exponent 1"),
         pytest.param(EC | {"alg": "none"}, id="alg none"),

@@ -138,6 +138,21 @@ def test_malformed_attestation_is_4xx_and_does_not_spend_the_nonce(acme: Bench, 
     assert guest.resource(PATH) == SECRET
 
 
+def test_attestation_of_millions_of_members_is_refused_before_it_is_read(acme: Bench) -> None:
+    import tracemalloc
+
+    guest = acme.guest()
+    guest.auth()
+    body = b'{"more":[' + b"[]," * 5_000_000 + b"[]]}"
+    tracemalloc.start()
+    try:
+        refusal = refusal_of(guest.http.post("/kbs/v0/attest", content=body))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20  # read, it would be 462 MB
+    finally:
+        tracemalloc.stop()
+    assert (refusal.status, refusal.kind) == (400, "SerdeError")
+
+
 @pytest.mark.parametrize(
     ("primary", "additional"),
     [
