@@ -20,7 +20,7 @@ from attest.anchors import Anchor, Anchors, Role
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.claims import instant
-from attest.x509 import SIMULATOR_EXTENSION, Certificate
+from attest.x509 import SIMULATOR_EXTENSION, Certificate, simulator_role
 
 _Curve = Literal["P-256", "P-384", "RSA-4096"]
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
@@ -151,7 +151,7 @@ def _check_path(
 
     top = links[-1]
     anchor = next((a for a in anchors if _issued(top, a.certificate, cache)), None)
-    if anchor is None or (sent is not None and sent.spki_sha256 != anchor.certificate.spki_sha256):
+    if anchor is None or not (sent is None or _same_key(sent, anchor.certificate)):
         candidates = [a for a in anchors if top.issuer_der == a.certificate.subject_der]
         if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
             log.failed(
@@ -161,6 +161,8 @@ def _check_path(
                 expected=" or ".join(a.certificate.spki_sha256.hex()[:16] for a in anchors),
                 found=f"{sent.common_name.shown} {sent.spki_sha256.hex()[:16]}",
             )
+            if simulator_role(sent) is not None:
+                log.failed(check, "evidence.simulated", where=rule.role, found=sent.common_name)
         elif candidates:
             log.failed(
                 check, "x509.signature", where=top.common_name.shown, expected="signed by the pinned root"
@@ -199,11 +201,16 @@ def _check_path(
     )
 
 
+def _same_key(one: Certificate, other: Certificate) -> bool:
+    """A vendor may re-issue its root; the same bytes have the same key without another look."""
+    return one.fingerprint == other.fingerprint or one.spki_sha256 == other.spki_sha256
+
+
 def _issued(subject: Certificate, issuer: Certificate, cache: Cache | None) -> bool:
     """Whether one certificate issued the other; a fact about their bytes alone, so chains share it."""
     if cache is None:
         return subject.issued_by(issuer)
-    key = cache.key("link", b"", [subject.der, issuer.der])
+    key = cache.key("link", b"", [subject.fingerprint, issuer.fingerprint])
     if cache.get(key) is None:
         if not subject.issued_by(issuer):
             return False
