@@ -63,3 +63,12 @@ def test_init_data_is_a_claim_only_where_the_caller_checked_it(
             expected=Expected(nonce=nonce, init_data=given),
         )
         assert verified.claims["binding"].get("init-data") == claim
+
+
+@pytest.mark.parametrize("kind", ["tdx", "gpu"])
+def test_a_simulators_root_inside_the_evidence_is_recognised_too(kind: str, simulator: Simulator) -> None:
+    """A chain of a simulator's is in the quote, and beside a GPU's report: the refusal says what to do."""
+    made = getattr(simulator, kind)()
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=made.endorsements, at=made.at)
+    assert {"x509.anchor", "evidence.simulated"} <= refusal.value.codes
