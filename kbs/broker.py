@@ -329,6 +329,11 @@ class Broker:
             raise self._refused("release-denied", refusal, facts, now) from None
         return answer
 
+    def is_attested(self, session_id: bytes) -> bool:
+        """Whether a session of this name is kept. It may have ended: `release` decides that."""
+        with self._store.transaction() as tx:
+            return tx.sessions.session(session_id) is not None
+
     def session_of_token(self, token: str) -> bytes | None:
         """The session that a bearer token stands for, None where it stands for none."""
         from kbs.token import InvalidToken

@@ -57,7 +57,7 @@ def router(broker: Broker) -> APIRouter:
 def _resource(path: str) -> ResourcePath:
     if path.startswith("/"):
         # Current clients ask for `resource//repository/type/tag`: one empty segment is theirs.
-        _log.info("double slash after the plugin name", path=path)
+        _log.info("double slash after the plugin name")  # the path names a secret
         path = path[1:]
     try:
         return ResourcePath.parse(path)
@@ -77,12 +77,12 @@ def _cookie(request: Request) -> str | None:
 
 
 def _session(broker: Broker, request: Request) -> bytes | None:
-    """Who asks: the cookie first, then a bearer token of ours."""
+    """Who asks: the cookie of an attested session first, then a bearer token of ours."""
     cookie = _cookie(request)
-    if cookie is not None:
-        return hashed(cookie)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return broker.session_of_token(token.strip()) if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer" and not (cookie and broker.is_attested(hashed(cookie))):
+        return broker.session_of_token(token.strip())
+    return hashed(cookie) if cookie else None
 
 
 def _with_cookie(request: Request, issued: Issued) -> Response:

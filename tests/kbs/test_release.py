@@ -91,6 +91,18 @@ def test_bearer_token_stands_for_its_session(acme: Bench) -> None:
     assert guest.key.open(answer.content) == SECRET
 
 
+def test_bearer_token_counts_beside_a_cookie_that_is_no_attested_session(acme: Bench) -> None:
+    guest, other = acme.guest(), acme.guest()
+    guest.auth()
+    token = guest.attest()
+    other.auth()  # leaves the cookie of a challenge
+    answer = other.http.get(f"/kbs/v0/resource/{PATH}", headers={"authorization": f"Bearer {token}"})
+    assert guest.key.open(answer.content) == SECRET
+    other.attest()
+    answer = other.http.get(f"/kbs/v0/resource/{PATH}", headers={"authorization": f"Bearer {token}"})
+    assert other.key.open(answer.content) == SECRET  # an attested session comes first
+
+
 # -- binding -------------------------------------------------------------------------------------------
 
 
