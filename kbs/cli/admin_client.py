@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 class CommandError(Exception):
@@ -26,6 +27,9 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--key-file", type=Path, metavar="FILE", help="the administration key; KBS_ADMIN_KEY otherwise"
     )
     parser.add_argument("--ca", type=Path, metavar="PEM", help="accept only this CA's certificates")
+    parser.add_argument(
+        "--allow-http", action="store_true", help="send key and secrets in clear to another machine"
+    )
     parser.add_argument("--json", action="store_true", help="print the broker's answer as it is")
 
 
@@ -35,6 +39,7 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
 
     from attest.untrusted import escape
 
+    require_tls(args)
     headers = {"authorization": f"Bearer {_key(args)}"}
     try:
         with httpx.Client(verify=tls(args.ca), trust_env=False, timeout=60.0) as http:
@@ -50,6 +55,19 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
         detail = answer.get("detail", "refused") if isinstance(answer, dict) else "refused"
         raise CommandError(1, escape(str(detail), 2000))
     return answer
+
+
+def require_tls(args: argparse.Namespace) -> None:
+    """Raises CommandError for plain HTTP to another machine, unless it was asked for."""
+    from urllib.parse import urlsplit
+
+    try:
+        address = urlsplit(args.url)
+    except ValueError:
+        raise CommandError(2, "that is no address") from None
+    if address.scheme == "https" or args.allow_http or address.hostname in _THIS_MACHINE:
+        return
+    raise CommandError(2, "without TLS nobody knows who answers, or reads along: use https, or --allow-http")
 
 
 def tls(ca: Path | None) -> Any:

@@ -9,9 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from kbs.cli.admin_client import DEFAULT_URL, CommandError, tls
+from kbs.cli.admin_client import DEFAULT_URL, CommandError, require_tls, tls
 
 REFUSED, MISUSE, UNREACHABLE, NOT_FOUND, DOES_NOT_OPEN = 1, 2, 3, 4, 5
 
@@ -69,10 +68,7 @@ def _get(args: argparse.Namespace) -> None:
     from kbs.guest.client import BadAnswer, KbsClient, NotFound, Refused, Unreachable
     from kbs.guest.opening import CannotOpen
 
-    address = urlsplit(args.url)
-    if address.scheme == "http" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
-        if not args.allow_http:
-            raise CommandError(MISUSE, "without TLS nobody knows who answers: use https, or --allow-http")
+    require_tls(args)
     try:
         resource = ResourcePath.parse(args.path)
         settings = read_settings(args.settings)

@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if (state / DATABASE).exists():
             raise KeyStoreError(f"{state} has a broker already")
+        if args.admin_key_file and args.admin_key_file.exists():  # before anything is made: no half a broker
+            raise KeyStoreError(f"{args.admin_key_file} exists; a key is never overwritten")
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         KeyRing.create(state / KEYS)
         os.close(os.open(state / DATABASE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

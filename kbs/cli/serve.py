@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from kbs.administration import Administration
     from kbs.broker import Broker, Settings
     from kbs.http.app import create_app
+    from kbs.http.server import ReadableProtocol
     from kbs.keys import KeyStoreError
     from kbs.keys.ring import KeyRing
     from kbs.store.database import SchemaMismatch, Store, migrate
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     config = uvicorn.Config(
         create_app(broker, Administration(store, keys), store),
+        http=ReadableProtocol,  # the same with whatever else is installed
+        ws="none",
         log_level="warning",
         access_log=False,  # paths name secrets
         server_header=False,

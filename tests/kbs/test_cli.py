@@ -176,6 +176,56 @@ def test_client_that_sends_far_too_much_still_reads_why(served: Served) -> None:
     assert refusal_of(answer).status == 413
 
 
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /kbs/v0/auth HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"GET /kbs/v0/resource/a/b/\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /kbs/v0/auth HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    ],
+    ids=["no HTTP", "long head", "bytes over 127", "websocket"],
+)
+def test_what_is_no_http_request_gets_a_readable_answer_too(served: Served, request_head: bytes) -> None:
+    import contextlib
+    import socket
+
+    port = int(served.url.rpartition(":")[2])
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request_head)
+        with contextlib.suppress(ConnectionError):
+            while not answer.endswith(b"}"):
+                received = connection.recv(65536)
+                if not received:
+                    break
+                answer += received
+    head, _, body = answer.partition(b"\r\n\r\n")
+    refusal = refusal_of(httpx.Response(int(head.split()[1]), content=body))
+    assert refusal.status in (400, 405)
+
+
+def test_key_and_secrets_do_not_leave_in_clear(served: Served) -> None:
+    for arguments in (
+        ("owner", "list"),
+        ("secret", "put", PATH, str(served.folder / "secret"), "--owner", "a"),
+    ):
+        done = served.run(*arguments, "--url", "http://broker.invalid")
+        assert (done.returncode, "--allow-http" in done.stderr) == (2, True)
+    assert served.run("owner", "list", "--url", "http://broker.invalid", "--allow-http").returncode == 3
+
+
+def test_init_that_cannot_write_the_key_makes_no_half_a_broker(tmp_path: Path) -> None:
+    (tmp_path / "admin.key").write_text("somebody's")
+    command = ("init", "--state", str(tmp_path / "state"), "--admin-key-file", str(tmp_path / "admin.key"))
+    assert kbs(*command).returncode == 2
+    assert not (tmp_path / "state").exists()
+    (tmp_path / "admin.key").unlink()
+    assert kbs(*command).returncode == 0
+
+
 def test_administration_needs_its_key(served: Served) -> None:
     assert served.run("owner", "list", key=False).returncode == 2
 
