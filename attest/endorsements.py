@@ -21,8 +21,8 @@ class SignedDocument:
     """Intel collateral: the exact octets that are signed, the raw r‖s signature, the issuer chain.
 
     kind: `tcb-info` or `qe-identity`. body: from the inner object's `{` to its `}`. chain: may be empty
-    when the signer is among `Endorsements.certificates`. fingerprint: SHA-256 over kind, signature and
-    body, made once: caches ask for it at every verification.
+    when the signer is among `Endorsements.certificates`. fingerprint: SHA-256 over kind, signature, chain
+    and body, made once: caches ask for it at every verification.
     """
 
     kind: str
@@ -32,7 +32,10 @@ class SignedDocument:
     fingerprint: bytes = field(init=False, repr=False, compare=False, default=b"")
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(self.kind.encode() + b"\0" + self.signature + b"\0" + self.body).digest()
+        # With the chain: the same signed octets beside other certificates are another question.
+        head = [self.kind.encode(), self.signature, *(certificate.fingerprint for certificate in self.chain)]
+        framed = b"".join(len(part).to_bytes(4, "big") + part for part in head)
+        digest = hashlib.sha256(len(head).to_bytes(2, "big") + framed + self.body).digest()
         object.__setattr__(self, "fingerprint", digest)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from attest.anchors import Anchors
 from attest.cache import Cache
 
 ASKED = ("device", b"\x01" * 32, (b"leaf", b"issuer"))
@@ -25,3 +28,15 @@ ASKED = ("device", b"\x01" * 32, (b"leaf", b"issuer"))
 def test_role_anchors_and_parts_in_order_are_in_the_key(other: tuple[str, bytes, tuple[bytes, ...]]) -> None:
     assert Cache.key(*ASKED) == Cache.key(*ASKED)
     assert Cache.key(*other) != Cache.key(*ASKED)
+
+
+def test_the_digest_of_anchors_tells_a_vendors_root_from_a_simulators() -> None:
+    production = Anchors.production()
+    first, *rest = production.roots
+    others = (
+        replace(production, roots=(replace(first, simulated=True), *rest)),
+        replace(production, roots=(*rest, first)),
+        replace(production, roots=tuple(rest)),
+        replace(production, intermediates=production.intermediates[1:]),
+    )
+    assert production.digest not in {other.digest for other in others}

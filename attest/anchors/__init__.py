@@ -86,10 +86,13 @@ class Anchors:
 
     @cached_property
     def digest(self) -> bytes:
-        """Identifies this set of roots in cache keys (T-CACHE)."""
+        """Identifies these roots and intermediates in cache keys (T-CACHE)."""
         state = hashlib.sha256()
         for anchor in self.roots:
-            state.update(anchor.role.encode() + b"\0" + anchor.certificate.fingerprint)
+            mark = b"simulated" if anchor.simulated else b"vendor"
+            state.update(anchor.role.encode() + b"\0" + mark + b"\0" + anchor.certificate.fingerprint)
+        for certificate in self.intermediates:
+            state.update(b"intermediate\0" + certificate.fingerprint)
         return state.digest()
 
 

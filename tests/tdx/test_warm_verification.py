@@ -151,3 +151,18 @@ def test_where_the_instant_chooses_nothing_is_kept(judge: Judge, simulator: Simu
     for day, number in ((0, "21"), (1, "22"), (0, "21")):
         verified = judge(plan, endorsements=both, cache=cache, at=at + timedelta(days=day))
         assert verified.claims["tdx"]["tcb-evaluation"] == number
+
+
+def test_signed_octets_beside_another_chain_are_another_question(td: Sample, warm: Cache) -> None:
+    """The same TCB info, once verified, under a chain that does not sign it: cold and warm say the same."""
+    documents = tuple(replace(d, chain=d.chain[1:]) for d in td.endorsements.documents)
+    for cache in (None, warm):
+        with pytest.raises(Rejected) as refusal:
+            verify(
+                td.evidence,
+                endorsements=replace(td.endorsements, documents=documents),
+                at=td.at,
+                cache=cache,
+            )
+        assert "tdx.tcb-info.signature" not in refusal.value.codes
+        assert refusal.value.codes & {"x509.depth", "x509.name", "x509.anchor", "x509.signature"}
