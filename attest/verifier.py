@@ -13,8 +13,9 @@ from attest.binding import Expected, device_nonce, equal, is_public_nonce, repor
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.claims import duration, flag
+from attest.composite import read_additional
 from attest.endorsements import Endorsements
-from attest.errors import Rejected
+from attest.errors import Malformed, Rejected
 from attest.evidence import Evidence
 from attest.memory import Memory
 from attest.parts import Part
@@ -80,11 +81,22 @@ def verify(
         if result is not None:
             parts.append(result.part)
             crls.update(result.crls)
-    if not log.good and _simulator_unnamed(endorsements, anchors):
-        log.problems.append(problem("evidence.simulated"))
+    if not log.good:
+        if _simulator_unnamed(endorsements, anchors):
+            log.problems.insert(0, problem("evidence.simulated"))
+        for check in ("binding.report-data", "binding.gpu-nonce", "binding.gpu-to-cpu"):
+            if check != "binding.report-data" and not evidence.devices:
+                continue
+            log.not_run(check, "the evidence was refused before")
     log.reject_if_bad()
     if not parts:
         raise Rejected([problem("evidence.missing")], checks=log.records())
+    if len(parts) != (evidence.cpu is not None) + len(evidence.devices):
+        # A vendor's verifier that hands back nothing and says nothing must not make a part disappear.
+        raise Rejected(
+            [problem("evidence.missing", message="A part of the evidence was not verified")],
+            checks=log.records(),
+        )
 
     _distinct(parts, log)
     claims = _bind(evidence, parts, expected, log)
@@ -180,7 +192,7 @@ def _bind(
         if expected.nonce is not None:
             binding["nonce"] = flag(bound)
             binding["key"] = flag(bound and expected.key is not None)
-            cpu_covers_devices = bound and additional is not None and bool(devices)
+            cpu_covers_devices = bound and bool(devices) and _devices_are(evidence, additional)
 
     asked = expected.gpu_nonce
     if asked is None and expected.nonce is not None:
@@ -204,13 +216,17 @@ def _bind(
         if cpu is None:
             binding["nonce"] = flag(same)
     if cpu is not None and devices:
-        binding["gpu-to-cpu"] = flag(cpu_covers_devices)
-        if cpu_covers_devices:
-            log.passed("binding.gpu-to-cpu")
-        else:
+        if expected.nonce is None:
+            # Unknown, not false: only the challenge tells what the report data covers.
             log.not_run(
-                "binding.gpu-to-cpu", "no nonce expected, or the devices did not come with the CPU evidence"
+                "binding.gpu-to-cpu", "no nonce was expected: give the one the machine was asked with"
             )
+        else:
+            binding["gpu-to-cpu"] = flag(cpu_covers_devices)
+            if cpu_covers_devices:
+                log.passed("binding.gpu-to-cpu")
+            else:
+                log.not_run("binding.gpu-to-cpu", "the devices did not come inside the CPU's evidence")
     if not expected.anything:
         log.warn("no-freshness")
     if expected.protocol is not None:
@@ -218,3 +234,17 @@ def _bind(
     if expected.init_data is not None:
         binding["init-data"] = expected.init_data.hex()
     return {"binding": binding}
+
+
+def _devices_are(evidence: Evidence, additional: str | None) -> bool:
+    """Whether the devices are those written in the text that the CPU's report data covers.
+
+    Asked here although `attest.composite` read them from it: an Evidence put together otherwise must not
+    borrow the binding of another text.
+    """
+    if not additional:
+        return False
+    try:
+        return read_additional(additional, where="additional evidence") == evidence.devices
+    except Malformed:
+        return False
