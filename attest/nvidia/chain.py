@@ -98,6 +98,9 @@ def _check_chain(
     if family is None:
         return None
     fwid = leaf_fwid(path.leaf, path.certificates[1], family, f"{section}.fwid.extension", log)
+    if path.certificates[1].serial <= 0:
+        # It is the device's name: zero and negative numbers (RFC 5280 §4.1.2.2) name none.
+        log.failed(check, "x509.malformed", where="device identity", found=path.certificates[1].serial)
     if len(log.problems) > before:
         return None
     log.passed(f"{section}.fwid.extension")

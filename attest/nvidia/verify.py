@@ -207,14 +207,19 @@ def _revocation_lists(
     """
     check = f"{section}.crl"
     dates: dict[bytes, datetime] = {}
+    stale: list[str] = []
     if endorsements.crls:
         for subject, issuer in zip(path.certificates, path.certificates[1:], strict=False):
-            _, newest = check_crls(
+            state, newest = check_crls(
                 issuer, [subject], endorsements.crls, at=at, check=check, log=log, cache=cache, memory=memory
             )
             if newest is not None:
                 dates[issuer.spki_sha256] = newest.this_update
-    if dates:
+            if state == "stale":
+                stale.append(issuer.common_name.shown)
+    if stale:
+        log.not_run(check, f"out of date: the list of {' and of '.join(stale)}")
+    elif dates:
         log.passed(check)
     else:
         log.not_run(check, "no list of a CA in these chains was given")

@@ -227,3 +227,10 @@ def test_a_list_that_revokes_others_makes_no_good_certificate(bench: Bench) -> N
     assert verified.claims["gpu"][0]["cert"] == "absent"
     assert {r.name: r.outcome for r in verified.checks}["gpu[0].crl"] == "passed"
     assert len(verified.memory.crls) == 1
+
+
+@pytest.mark.parametrize("serial", [0, -7])
+def test_a_device_without_a_number_of_its_own_is_refused(bench: Bench, serial: int) -> None:
+    plan = bench.plan()
+    plan.chain[1].serial = serial
+    assert bench.refused(plan) == {"x509.malformed"}
