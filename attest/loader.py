@@ -26,7 +26,7 @@ def load(*files: str | Path) -> tuple[Evidence, Endorsements]:
 
 def load_endorsements(files: Iterable[str | Path]) -> Endorsements:
     """Endorsements alone, for a service's folder. Raises Malformed when a file holds evidence."""
-    found = Found()
+    found = Found(bounded=False)
     for file in files:
         recognise(str(file), read_file(file), found)
     if found.cpus or found.devices:

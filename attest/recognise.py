@@ -31,12 +31,20 @@ MAX_FILE = 16 << 20
 _HEX = re.compile(rb"(?:0x)?[0-9a-fA-F\s]+\Z")
 # Possessive: a run of white space is read once, not once for each place where it may begin.
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]++={0,2}\s*+\Z")
+_WHITE = b" \t\n\r\v\f"
 _SPDM_REQUEST = b"\x11\xe0"
+
+
+_MOST = {"devices": 16, "certificates": 512, "crls": 64, "documents": 64, "rims": 64, "ocsp": 64}
+"""More than one machine needs; each costs signatures to check."""
 
 
 @dataclass
 class Found:
-    """What the files of one verification hold, in the order they were given."""
+    """What the files of one verification hold, in the order they were given.
+
+    bounded: whether to refuse more than one machine needs; a service's folder serves many machines.
+    """
 
     cpus: list[tuple[str, Verifiable]] = field(default_factory=list)
     devices: list[Verifiable] = field(default_factory=list)
@@ -46,6 +54,19 @@ class Found:
     documents: list[SignedDocument] = field(default_factory=list)
     rims: list[Rim | bytes] = field(default_factory=list)
     ocsp: list[bytes] = field(default_factory=list)
+    bounded: bool = True
+
+    def check_bounds(self, where: str) -> None:
+        """Raises Malformed when there is more of a kind than any machine needs."""
+        for kind, most in _MOST.items():
+            if self.bounded and len(getattr(self, kind)) > most:
+                raise malformed(
+                    "Too much for one machine",
+                    where=where,
+                    expected=f"≤ {most} {kind}",
+                    found=len(getattr(self, kind)),
+                    code="evidence.too-large",
+                )
 
     def add_cpu(self, where: str, cpu: Verifiable) -> None:
         """The same evidence given twice (alone and inside a container) counts once."""
@@ -97,6 +118,11 @@ class Found:
 
 def recognise(name: str, data: bytes, found: Found) -> None:
     """Add what `data` holds to `found`. name: for messages. Raises Malformed when it is nothing known."""
+    _recognise(name, data, found)
+    found.check_bounds(name)
+
+
+def _recognise(name: str, data: bytes, found: Found) -> None:
     if len(data) > MAX_FILE:
         raise Malformed(problem("evidence.too-large", where=name, expected=f"≤ {MAX_FILE}", found=len(data)))
     if not data.strip(b"\0 \t\r\n"):
@@ -205,13 +231,13 @@ def _encoded(name: str, data: bytes, found: Found) -> None:
     consists of hex digits alone."""
     text = data.strip(b"\0 \t\r\n")
     if _HEX.match(text):
-        digits = b"".join(text.removeprefix(b"0x").split())
+        digits = text.removeprefix(b"0x").translate(None, _WHITE)
         if len(digits) % 2:
             raise malformed("The hex text has an odd number of digits", where=name, found=len(digits))
         raw = bytes.fromhex(digits.decode("ascii"))
     elif _BASE64.match(text):
         try:
-            raw = strict_base64.decode(b"".join(text.split()))
+            raw = strict_base64.decode(text.translate(None, _WHITE))
         except binascii.Error:
             raise malformed("The base64 text is not well-formed", where=name) from None
         if raw[:6].lower() == b"11e001" and _HEX.match(raw):
@@ -274,7 +300,8 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         for member in ("vcekCert", "certificateChain"):
             if not isinstance(document[member], str):
                 raise malformed("A certificate member is not text", where=f"{name} {member}")
-            _pem(f"{name} {member}", document[member].encode().strip(), found)
+            # A character outside ASCII then fails as "not PEM".
+            _pem(f"{name} {member}", document[member].encode("utf-8", "replace").strip(), found)
         return True
     if "rim" in document and "sha256" in document:
         try:
@@ -306,7 +333,7 @@ def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
         found._additional_devices = len(devices)
         found.add_devices(devices)
         return
-    inner = Found()
+    inner = Found(bounded=found.bounded)
     recognise(where, data, inner)
     held = {
         "snp-report": [cpu for _, cpu in inner.cpus if cpu.section == "snp"],
@@ -328,3 +355,4 @@ def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
         found.add_cpu(place, cpu)
     found.add_devices(tuple(inner.devices))
     found.add_endorsements(inner.endorsements())
+    found.check_bounds(where)

@@ -246,7 +246,7 @@ def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
             raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
         rest = match.end()
         try:
-            der = strict_base64.decode(b"".join(match.group(2).split()))
+            der = strict_base64.decode(match.group(2).translate(None, b" \t\n\r\v\f"))
         except binascii.Error:
             raise malformed(
                 "PEM is not base64", where=f"{where}+{match.start()}", code="x509.malformed"

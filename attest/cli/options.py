@@ -11,7 +11,7 @@ from typing import Any
 
 from attest.anchors import Anchors
 from attest.binding import Expected
-from attest.canonical import read_json
+from attest.canonical import canonical, read_json
 from attest.errors import Malformed
 from attest.loader import load, read_file
 from attest.problems import problem
@@ -59,9 +59,9 @@ def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
 def instant_argument(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-11-23T12:00:00Z") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def hex_argument(text: str) -> bytes:
@@ -129,6 +129,11 @@ def _key(text: str | None) -> dict[str, Any] | None:
     key = read_json(data, where="--key")
     if not isinstance(key, dict) or "kty" not in key:
         raise usage("--key is a JWK: a JSON object with kty")
+    try:
+        canonical(key)
+    except ValueError:
+        # A number beyond what RFC 8785 can write: nobody can have hashed this key.
+        raise usage("--key has no canonical form (RFC 8785)") from None
     return key
 
 

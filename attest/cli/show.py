@@ -75,7 +75,11 @@ def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:
         items.append({"endorsement": "crl", "fields": fields})
     for document in endorsements.documents:
         items.append(
-            {"endorsement": document.kind, "fields": {"json": document.body.decode("utf-8", "replace")}}
+            {
+                "endorsement": document.kind,
+                # JSON may hold C1 and bidirectional controls as they are.
+                "fields": {"json": escape(document.body.decode("utf-8", "replace"), 1 << 20)},
+            }
         )
     manifests = [rim if isinstance(rim, bytes) else rim.raw for rim in endorsements.rims]
     for kind, blobs in (("rim", manifests), ("ocsp", endorsements.ocsp)):

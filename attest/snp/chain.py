@@ -13,6 +13,8 @@ from attest.snp.leaf import LEAF_NAMES, Kind, kind_of
 from attest.snp.tcb import PRODUCTS, Product
 from attest.x509 import Certificate
 
+_MAX_ISSUERS = 8
+"""AMD has re-issued an ASK once; each one of the name costs an RSA operation for each leaf."""
 _TITLE: dict[Product, str] = {"milan": "Milan", "genoa": "Genoa", "turin": "Turin"}
 _ROLE: dict[Product, Role] = {
     "milan": "amd-ark-milan",
@@ -57,6 +59,9 @@ def candidates(endorsements: Endorsements, anchors: Anchors) -> list[Candidate]:
     one that signed the leaf. A leaf of an unknown issuer is passed over.
     """
     found = []
+    by_subject: dict[bytes, list[Certificate]] = {}
+    for certificate in (*endorsements.certificates, *anchors.intermediates):
+        by_subject.setdefault(certificate.subject_der, []).append(certificate)
     for certificate in endorsements.certificates:
         kind = kind_of(certificate)
         if kind is None:
@@ -65,9 +70,9 @@ def candidates(endorsements: Endorsements, anchors: Anchors) -> list[Candidate]:
             if certificate.issuer_common_name in (issuer_name("vcek", product), issuer_name("vlek", product)):
                 issuers = [
                     other
-                    for other in (*endorsements.certificates, *anchors.intermediates)
-                    if other.subject_der == certificate.issuer_der and other != certificate
-                ]
+                    for other in by_subject.get(certificate.issuer_der, ())
+                    if other.fingerprint != certificate.fingerprint
+                ][:_MAX_ISSUERS]
                 issuer = next((ca for ca in issuers if certificate.issued_by(ca)), None)
                 found.append(Candidate(certificate, kind, product, issuer or next(iter(issuers), None)))
     return found

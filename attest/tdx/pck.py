@@ -23,6 +23,7 @@ PLATFORM_CA = "Intel SGX PCK Platform CA"
 PROCESSOR_CA = "Intel SGX PCK Processor CA"
 _LEAF = "Intel SGX PCK Certificate"
 _ARC = SGX_EXTENSION.dotted_string
+_MAX_ISSUERS = 8
 
 # The root's name is left to the pinned key.
 _RULES = {
@@ -200,7 +201,8 @@ def supplied_chains(certificates: tuple[Certificate, ...]) -> list[tuple[Certifi
     for leaf in certificates:
         if leaf.common_name != _LEAF or leaf.raw_extension(SGX_EXTENSION) is None:
             continue
-        ca = next((c for c in certificates if c.subject_der == leaf.issuer_der and leaf.issued_by(c)), None)
+        named = [c for c in certificates if c.subject_der == leaf.issuer_der][:_MAX_ISSUERS]
+        ca = next((c for c in named if leaf.issued_by(c)), None)
         chains.append((leaf,) if ca is None else (leaf, ca))
     return chains
 
