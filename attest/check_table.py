@@ -28,6 +28,8 @@ CHECKS: dict[str, str] = {
     "snp.report.signature-algorithm": _ABI,
     "snp.report.signing-key": _ABI,
     "snp.report.reserved": _ABI,
+    "snp.policy.bit-17": "AMD 56860, guest policy",
+    "snp.vmpl.host": _ABI,
     "snp.chain": "RFC 5280 under the pinned ARK, AMD 57230",
     "snp.crl": "RFC 5280, AMD 57230: CRL of the ARK",
     "snp.leaf": _KDS,
@@ -35,8 +37,6 @@ CHECKS: dict[str, str] = {
     "snp.signature": _ABI,
     "snp.tcb.certificate": "AMD 57230, SPL extensions",
     "snp.chip-id": "AMD 57230, hwID extension",
-    "snp.policy.bit-17": "AMD 56860, guest policy",
-    "snp.vmpl.host": _ABI,
     "snp.tcb.order": "AMD 56860, TCB versions",
     # Intel TDX
     "tdx.quote.format": "Intel TDX DCAP quoting library API, quote v4 and v5",

@@ -172,8 +172,11 @@ def _check_path(
                 check,
                 "x509.anchor",
                 where=rule.role,
-                expected=" or ".join(a.certificate.common_name.shown for a in anchors),
-                found=top.issuer_common_name.shown,
+                expected=" or ".join(
+                    f"{a.certificate.common_name.shown}, key {a.certificate.spki_sha256.hex()[:16]}"
+                    for a in anchors
+                ),
+                found=f"issuer {top.parsed.issuer.rfc4514_string()}",
             )
         return None
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from attest import Rejected, verify
+from attest import Endorsements, Evidence, Rejected, appraise, verify
 from attest.anchors import Anchors
 from attest.binding import Expected
+from attest.check_table import CHECKS
 from attest.simulator import Simulator
+from tests.conftest import Sample
 
 SAMPLE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb")
 """From NVIDIA's sample code: a canned report carries it."""
@@ -72,3 +74,34 @@ def test_a_simulators_root_inside_the_evidence_is_recognised_too(kind: str, simu
     with pytest.raises(Rejected) as refusal:
         verify(made.evidence, endorsements=made.endorsements, at=made.at)
     assert {"x509.anchor", "evidence.simulated"} <= refusal.value.codes
+
+
+def test_devices_must_be_those_that_the_cpu_covers(simulator: Simulator, anchors: Anchors) -> None:
+    """An Evidence put together by hand must not borrow the binding of another machine's text."""
+    nonce, key = bytes(range(32)), {"kty": "EC", "crv": "P-256", "x": "eA", "y": "eQ"}
+    made = simulator.machine(nonce=nonce, key=key, gpus=2)
+    expected = Expected(nonce=nonce, key=key)
+    honest = verify(
+        made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors, expected=expected
+    )
+    assert honest.claims["binding"]["gpu-to-cpu"] == "true"
+    fewer = Evidence(made.evidence.cpu, made.evidence.devices[:1], made.evidence.additional)
+    verified = verify(fewer, endorsements=made.endorsements, at=made.at, anchors=anchors, expected=expected)
+    assert verified.claims["binding"]["gpu-to-cpu"] == "false"
+
+
+def test_without_a_nonce_nobody_knows_what_the_cpu_covers(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.machine(nonce=bytes(range(32)), gpus=1)
+    verified = verify(made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors)
+    assert "gpu-to-cpu" not in verified.claims["binding"]
+    (problem,) = appraise(verified, None, at=made.at).problems
+    assert problem.message.startswith("Cannot tell (binding.gpu-to-cpu, default). No nonce was given")
+
+
+def test_what_was_not_reached_is_listed(genoa: Sample) -> None:
+    with pytest.raises(Rejected) as refusal:
+        verify(genoa.evidence, endorsements=Endorsements(), at=genoa.at)
+    outcomes = {record.name: record.outcome for record in refusal.value.checks}
+    assert {name for name in CHECKS if name.startswith("snp.")} <= set(outcomes)
+    assert outcomes["snp.signature"] == outcomes["binding.report-data"] == "not-run"
+    assert outcomes["snp.leaf"] == "failed"

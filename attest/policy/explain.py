@@ -21,6 +21,8 @@ from attest.untrusted import escape
 Outcome: TypeAlias = Literal["pass", "observed", "grace", "deny"]
 
 _LONG_HEX = re.compile(r"[0-9a-f]{32,}", re.ASCII)
+# Known only to a verifier who says what it asked for.
+_ASKED = frozenset({"binding.nonce", "binding.key", "binding.gpu-to-cpu"})
 _LABELS = {"gpu": "GPU", "switch": "Switch"}
 
 
@@ -155,11 +157,15 @@ class Judged:
         unknown = self.finding.unknown or ABSENT
         if unknown == ABSENT and self.claim.startswith("mitigations-") and "report-version" in self.facts:
             return f"Report version {self.facts['report-version']} does not carry it (5 does)"
+        if unknown == ABSENT and self.name in _ASKED:
+            return "No nonce was given to compare with"
         return unknown
 
     def _unknown_fix(self) -> str:
         if self.claim.startswith("mitigations-"):
             return "Drop the rule or update firmware"
+        if self.name in _ASKED:
+            return "Give what the machine was asked with: --nonce, and --key for a key"
         if self.place == "default":
             return "Collect evidence that carries it"
         return "Drop the rule or collect evidence that carries it"

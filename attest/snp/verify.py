@@ -31,6 +31,15 @@ _P384_ORDER = int(
 )
 _VCEK, _VLEK = 0, 1
 _POLICY_ALWAYS_ONE = 1 << 17
+_NEEDING_A_LEAF = (
+    "snp.chain",
+    "snp.crl",
+    "snp.product",
+    "snp.signature",
+    "snp.tcb.certificate",
+    "snp.chip-id",
+    "snp.tcb.order",
+)
 
 
 def verify_snp(
@@ -50,16 +59,18 @@ def verify_snp(
     """
     before = len(log.problems)
     _check_layout(report, log)
+    log.require(
+        "snp.policy.bit-17",
+        bool(report.policy & _POLICY_ALWAYS_ONE),
+        "snp.report.policy-bit",
+        where="report.policy",
+    )
+    log.require(
+        "snp.vmpl.host", report.vmpl != HOST_REQUESTED, "snp.report.host-requested", where="report.vmpl"
+    )
     candidate = _choose(report, endorsements, anchors, log, cache)
     if candidate is None:
-        for check in (
-            "snp.crl",
-            "snp.leaf",
-            "snp.product",
-            "snp.signature",
-            "snp.tcb.certificate",
-            "snp.chip-id",
-        ):
+        for check in _NEEDING_A_LEAF:
             log.not_run(check, "no VCEK or VLEK certificate")
         return None
     path = check_chain(candidate, anchors=anchors, log=log, cache=cache)
@@ -83,15 +94,6 @@ def verify_snp(
     else:
         log.not_run("snp.tcb.certificate", "the leaf's extensions cannot be read")
         log.not_run("snp.chip-id", "the leaf's extensions cannot be read")
-    log.require(
-        "snp.policy.bit-17",
-        bool(report.policy & _POLICY_ALWAYS_ONE),
-        "snp.report.policy-bit",
-        where="report.policy",
-    )
-    log.require(
-        "snp.vmpl.host", report.vmpl != HOST_REQUESTED, "snp.report.host-requested", where="report.vmpl"
-    )
     _check_tcb_order(report, product, log)
     if len(log.problems) > before or path is None or leaf is None:
         return None

@@ -154,7 +154,7 @@ def test_a_manifest_cached_under_the_simulator_serves_no_one_else(bench: Bench) 
     anchors = Anchors(
         tuple(root for root in bench.anchors.roots if not root.simulated or root.role in device_only)
     )
-    assert bench.refused(bench.plan(), cache=cache, anchors=anchors) == {"x509.anchor"}
+    assert bench.refused(bench.plan(), cache=cache, anchors=anchors) == {"x509.anchor", "evidence.simulated"}
 
 
 def test_mismatches_name_index_manifest_and_both_values(bench: Bench) -> None:

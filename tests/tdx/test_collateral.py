@@ -250,7 +250,7 @@ def test_a_document_under_a_root_nobody_named_is_passed_over(td: Sample, simulat
     assert not judge_real(td, replace(td.endorsements, documents=td.endorsements.documents + extra)).simulated
     with pytest.raises(Rejected) as refusal:
         judge_real(td, replace(td.endorsements, documents=extra))
-    assert refusal.value.codes == {"x509.anchor"}
+    assert refusal.value.codes == {"x509.anchor", "evidence.simulated"}
 
 
 def test_a_real_quote_is_not_judged_by_simulated_collateral(td: Sample, simulator: Simulator) -> None:
