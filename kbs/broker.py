@@ -21,7 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
+
+import structlog
 
 from attest import (
     Anchors,
@@ -53,6 +55,9 @@ from kbs.refusals import Refusal, malformed_request
 from kbs.store.database import Store
 from kbs.store.repository import Repository
 from kbs.token import Tokens
+
+_log = structlog.get_logger("kbs.broker")
+_CORRECTION: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,8 @@ class Issued:
 
 
 class Broker:
-    """Holds no state of its own: every replica on the same database and keys is equal."""
+    """Every replica on the same database and keys is equal: all that a broker remembers by itself is the
+    latest time it saw, so that a clock that is turned back does not revive what had ended (T-CLOCK)."""
 
     def __init__(
         self,
@@ -115,9 +121,16 @@ class Broker:
         self._verification = verification
         self._settings = settings or Settings()
         self._clock = clock
+        self._latest = datetime.min.replace(tzinfo=UTC)
 
     def _now(self) -> datetime:
-        return self._clock().astimezone(UTC).replace(microsecond=0)
+        """Raises Refusal where the clock went back by more than a correction."""
+        now = self._clock().astimezone(UTC).replace(microsecond=0)
+        if now + _CORRECTION < self._latest:
+            _log.error("the clock went back; start again if it is right now", latest=instant(self._latest))
+            raise Refusal(503, "InternalError", "the broker does not know the time")
+        self._latest = max(self._latest, now)
+        return now
 
     # -- challenge ----------------------------------------------------------------------------------
 

@@ -236,6 +236,23 @@ def test_clock_that_steps_back_releases_nothing(acme: Bench) -> None:
         guest.resource(PATH)
 
 
+def test_clock_that_is_turned_back_revives_no_ended_session(acme: Bench) -> None:
+    guest = acme.guest()
+    guest.auth()
+    guest.attest()
+    acme.clock.pass_seconds(400)
+    with refused(401, "TokenNotFound"):
+        guest.resource(PATH)
+    acme.clock.pass_seconds(-300)  # within the session's time once more
+    with refused(503, "InternalError"):
+        guest.resource(PATH)
+    with refused(503, "InternalError"):
+        acme.guest().auth()
+    assert len(acme.rows("released")) == 0
+    acme.clock.pass_seconds(300)
+    assert acme.guest().boot(PATH) == SECRET
+
+
 def test_challenge_from_a_later_clock_is_refused(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
