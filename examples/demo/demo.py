@@ -63,7 +63,7 @@ def run(*arguments: object, expect: int = 0, env: dict[str, str] | None = None, 
     if show:
         print(f"   {paint('36', '$ ' + shown(words))}")
         for line in (done.stdout + done.stderr).rstrip().splitlines():
-            print(f"   {line}")
+            print(f"   {line.replace(os.environ['DEMO'], '$DEMO')}")
         sys.stdout.flush()
     if done.returncode != expect:
         raise Failure(f"{words[0]} ended with {done.returncode}, not {expect}: {done.stdout}{done.stderr}")
@@ -116,12 +116,14 @@ def flipped_bit(work: Path) -> None:
     say(f"first byte of the launch measurement: {report[0x90] ^ 1:#04x} → {report[0x90]:#04x}")
     flipped = work / "flipped.bin"
     flipped.write_bytes(report)
-    vcek = EVIDENCE / "snp-genoa" / "vcek.der"
-    run("attest", "verify", flipped, vcek, "--at", REAL[0][2], expect=1)
+    rest = [path for path in sorted((EVIDENCE / "snp-genoa").glob("*")) if path.name != "report.bin"]
+    run("attest", "verify", flipped, *rest, "--at", REAL[0][2], expect=1)
 
 
 def enclaves(work: Path, simulator: threading.Thread) -> None:
     title(3, "A key broker, and the policy of an owner")
+    say("policies/demo.yaml asks of a machine:")
+    show_rules(ROOT / "policies" / "demo.yaml")
     admin, model_key = work / "admin.key", work / "model.key"
     say("the owner's model is sealed under a key that only the broker holds from now on")
     model_key.write_bytes(secrets.token_bytes(32))
@@ -155,6 +157,13 @@ def enclaves(work: Path, simulator: threading.Thread) -> None:
             raise Failure("the refusal carries no reason")
         run("kbs", "audit", "why", reason.group(1), env=env)
         run("kbs", "audit", "verify", env=env)
+
+
+def show_rules(policy: Path) -> None:
+    """The rules of a policy file without its comments."""
+    text = policy.read_text()
+    for line in text[text.index("require:") :].splitlines():
+        print(f"     {line.partition(' #')[0]}")
 
 
 def make_machine(work: Path) -> None:
