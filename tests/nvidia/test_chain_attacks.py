@@ -16,7 +16,7 @@ from attest.nvidia.chain import given_chain
 from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.family import Family
 from attest.simulator import der
-from attest.simulator.certificates import Extension, name
+from attest.simulator.certificates import Extension, key_usage, name
 from attest.verifier import verify
 from attest.x509 import Certificate, parse_certificates
 from tests.ca import Authority
@@ -29,7 +29,10 @@ SHA384 = der.oid("2.16.840.1.101.3.4.2.2")
 def test_a_chain_cached_under_the_simulator_is_refused_in_production(bench: Bench) -> None:
     cache = Cache()
     bench.verify(bench.plan(), cache=cache)
-    assert bench.refused(bench.plan(), cache=cache, anchors=Anchors.production()) == {"x509.anchor", "evidence.simulated"}
+    assert bench.refused(bench.plan(), cache=cache, anchors=Anchors.production()) == {
+        "x509.anchor",
+        "evidence.simulated",
+    }
 
 
 def test_report_signatures_are_never_cached(bench: Bench) -> None:
@@ -234,3 +237,9 @@ def test_a_device_without_a_number_of_its_own_is_refused(bench: Bench, serial: i
     plan = bench.plan()
     plan.chain[1].serial = serial
     assert bench.refused(plan) == {"x509.malformed"}
+
+
+def test_a_leaf_that_may_sign_certificates_is_refused(bench: Bench) -> None:
+    plan = bench.plan()
+    plan.chain[0].put(key_usage("digital_signature", "key_cert_sign"))
+    assert bench.refused(plan) == {"x509.key-usage"}
