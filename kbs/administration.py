@@ -72,24 +72,38 @@ class Administration:
         try:
             digest = Policy.from_text(text, where=f"{owner}:{pattern}").digest
         except Malformed as error:
-            sentences = "; ".join(str(problem) for problem in error.problems)
+            sentences = "; ".join(problem.message for problem in error.problems)  # each with its place
             raise Refusal(
                 400, "InvalidRequest", f"the policy does not load: {sentences}", problems=error.problems
             ) from None
-        rule: Rule = self._act(
-            who,
-            "rule-put",
-            {"owner": owner, "path": str(pattern), "policy": digest},
-            lambda tx, now: tx.registry.put_rule(owner, pattern, text, digest, now),
-        )
-        return rule
+        facts: dict[str, Any] = {"owner": owner, "path": str(pattern), "policy": digest}
+
+        def change(tx: Repository, now: datetime) -> Rule:
+            rule = tx.registry.put_rule(owner, pattern, text, digest, now)
+            facts["rule"] = rule.id
+            return rule
+
+        put: Rule = self._act(who, "rule-put", facts, change)
+        return put
 
     def enable_rule(self, who: str, rule_id: int, enabled: bool) -> None:
         event = "rule-enabled" if enabled else "rule-disabled"
-        self._act(who, event, {"rule": rule_id}, lambda tx, _: tx.registry.enable_rule(rule_id, enabled))
+        self._act_on_rule(who, event, rule_id, lambda tx: tx.registry.enable_rule(rule_id, enabled))
 
     def delete_rule(self, who: str, rule_id: int) -> None:
-        self._act(who, "rule-deleted", {"rule": rule_id}, lambda tx, _: tx.registry.delete_rule(rule_id))
+        self._act_on_rule(who, "rule-deleted", rule_id, lambda tx: tx.registry.delete_rule(rule_id))
+
+    def _act_on_rule(self, who: str, event: str, rule_id: int, change: Callable[[Repository], None]) -> None:
+        """The row says whose rule it is and for what: its number says nothing once it is deleted."""
+        facts: dict[str, Any] = {"rule": rule_id}
+
+        def noted(tx: Repository, _: datetime) -> None:
+            for rule in tx.registry.rules():
+                if rule.id == rule_id:
+                    facts.update(owner=rule.owner, path=str(rule.pattern), policy=rule.digest)
+            change(tx)
+
+        self._act(who, event, facts, noted)
 
     def rules(self, owner: str | None) -> list[Rule]:
         with self._store.transaction() as tx:
