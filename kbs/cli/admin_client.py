@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+URL_HELP = f"the broker's address; KBS_URL otherwise, or else {DEFAULT_URL}"
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -22,7 +23,7 @@ class CommandError(Exception):
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help="KBS_URL otherwise")
+    parser.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help=URL_HELP)
     parser.add_argument(
         "--key-file", type=Path, metavar="FILE", help="the administration key; KBS_ADMIN_KEY otherwise"
     )
@@ -51,6 +52,9 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
         answer = response.json()
     except ValueError:
         raise CommandError(3, f"{args.url} does not answer as a broker does") from None
+    if response.status_code == 401:
+        origin = args.key_file or "KBS_ADMIN_KEY"
+        raise CommandError(1, f"wrong key: the broker at {args.url} does not know the one in {origin}")
     if not response.is_success:
         detail = answer.get("detail", "refused") if isinstance(answer, dict) else "refused"
         raise CommandError(1, escape(str(detail), 2000))
@@ -58,13 +62,16 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
 
 
 def require_tls(args: argparse.Namespace) -> None:
-    """Raises CommandError for plain HTTP to another machine, unless it was asked for."""
+    """Raises CommandError for what is no URL, and for plain HTTP to another machine, unless asked for."""
     from urllib.parse import urlsplit
 
     try:
         address = urlsplit(args.url)
-    except ValueError:
-        raise CommandError(2, "that is no address") from None
+        right = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        right = False
+    if not right:
+        raise CommandError(2, f"{args.url} is not a URL: --url and KBS_URL take https://HOST:PORT")
     if address.scheme == "https" or args.allow_http or address.hostname in _THIS_MACHINE:
         return
     raise CommandError(2, "without TLS nobody knows who answers, or reads along: use https, or --allow-http")

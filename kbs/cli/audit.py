@@ -10,24 +10,38 @@ from kbs.cli.admin_client import CommandError, add_connection, ask, command
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("audit", help="verify, list and explain the trail")
+    parser = commands.add_parser(
+        "audit",
+        help="verify, list and explain the trail",
+        description="The trail of every act and decision, chained by hash.",
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
-    verify = actions.add_parser("verify", help="follow the chain from the first row to the head")
+    verify = actions.add_parser(
+        "verify",
+        help="follow the chain from the first row to the head",
+        description="Follow the chain from the first row to the head; status 1 where it is not whole.",
+    )
     verify.add_argument(
         "--head", metavar="NUMBER:HASH", help="a head kept elsewhere must still be in the trail"
     )
     add_connection(verify)
     verify.set_defaults(run=command("audit verify", _verify))
 
-    listing = actions.add_parser("list", help="rows, oldest first")
-    listing.add_argument("--after", type=int, default=0, metavar="NUMBER")
-    listing.add_argument("--limit", type=int, default=200)
+    listing = actions.add_parser("list", help="rows, oldest first", description="Rows, oldest first.")
+    listing.add_argument("--after", type=int, default=0, metavar="NUMBER", help="only rows after this one")
+    listing.add_argument(
+        "--limit", type=int, default=200, metavar="COUNT", help="at most so many rows, 200 unless given"
+    )
     add_connection(listing)
     listing.set_defaults(run=command("audit list", _list))
 
-    why = actions.add_parser("why", help="all problems behind the reason a guest was given")
-    why.add_argument("reason")
+    why = actions.add_parser(
+        "why",
+        help="all problems behind the reason a guest was given",
+        description="Explain a refusal to the owner: the guest reads a reason id only.",
+    )
+    why.add_argument("reason", help="the hexadecimal id in the guest's message")
     add_connection(why)
     why.set_defaults(run=command("audit why", _why))
 
@@ -39,10 +53,13 @@ def _verify(args: argparse.Namespace) -> None:
         faults += _kept_head(args)
     if args.json:
         print(json.dumps({**answer, "faults": faults}, indent=1))
-    else:
-        print(f"head {answer['head']}")
+    elif faults:
+        print(f"NOT WHOLE: {len(faults)} fault{'' if len(faults) == 1 else 's'}")
         for fault in faults:
-            print(fault)
+            print(f"- {fault}")
+        print(f"{answer['rows']} rows, head {answer['head']}")
+    else:
+        print(f"whole: {answer['rows']} rows, head {answer['head']}")
     if faults:
         raise CommandError(1, "the trail is not whole")
 
@@ -63,11 +80,25 @@ def _list(args: argparse.Namespace) -> None:
         return
     for entry in rows:
         row = entry["row"]
-        about = row.get("resource") or row.get("owner") or row.get("tee") or ""
-        mark = " SIMULATED" if row.get("simulated") else ""
-        print(f"{row['number']:>5}  {row['at']}  {row['event']:<15} {about}{mark}")
+        print(f"{row['number']:>5}  {row['at']}  {row['event']:<15} {_about(row)}".rstrip())
         for problem in row.get("problems", ()):
             print(f"       {problem['message']}")
+
+
+def _about(row: dict[str, Any]) -> str:
+    """What the row speaks of, of whom, and by whom."""
+    parts = [str(row[name]) for name in ("resource", "path", "tee") if row.get(name)]
+    if "rule" in row:
+        parts.insert(0, f"rule {row['rule']}")
+    owners = [row["owner"]] if row.get("owner") else list(row.get("owners") or ())
+    if owners:
+        parts.append(("of " if parts else "") + ", ".join(owners))
+    who = row.get("by") or row.get("principal")
+    if who:
+        parts.append(f"by {who}")
+    if row.get("simulated"):
+        parts.append("SIMULATED")
+    return " ".join(parts)
 
 
 def _why(args: argparse.Namespace) -> None:
@@ -77,8 +108,12 @@ def _why(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(row, indent=1))
         return
-    print(f"{row['event']} at {row['at']}: {row.get('resource', row.get('tee', ''))}")
-    for problem in row["problems"]:
+    print(f"{row['event']} at {row['at']}: {_about(row)}")
+    if row.get("type") == "ResourceNotFound":
+        print("- there was no such secret: never put, or deleted (kbs secret list)")
+    elif row.get("cause"):
+        print(f"- {row['cause']}")
+    for problem in row.get("problems", ()):
         print(f"- {problem['message']}")
         for name in ("expected", "found", "where", "remedy"):
             if problem.get(name):

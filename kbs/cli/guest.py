@@ -10,16 +10,24 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kbs.cli.admin_client import DEFAULT_URL, CommandError, require_tls, tls
+from kbs.cli.admin_client import DEFAULT_URL, URL_HELP, CommandError, require_tls, tls
 
 REFUSED, MISUSE, UNREACHABLE, NOT_FOUND, DOES_NOT_OPEN = 1, 2, 3, 4, 5
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("guest", help="the guest's side")
+    parser = commands.add_parser(
+        "guest", help="the guest's side", description="What a guest does at boot: attest, and fetch a secret."
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    get = actions.add_parser("get", help="attest this machine and fetch one secret")
-    get.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help="KBS_URL otherwise")
+    get = actions.add_parser(
+        "get",
+        help="attest a simulated machine and fetch one secret",
+        description="Attest a machine and fetch one secret. Only simulated machines can be played in this "
+        "version: STATE comes from `attest simulate machine --state STATE`, and the broker must be "
+        "served with --simulator-root.",
+    )
+    get.add_argument("--url", default=os.environ.get("KBS_URL", DEFAULT_URL), help=URL_HELP)
     get.add_argument("--ca", type=Path, metavar="PEM", help="accept only this CA's certificates")
     get.add_argument(
         "--allow-http", action="store_true", help="without TLS another machine may answer for the broker"
@@ -38,10 +46,12 @@ def add_parser(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="STATE",
-        help="a simulator's state file plays the machine",
+        help="the simulator that plays the machine, as kept by `attest simulate machine --state STATE`",
     )
-    get.add_argument("--cpu", choices=("snp", "tdx"), default="snp")
-    get.add_argument("--gpus", type=int, default=1)
+    get.add_argument("--cpu", choices=("snp", "tdx"), default="snp", help="of the machine; snp unless given")
+    get.add_argument(
+        "--gpus", type=_gpus, default=1, metavar="COUNT", help="of the machine; 1 unless given, at most 64"
+    )
     get.add_argument(
         "--set",
         action="append",
@@ -51,6 +61,12 @@ def add_parser(commands: Any) -> None:
         help="a keyword of the simulated machine, as tcb.snp=20 or driver=550.54.14; hex:… for bytes",
     )
     get.set_defaults(run=run)
+
+
+def _gpus(text: str) -> int:
+    if not text.isdecimal() or int(text) > 64:
+        raise argparse.ArgumentTypeError("a machine has 0 to 64 GPUs")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _get(args: argparse.Namespace) -> None:
+    from attest.simulator import Simulator
     from kbs.domain import InvalidName, ResourcePath
     from kbs.guest.attester import SimulatedAttester
     from kbs.guest.client import BadAnswer, KbsClient, NotFound, Refused, Unreachable
@@ -74,7 +91,15 @@ def _get(args: argparse.Namespace) -> None:
         settings = read_settings(args.settings)
     except (InvalidName, ValueError) as error:
         raise CommandError(MISUSE, str(error)) from None
-    attester = SimulatedAttester(args.simulate, cpu=args.cpu, gpus=args.gpus, settings=settings)
+    try:
+        simulator = Simulator.load(args.simulate)
+    except OSError as error:
+        raise CommandError(MISUSE, f"{args.simulate}: {error.strerror}") from None
+    except ValueError:
+        raise CommandError(
+            MISUSE, f"{args.simulate} is no state file: make one, attest simulate machine --state FILE"
+        ) from None
+    attester = SimulatedAttester(simulator, cpu=args.cpu, gpus=args.gpus, settings=settings)
     client = KbsClient(args.url, attester, verify=tls(args.ca))
     try:
         secret = client.get(resource)
@@ -83,7 +108,7 @@ def _get(args: argparse.Namespace) -> None:
     except Refused as error:
         raise CommandError(REFUSED, str(error)) from None
     except (Unreachable, BadAnswer) as error:
-        raise CommandError(UNREACHABLE, str(error)) from None
+        raise CommandError(UNREACHABLE, f"{args.url}: {error}") from None
     except CannotOpen as error:
         raise CommandError(DOES_NOT_OPEN, str(error)) from None
     except (OSError, ValueError, TypeError) as error:
@@ -91,6 +116,9 @@ def _get(args: argparse.Namespace) -> None:
     finally:
         client.close()
     write(args.output, secret)
+    machine = f"SIMULATED {args.cpu.upper()} machine with {args.gpus} GPU{'' if args.gpus == 1 else 's'}"
+    place = "standard output" if str(args.output) == "-" else args.output
+    print(f"attested a {machine} to {args.url}; {resource} written to {place}", file=sys.stderr)
 
 
 def read_settings(pairs: list[str]) -> dict[str, Any]:

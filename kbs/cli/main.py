@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 _DESCRIPTION = """\
 Release secrets to confidential machines that their owners' policies accept.
@@ -24,11 +25,33 @@ Exit status: 0 done, 1 refused, 2 wrong use or unreadable input, 3 no broker ans
 COMMANDS = ("init", "serve", "owner", "policy", "secret", "audit", "guest")
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong first, and where help is; subcommands' parsers are of this class too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("attest")  # one distribution holds both
+        except PackageNotFoundError:
+            number = "of a source tree that is not installed"
+        print(f"kbs {number}")
+        parser.exit()
+
+
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole parser, or the one subcommand asked for."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kbs", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         if only in (None, name):

@@ -10,18 +10,20 @@ from kbs.cli.admin_client import add_connection, ask, command
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("owner", help="add, list, enable, disable owners")
+    parser = commands.add_parser(
+        "owner", help="add, list, enable, disable owners", description="Who holds secrets and sets policies."
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, act, about in (
-        ("add", _add, "a new owner"),
+        ("add", _add, "a new owner, enabled"),
         ("enable", _enable, "let an owner agree again"),
         ("disable", _disable, "nothing that this owner shares is released any more"),
     ):
-        action = actions.add_parser(name, help=about)
-        action.add_argument("name")
+        action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        action.add_argument("name", help="a-z, 0-9 and inner -")
         add_connection(action)
         action.set_defaults(run=command(f"owner {name}", act))
-    listing = actions.add_parser("list", help="all owners")
+    listing = actions.add_parser("list", help="all owners", description="All owners, by name.")
     add_connection(listing)
     listing.set_defaults(run=command("owner list", _list))
 

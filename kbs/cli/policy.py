@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,26 @@ _LIMIT = 256 << 10
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("policy", help="put, list, enable, disable, delete rules")
+    parser = commands.add_parser(
+        "policy",
+        help="put, list, enable, disable, delete rules",
+        description="Rules: what an owner asks of a machine before the secrets under a path go to it.",
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
-    put = actions.add_parser("put", help="an owner's policy for a path; replaces the one that is there")
-    put.add_argument("file", type=Path)
-    put.add_argument("--owner", required=True)
+    put = actions.add_parser(
+        "put",
+        help="an owner's policy for a path; replaces the one that is there",
+        description="Put an owner's policy for a path, enabled, in the place of the one that is there.",
+    )
+    put.add_argument("file", type=Path, help="the policy, - for standard input")
+    put.add_argument("--owner", required=True, help="whose policy it is, as added by `kbs owner add`")
     put.add_argument("--path", required=True, help="repository/type/tag, repository/type/* or repository/*")
     add_connection(put)
     put.set_defaults(run=command("policy put", _put))
 
-    listing = actions.add_parser("list", help="all rules")
-    listing.add_argument("--owner")
+    listing = actions.add_parser("list", help="all rules", description="All rules, by number.")
+    listing.add_argument("--owner", help="only this owner's")
     add_connection(listing)
     listing.set_defaults(run=command("policy list", _list))
 
@@ -33,7 +42,7 @@ def add_parser(commands: Any) -> None:
         ("disable", _disable, "an owner without an enabled rule agrees to nothing"),
         ("delete", _delete, "remove this rule"),
     ):
-        action = actions.add_parser(name, help=about)
+        action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         action.add_argument("rule", type=int, help="number, as `kbs policy list` shows it")
         add_connection(action)
         action.set_defaults(run=command(f"policy {name}", act))
@@ -44,8 +53,27 @@ def _put(args: argparse.Namespace) -> None:
         policy = read_input(args.file, _LIMIT).decode()
     except UnicodeDecodeError:
         raise CommandError(2, f"{args.file} is not UTF-8") from None
+    _check(policy, args.file)
     rule = ask(args, "PUT", "rules", json={"owner": args.owner, "path": args.path, "policy": policy})
     _show(args, rule)
+
+
+def _check(policy: str, file: Path) -> None:
+    """Raises CommandError with an error a line, as `attest policy check` prints them.
+
+    The broker checks again; but only here is it known which file was meant.
+    """
+    from attest.errors import Malformed
+    from attest.policy import Policy
+
+    try:
+        Policy.from_text(policy, where=str(file))
+    except Malformed as error:
+        for problem in error.problems:
+            print(problem.message, file=sys.stderr)
+            if problem.code != "policy.invalid":
+                print(f"    {problem.code}: {problem.remedy}", file=sys.stderr)
+        raise CommandError(2, "the policy does not load; nothing was changed") from None
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -58,15 +86,19 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _enable(args: argparse.Namespace) -> None:
-    ask(args, "PATCH", f"rules/{args.rule}", json={"enabled": True})
+    _done(args, "enabled", ask(args, "PATCH", f"rules/{args.rule}", json={"enabled": True}))
 
 
 def _disable(args: argparse.Namespace) -> None:
-    ask(args, "PATCH", f"rules/{args.rule}", json={"enabled": False})
+    _done(args, "disabled", ask(args, "PATCH", f"rules/{args.rule}", json={"enabled": False}))
 
 
 def _delete(args: argparse.Namespace) -> None:
-    ask(args, "DELETE", f"rules/{args.rule}")
+    _done(args, "deleted", ask(args, "DELETE", f"rules/{args.rule}"))
+
+
+def _done(args: argparse.Namespace, what: str, answer: Any) -> None:
+    print(json.dumps(answer, indent=1) if args.json else f"rule {args.rule}: {what}")
 
 
 def _show(args: argparse.Namespace, rule: dict[str, Any]) -> None:
