@@ -98,12 +98,13 @@ class Certificate:
             return None
 
     def extension(self, kind: type[_Extension]) -> _Extension | None:
-        if self.extensions is None:
-            return None
-        try:
-            return self.extensions.get_extension_for_class(kind).value
-        except x509.ExtensionNotFound:
-            return None
+        value = self._modelled.get(kind)
+        return value if isinstance(value, kind) else None
+
+    @cached_property
+    def _modelled(self) -> dict[type[x509.ExtensionType], x509.ExtensionType]:
+        """By their class; a second one of a class would be doubled, and `extensions` None."""
+        return {type(one.value): one.value for one in self.extensions or ()}
 
     def raw_extension(self, oid: x509.ObjectIdentifier) -> bytes | None:
         """The DER inside the extension's OCTET STRING, for extensions that cryptography does not model."""
