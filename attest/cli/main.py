@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _DESCRIPTION = """\
 Verify what a confidential machine proves about itself, and say whether it is what you want.
@@ -20,11 +20,27 @@ Verify what a confidential machine proves about itself, and say whether it is wh
 
 Exit status: 0 the evidence conforms, 1 it is refused, 2 malformed input or wrong use."""
 
+_DISTRIBUTION = "attest"
 _COMMANDS = ("verify", "show", "policy", "simulate")
 
 
 class Parser(argparse.ArgumentParser):
     """Wrong use ends with status 2 and, under --json, with the same shape as every other answer."""
+
+    commands: Any = None
+
+    def add_subparsers(self, **keywords: Any) -> Any:
+        self.commands = super().add_subparsers(**keywords)
+        return self.commands
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """As `parse_args`, by the named command's own parser: files and options may stand in any order."""
+        if self.commands is None:
+            return self.parse_intermixed_args(arguments)
+        if arguments and arguments[0] in self.commands.choices:
+            parsed: argparse.Namespace = self.commands.choices[arguments[0]].parse(arguments[1:])
+            return parsed
+        return self.parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:
         if "--json" in sys.argv:
@@ -39,18 +55,36 @@ class Parser(argparse.ArgumentParser):
             )
             print(json.dumps(answer.as_dict(), indent=1))
         else:
-            self.print_usage(sys.stderr)
             print(f"{self.prog}: {message}", file=sys.stderr)
+            self.print_usage(sys.stderr)
+            print(f"see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **keywords: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **keywords)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"attest {version(_DISTRIBUTION)}")
+        except PackageNotFoundError:
+            print("attest, not installed: run from its source")
+        raise SystemExit(0)
+
+
+def build_parser(only: str | None = None) -> Parser:
     """The whole parser, or the one subcommand that is asked for: each loads its own room."""
     from importlib import import_module
 
     parser = Parser(
         prog="attest", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action=_Version, help="print the version and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name in _COMMANDS:
         if only in (None, name):
@@ -62,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     only = arguments[0] if arguments and arguments[0] in _COMMANDS else None
-    args = build_parser(only).parse_args(arguments)
+    args = build_parser(only).parse(arguments)
     try:
         status: int = args.run(args)
     except BrokenPipeError:

@@ -34,20 +34,21 @@ def add_parser(commands: Any) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     check = verbs.add_parser("check", help="read policies and report every error, each at its place")
     check.add_argument("policies", nargs="+", metavar="FILE", help="policy files")
-    _add_parameters(check)
+    add_parameters(check)
     check.add_argument("--json", action="store_true", help="print as JSON")
-    check.set_defaults(run=run)
+    check.set_defaults(run=_check)
     explain = verbs.add_parser("explain", help="verify evidence and show each rule with its result")
     explain.add_argument("policy", metavar="POLICY", help='a policy file, or "defaults"')
-    _add_parameters(explain)
+    add_parameters(explain)
     # Here and not above: these options bring the verifier with them, and `check` needs none of it.
     from attest.cli.options import add_evidence_arguments
 
     add_evidence_arguments(explain)
-    explain.set_defaults(run=run)
+    explain.set_defaults(run=_explain)
 
 
-def _add_parameters(parser: argparse.ArgumentParser) -> None:
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """--param NAME=VALUE, wherever a policy is read."""
     parser.add_argument(
         "--param",
         action="append",
@@ -61,12 +62,8 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
 def _parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise argparse.ArgumentTypeError("write NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
-
-
-def run(args: argparse.Namespace) -> int:
-    return _check(args) if args.verb == "check" else _explain(args)
 
 
 # -- check ------------------------------------------------------------------------------------------

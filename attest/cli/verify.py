@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from attest.cli.options import add_evidence_arguments, at_of, print_json, verify_from
+from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
+from attest.cli.policy import add_parameters
 from attest.errors import AttestError
 from attest.result.answer import Answer, of_appraisal, of_refusal
 
@@ -33,6 +34,7 @@ def add_parser(commands: Any) -> None:
     )
     add_evidence_arguments(parser)
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
+    add_parameters(parser)
     parser.set_defaults(run=run)
 
 
@@ -58,9 +60,11 @@ def answer_for(args: argparse.Namespace) -> Answer:
         from attest.policy import Policy
 
         try:
-            policy = Policy.read(Path(args.policy))
+            policy = Policy.read(Path(args.policy), parameters=dict(args.param))
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
+    elif args.param:
+        return of_refusal(usage("--param gives a value to a policy: give --policy too"), at)
     try:
         verified = verify_from(args)
     except AttestError as error:

@@ -1,0 +1,66 @@
+"""What the `attest` command accepts, and what it says of wrong use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attest.cli.main import main
+from tests.conftest import EVIDENCE
+
+SNP = EVIDENCE / "snp-genoa"
+REPORT, VCEK = str(SNP / "report.bin"), str(SNP / "vcek.der")
+AT = ["--at", "2026-11-23"]
+
+
+def wrong(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a person reads on either stream; the status is 2."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = int(str(stop.code))
+    assert status == 2
+    out, err = capsys.readouterr()
+    return str(out + err)
+
+
+def test_files_stand_on_both_sides_of_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", REPORT, *AT, VCEK]) == 0
+    assert main(["policy", "explain", "defaults", *AT, REPORT, "--json", VCEK]) == 0
+
+
+@pytest.mark.parametrize("command", [["verify"], ["show"], ["policy", "check"], ["simulate"]])
+def test_the_error_stands_first_then_the_commands_own_usage(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = wrong([*command, "x", "--no-such-option"], capsys).splitlines()
+    name = "attest " + " ".join(command)
+    assert lines[0].startswith(f"{name}: ")
+    assert lines[1].startswith(f"usage: {name} ")
+    assert lines[-1] == f"see {name} --help"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("attest ")
+
+
+def test_verify_gives_values_to_a_policys_parameters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(
+        "policy: 1\nname: t\nplatforms: [snp]\nparams:\n  m: {type: snp.measurement}\n"
+        "require:\n  snp:\n    measurement: ${m}\n"
+    )
+    asked = ["verify", REPORT, VCEK, *AT, "--policy", str(policy), "--json"]
+    assert main(asked) == 2
+    capsys.readouterr()
+    assert main([*asked, "--param", "m=" + "ab" * 48]) == 1
+    codes = [problem["code"] for problem in json.loads(capsys.readouterr().out)["problems"]]
+    assert codes == ["policy.snp.measurement"]
+    assert "--policy" in wrong(["verify", REPORT, "--param", "m=1"], capsys)
