@@ -64,3 +64,25 @@ def test_verify_gives_values_to_a_policys_parameters(
     codes = [problem["code"] for problem in json.loads(capsys.readouterr().out)["problems"]]
     assert codes == ["policy.snp.measurement"]
     assert "--policy" in wrong(["verify", REPORT, "--param", "m=1"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--nonce", "deadbeef"], "--nonce is 16 to 64 bytes; 4 found"),
+        (["--nonce", "abc"], "--nonce: an odd number of hexadecimal digits (3)"),
+        (["--gpu-nonce", "00"], "--gpu-nonce is exactly 32 bytes; 1 found"),
+        (["--key", REPORT], f"--key {REPORT} is no JWK"),
+        (["--key", "[]"], "--key is no JWK"),
+        (["--key", '{"kty":"EC","crv":"P-256","x":"AA"}'], "a JWK of kty EC has crv, x, y; y is not there"),
+        (["--key", '{"kty":"XX"}'], "the kty of a JWK is one of EC, RSA, OKP, AKP"),
+        (["--simulator-root", VCEK], f"--simulator-root {VCEK}: not a simulator root"),
+        (["--simulator-root", REPORT], REPORT),
+    ],
+)
+def test_wrong_use_names_the_option_and_what_was_found(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = wrong(["verify", REPORT, *options], capsys)
+    assert said in " ".join(text.split())
+    assert "Traceback" not in text

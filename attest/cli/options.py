@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from string import hexdigits
 from typing import Any
 
 from attest.anchors import Anchors
@@ -15,6 +16,7 @@ from attest.canonical import canonical, read_json
 from attest.errors import Malformed
 from attest.loader import load, read_file
 from attest.problems import problem
+from attest.untrusted import escape
 from attest.verified import Verified
 from attest.verifier import verify
 
@@ -68,7 +70,12 @@ def hex_argument(text: str) -> bytes:
     try:
         return bytes.fromhex(text.removeprefix("0x"))
     except ValueError:
-        raise argparse.ArgumentTypeError("not hexadecimal") from None
+        digits = "".join(text.removeprefix("0x").split())
+        if all(char in hexdigits for char in digits):
+            message = f"an odd number of hexadecimal digits ({len(digits)}): a byte is two"
+        else:
+            message = f"{text[:40]!r} is not hexadecimal"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def at_of(args: argparse.Namespace) -> datetime:
@@ -93,16 +100,32 @@ def asked(args: argparse.Namespace) -> Asked:
         raise usage("--fetch is not available yet: give the endorsements as files")
     if args.tpm_nonce is not None:
         raise usage("--tpm-nonce needs Azure evidence, which is not available yet")
+    for name, least, most in (("nonce", 16, 64), ("report_data", 1, 64), ("gpu_nonce", 32, 32)):
+        check_length("--" + name.replace("_", "-"), getattr(args, name), least, most)
     try:
         expected = Expected(
-            nonce=args.nonce, key=_key(args.key), report_data=args.report_data, gpu_nonce=args.gpu_nonce
+            nonce=args.nonce, key=read_key(args.key), report_data=args.report_data, gpu_nonce=args.gpu_nonce
         )
-        anchors = Anchors.production()
-        if args.simulator_root is not None:
-            anchors = anchors.with_simulator(read_file(args.simulator_root))
     except ValueError as error:
         raise usage(str(error)) from None
+    anchors = Anchors.production()
+    if args.simulator_root is not None:
+        given = read_file(args.simulator_root)
+        name = f"--simulator-root {escape(args.simulator_root)}"
+        try:
+            anchors = anchors.with_simulator(given)
+        except ValueError as error:
+            raise usage(f"{name}: {error}") from None
+        except Malformed as error:
+            raise usage(f"{name} holds no certificates: {error.problems[0].message}") from None
     return Asked(expected, anchors)
+
+
+def check_length(option: str, value: bytes | None, least: int, most: int) -> None:
+    """Raises Malformed (`usage`) unless there are `least` to `most` bytes."""
+    if value is not None and not least <= len(value) <= most:
+        wanted = f"exactly {least}" if least == most else f"{least} to {most}"
+        raise usage(f"{option} is {wanted} bytes; {len(value)} found")
 
 
 def verify_from(args: argparse.Namespace) -> Verified:
@@ -122,18 +145,34 @@ def usage(message: str) -> Malformed:
     return Malformed(problem("usage", message=message))
 
 
-def _key(text: str | None) -> dict[str, Any] | None:
+_JWK_MEMBERS = {"EC": ("crv", "x", "y"), "RSA": ("n", "e"), "OKP": ("crv", "x"), "AKP": ("alg", "pub")}
+"""What RFC 7518, RFC 8037 and the IETF's AKP demand of each kty."""
+
+
+def read_key(text: str | None) -> dict[str, Any] | None:
+    """The JWK that --key gives as text or names as a file. Raises Malformed."""
     if text is None:
         return None
-    data = text.encode() if text.lstrip().startswith("{") else read_file(Path(text))
-    key = read_json(data, where="--key")
+    given = text.lstrip().startswith(("{", "["))
+    name = "--key" if given else f"--key {escape(text)}"
+    data = text.encode("utf-8", "surrogateescape") if given else read_file(Path(text))
+    try:
+        key = read_json(data, where="--key")
+    except Malformed as error:
+        raise usage(f"{name} is no JWK, a JSON object with kty: {error.problems[0].message}") from None
     if not isinstance(key, dict) or "kty" not in key:
-        raise usage("--key is a JWK: a JSON object with kty")
+        raise usage(f"{name} is no JWK: a JWK is a JSON object with kty")
+    members = _JWK_MEMBERS.get(key["kty"]) if isinstance(key["kty"], str) else None
+    if members is None:
+        raise usage(f"{name}: the kty of a JWK is one of {', '.join(_JWK_MEMBERS)}")
+    for member in members:
+        if not isinstance(key.get(member), str) or not key[member]:
+            raise usage(f"{name}: a JWK of kty {key['kty']} has {', '.join(members)}; {member} is not there")
     try:
         canonical(key)
     except ValueError:
         # A number beyond what RFC 8785 can write: nobody can have hashed this key.
-        raise usage("--key has no canonical form (RFC 8785)") from None
+        raise usage(f"{name} has no canonical form (RFC 8785)") from None
     return key
 
 

@@ -6,12 +6,13 @@ import argparse
 import hashlib
 import os
 import shlex
+import struct
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attest.cli.options import hex_argument, instant_argument
+from attest.cli.options import check_length, hex_argument, instant_argument, read_key
 from attest.errors import AttestError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("snp", "tdx", "gpu", "machine")
 _ROOT = "simulator-root.pem"
+_OPTIONS = ("nonce", "report_data", "key", "fault", "product")
 _EPILOG = """\
 examples:
   attest simulate snp -o demo --product milan --set reported_tcb.snp=20
@@ -45,6 +47,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--at", type=instant_argument, metavar="TIME", help="the time it is made for")
     parser.add_argument("--nonce", type=hex_argument, metavar="HEX", help="the challenge (gpu: 32 bytes)")
     parser.add_argument("--report-data", type=hex_argument, metavar="HEX", help="REPORT_DATA of snp or tdx")
+    parser.add_argument(
+        "--key", metavar="JWK", help="the workload's public key, JSON text or a file (machine)"
+    )
     parser.add_argument("--product", metavar="NAME", help="milan, genoa, turin, bergamo or siena")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change one field")
     parser.add_argument("--fault", metavar="NAME", help="break one thing; see --list-faults")
@@ -64,11 +69,18 @@ def run(args: argparse.Namespace) -> int:
     try:
         keywords = _keywords(args)
         simulator = _simulator(args)
-        made: Simulated = getattr(simulator, args.kind)(fault=args.fault, **keywords)
-        names = _write(Path(args.output), made)
+        made = _make(simulator, args, keywords)
+        try:
+            names = _write(Path(args.output), made)
+        except OSError as error:
+            return _wrong(f"-o {args.output} cannot be written: {error.strerror}")
         if args.state is not None:
             simulator.save(args.state)
-    except (ValueError, TypeError, OSError, AttestError) as error:
+    except AttestError as error:
+        return _wrong("; ".join(problem.message for problem in error.problems))
+    except OSError as error:
+        return _wrong(f"--state {args.state} cannot be read and written: {error.strerror}")
+    except ValueError as error:
         return _wrong(str(error))
     _tell(args, made, names, keywords)
     return 0
@@ -77,6 +89,26 @@ def run(args: argparse.Namespace) -> int:
 def _wrong(message: str) -> int:
     print(f"attest simulate: {message}", file=sys.stderr)
     return 2
+
+
+def _make(simulator: Simulator, args: argparse.Namespace, keywords: dict[str, Any]) -> Simulated:
+    """Raises ValueError that speaks of fields and options, whatever the simulator met."""
+    try:
+        made: Simulated = getattr(simulator, args.kind)(fault=args.fault, **keywords)
+    except (TypeError, AttributeError, LookupError, OverflowError, struct.error):
+        raise _unfit(args) from None
+    except ValueError as error:
+        # int("abc") and its like, which name no field.
+        if str(error).startswith(("invalid literal", "non-hexadecimal", "byte", "bytes must")):
+            raise _unfit(args) from None
+        raise
+    return made
+
+
+def _unfit(args: argparse.Namespace) -> ValueError:
+    return ValueError(
+        f"{args.kind} does not take --set {', '.join(args.set)}: no such field, or not a value of its kind"
+    )
 
 
 def _simulator(args: argparse.Namespace) -> Simulator:
@@ -95,12 +127,14 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
         if not equals or not name:
             raise ValueError(f"--set takes FIELD=VALUE, not {setting!r}")
         field, _, part = name.replace("-", "_").partition(".")
+        if field in _OPTIONS:
+            raise ValueError(f"--set {setting}: use --{field.replace('_', '-')}")
         if not part:
             keywords[field] = _value(text)
         elif not isinstance(keywords.setdefault(field, {}), dict):
             raise ValueError(f"--set gives {field} twice")
         else:
-            keywords[field][int(part) if part.isdecimal() else part] = _value(text)
+            keywords[field][int(part) if part.isdecimal() else part] = _part(setting, field, text)
     if args.product is not None:
         keywords["product"] = args.product
     if args.report_data is not None:
@@ -112,14 +146,32 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError("--nonce is for gpu and machine; give snp and tdx --report-data")
         keywords["nonce"] = args.nonce
     elif args.kind == "machine":
-        keywords.setdefault("nonce", hashlib.sha256(os.urandom(32)).digest())
+        keywords["nonce"] = hashlib.sha256(os.urandom(32)).digest()
+    if args.kind == "machine":
+        check_length("--nonce", args.nonce, 16, 64)
+    if args.key is not None:
+        if args.kind != "machine":
+            raise ValueError("--key is for machine")
+        keywords["key"] = read_key(args.key)
     return keywords
+
+
+def _part(setting: str, field: str, text: str) -> int | bytes:
+    """One part of a field: the bytes of a measurement, and one byte of anything else."""
+    value = _value(text)
+    if isinstance(value, bytes) if field == "measurements" else isinstance(value, int) and 0 <= value <= 255:
+        return value  # type: ignore[return-value]  # never text, by either condition
+    wanted = "hex: and 48 bytes" if field == "measurements" else "a number from 0 to 255"
+    raise ValueError(f"--set {setting}: {wanted} is wanted, not {text!r}")
 
 
 def _value(text: str) -> int | str | bytes:
     """A number, hex after `hex:`, or text."""
     if text.startswith("hex:"):
-        return bytes.fromhex(text[4:])
+        try:
+            return bytes.fromhex(text[4:])
+        except ValueError:
+            raise ValueError(f"--set: {text!r} is not hexadecimal") from None
     try:
         return int(text, 0)
     except ValueError:
@@ -151,6 +203,8 @@ def _tell(args: argparse.Namespace, made: Simulated, names: list[str], keywords:
         line += ["--report-data", args.report_data.hex()]
     elif args.kind == "machine":
         line += ["--nonce", keywords["nonce"].hex()]
+        if args.key is not None:
+            line += ["--key", args.key]
     elif args.kind == "gpu" and args.nonce is not None:
         line += ["--gpu-nonce", args.nonce.hex()]
     print("Verify it with:\n  " + shlex.join(line))

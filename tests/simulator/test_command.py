@@ -79,3 +79,42 @@ def test_wrong_use_ends_with_status_2(
 ) -> None:
     assert main(["simulate", *arguments, "-o", str(tmp_path), "--state", str(state)]) == 2
     assert "attest simulate:" in capsys.readouterr().err
+
+
+KEY = '{"kty":"OKP","crv":"Ed25519","x":"AA"}'
+
+
+def test_a_machine_binds_a_key(tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["simulate", "machine", "-o", str(tmp_path), "--state", str(state), "--key", KEY]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "--key" in output
+    assert verify_as_told(output, capsys) == 0
+    assert verify_as_told(output.replace('"AA"', '"AB"'), capsys) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["machine", "--nonce", "00"], "--nonce is 16 to 64 bytes; 1 found"),
+        (["machine", "--set", "reported_tcb.snp=abc"], "--set reported_tcb.snp=abc: a number from 0 to 255"),
+        (["machine", "--set", "reported_tcb.snp=999"], "--set reported_tcb.snp=999: a number from 0 to 255"),
+        (["machine", "--set", "gpus=many"], "--set gpus=many"),
+        (["snp", "--set", "vmpl=abc"], "--set vmpl=abc"),
+        (["snp", "--set", "host_data=hex:zz"], "not hexadecimal"),
+        (["snp", "--set", "product=milan"], "use --product"),
+        (["tdx", "--set", "module_svn=abc"], "module_svn"),
+        (["tdx", "--set", "td_attributes=-1"], "td_attributes"),
+        (["gpu", "--set", "driver=abc"], "--set driver=abc"),
+        (["gpu", "--key", KEY], "--key is for machine"),
+        (["snp", "-o", "/proc/x"], "-o /proc/x cannot be written"),
+    ],
+)
+def test_what_cannot_be_made_is_said_in_one_sentence(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    kind, *rest = arguments
+    assert main(["simulate", kind, "-o", str(tmp_path), "--state", str(state), *rest]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "invalid literal" not in line
