@@ -15,7 +15,6 @@ from tests.conftest import ROOT, Sample
 NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"}
 EDGES = {
     "kbs/cli/admin_client.py": "the administrator's client",
-    "kbs/cli/guest.py": "reads the host of the broker's address",
     "kbs/cli/serve.py": "listens",
     "kbs/guest/client.py": "the guest's client of its broker",
     "kbs/http/edge.py": "a time limit on bodies that arrive slowly",
