@@ -59,6 +59,9 @@ class Problem:
         )
 
     def __str__(self) -> str:
+        if self.code.startswith("policy.") and self.code != "policy.release":
+            # A policy's sentence already holds what was wanted, found, and where.
+            return self.message
         detail = []
         if self.expected is not None:
             detail.append(f"expected {self.expected}")

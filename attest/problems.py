@@ -477,7 +477,7 @@ PROBLEMS: dict[str, Meaning] = {
     "no-freshness": Meaning(
         "No expected nonce, key or report data was given: the evidence may be old or another's",
         "RFC 9334, freshness",
-        "pass --nonce and --key, or --report-data",
+        "pass --nonce and --key, or --report-data; for devices without a CPU part --gpu-nonce",
     ),
     "revocation-unchecked": Meaning(
         "Revocation could not be checked for want of a list or an answer",

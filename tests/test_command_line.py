@@ -86,3 +86,15 @@ def test_wrong_use_names_the_option_and_what_was_found(
     text = wrong(["verify", REPORT, *options], capsys)
     assert said in " ".join(text.split())
     assert "Traceback" not in text
+
+
+def test_text_says_each_remedy_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = tmp_path / "p.yaml"
+    policy.write_text(
+        "policy: 1\nname: t\nplatforms: [snp]\nrequire:\n  snp:\n    firmware: {at-least: 99.1}\n"
+    )
+    assert main(["verify", REPORT, VCEK, *AT, "--policy", str(policy)]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("The host must update and commit firmware") == 1
+    assert "found" in text
+    assert "[no-freshness] → pass --nonce and --key" in text, "warnings have remedies too"

@@ -87,12 +87,13 @@ def _subtitle(answer: Answer) -> str:
 
 
 def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
-    # A policy's sentence already holds what was wanted and found.
-    sentence = problem.message if problem.code.startswith("policy.") else str(problem)
+    sentence = str(problem)
     yield from textwrap.wrap(
         f"{mark} {sentence}", width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
-    foot = f"[{problem.code}]" + (f" → {problem.remedy}" if problem.remedy and mark == "✘" else "")
+    # … and what to do.
+    said = problem.remedy is None or problem.remedy in sentence
+    foot = f"[{problem.code}]" + ("" if said else f" → {problem.remedy}")
     yield from textwrap.wrap(
         foot, width, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
     )
