@@ -179,8 +179,12 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
             part = _part(record["rule"])
             yield f"├─ {part}"
         code, mark = _MARKS[record["outcome"]]
-        head = f"│  {mark} {_claim(record['rule']):<{room}}"
         text = f"{_cut(record['expected'])} · found {_cut(record['found'] or 'nothing')}"
+        if record["at"] == "default" and record["outcome"] == "pass" and record["found"] is None:
+            # A default that asks only what is there; nothing was.
+            code, mark = "2", "–"
+            text = f"{_cut(record['expected'])} · not judged: nothing carries it"
+        head = f"│  {mark} {_claim(record['rule']):<{room}}"
         if record["outcome"] != "pass":
             text += f" · {record['outcome']}" + (f" until {record['until']}" if record["until"] else "")
         if record["at"] != "default":

@@ -102,8 +102,10 @@ def _int(claim: Claim, raw: object) -> int:
 
 def _bytes(claim: Claim, raw: object) -> bytes:
     sizes = " or ".join(str(size) for size in claim.size)
-    if not isinstance(raw, str) or not _HEX.fullmatch(raw) or len(raw) // 2 not in claim.size:
+    if not isinstance(raw, str) or not _HEX.fullmatch(raw):
         raise ValueError(f"{sizes} bytes in hex")
+    if len(raw) // 2 not in claim.size:
+        raise ValueError(f"{sizes} bytes in hex; {len(raw) // 2} found")
     return bytes.fromhex(raw)
 
 

@@ -18,6 +18,7 @@ from attest.policy.model import (
     ReferenceSet,
 )
 from attest.policy.nodes import ListNode, MapNode, Node, Place, Scalar
+from attest.policy.suggest import did_you_mean
 
 ORDERED = frozenset({"int", "version", "vbios", "tcb", "svn", "date", "duration"})
 OPERATORS: Mapping[OperatorName, frozenset[str] | None] = {
@@ -98,7 +99,8 @@ class OperatorReader:
         try:
             return read(claim, raw)
         except ValueError as error:
-            self._fault(node.place, f"{claim.name} wants {error}")
+            near = did_you_mean(raw, claim.values) if isinstance(raw, str) else ""
+            self._fault(node.place, f"{claim.name} wants {error}{near}")
             return None
 
     def _exists(self, node: Node) -> Operator | None:
@@ -211,6 +213,12 @@ class OperatorReader:
                     by_product[key.text] = bounds
                     texts[key.text] = {name: str(value) for name, value in bounds.items()}
             return (Components(None, by_product), texts) if len(texts) == len(keys) else None
+        if node.entries and all(isinstance(child, MapNode) for _, child in node.entries):
+            # Maps below: these were meant for products.
+            for key, _ in node.entries:
+                if key.text not in PRODUCTS:
+                    self._fault(key.place, f'unknown product "{key.text}"{did_you_mean(key.text, PRODUCTS)}')
+            return None
         bounds = self._bytes_by_name(node)
         if bounds is None:
             return None
@@ -220,7 +228,10 @@ class OperatorReader:
         bounds: dict[str, int] = {}
         for key, child in node.entries:
             if key.text not in COMPONENTS:
-                self._fault(key.place, f'"{key.text}" is no TCB component: {", ".join(COMPONENTS)}')
+                self._fault(
+                    key.place,
+                    f'"{key.text}" is no TCB component: {", ".join(COMPONENTS)}{did_you_mean(key.text, COMPONENTS)}',
+                )
                 continue
             value = self._byte(child)
             if value is not None:

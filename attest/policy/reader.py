@@ -26,7 +26,7 @@ from attest.policy.model import (
 )
 from attest.policy.nodes import MAX_FAULTS, Fault, ListNode, MapNode, Node, Place, Scalar, Unreadable
 from attest.policy.operators import OPERATORS, OperatorReader, applies
-from attest.policy.suggest import suggestion
+from attest.policy.suggest import did_you_mean
 from attest.problems import PROBLEMS
 
 MAX_RULES = 500
@@ -349,7 +349,8 @@ class Reader:
         known = self._entries(node, _RULE_KEYS, f"operator of {claim.name}")
         operators: list[Operator] = []
         names = [name for name in OPERATORS if name in known]
-        if not names:
+        if not names and len(known) == len(node.entries):
+            # Beside an unknown key, this would say the same again.
             able = ", ".join(name for name in OPERATORS if applies(name, claim))
             self._fault(node.place, f"{claim.name} has no operator: {able}")
         for name in names:
@@ -446,5 +447,4 @@ class Reader:
         self._fault(place, f"this version does not know {what}", "policy.not-supported-yet")
 
     def _unknown(self, place: Place, message: str, word: str, known: Iterable[str]) -> None:
-        near = suggestion(word, known)
-        self._fault(place, message + (f'. Did you mean "{near}"?' if near else ""))
+        self._fault(place, message + did_you_mean(word, known))

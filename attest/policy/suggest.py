@@ -15,6 +15,12 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
     return next((name for name in known if distance(word, name) <= LIMIT), None)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name; empty where nothing is near."""
+    near = suggestion(word, known)
+    return f'. Did you mean "{near}"?' if near else ""
+
+
 def distance(left: str, right: str) -> int:
     """Insertions, deletions, substitutions and swaps of neighbours; LIMIT + 1 stands for more."""
     if abs(len(left) - len(right)) > LIMIT:

@@ -51,7 +51,7 @@ def parse_yaml(text: str | bytes) -> Node:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else start
         raise Unreadable(
-            [*builder.faults, Fault(place, f"not YAML: {error.problem or error.context}")]
+            [*builder.faults, Fault(place, _for_people(str(error.problem or error.context)))]
         ) from None
     except YAMLError as error:
         position = getattr(error, "position", 0)
@@ -63,6 +63,19 @@ def parse_yaml(text: str | bytes) -> Node:
         # ruamel meets some malformed escapes and directives with Python's own errors.
         raise Unreadable([*builder.faults, Fault(start, "not YAML")]) from None
     return builder.finish()
+
+
+_PROBLEMS = {
+    "'\\t'": "a tab cannot indent; use spaces",
+    "<block end>": "the indentation does not fit the lines above",
+    "mapping values are not allowed here": 'a ":" where none can stand: one is missing above, or the indentation is off',
+    "could not find expected ':'": 'a key without ":"',
+}
+
+
+def _for_people(problem: str) -> str:
+    """The parser's complaint in words that somebody who writes YAML twice a year knows."""
+    return "not YAML: " + next((words for part, words in _PROBLEMS.items() if part in problem), problem)
 
 
 class _Builder:
@@ -97,6 +110,7 @@ class _Builder:
                 self._fault(place, f"tags are not allowed ({event.tag})")
             if name == "ScalarEvent":
                 if not event.value:
+                    place = self._of_empty(place)
                     self._fault(place, "empty value")
                 elif any("\ud800" <= char <= "\udfff" for char in event.value):
                     # "\\ud800" in quotes: a lone surrogate has no canonical form.
@@ -112,6 +126,14 @@ class _Builder:
             if not children:
                 self._fault(place, "empty map" if is_map else "empty list")
             self._add(self._map(place, children) if is_map else ListNode(tuple(children), place))
+
+    def _of_empty(self, place: Place) -> Place:
+        """An empty value is reported by the parser where the next token stands: its key's place is meant."""
+        if self._open:
+            _, is_map, children = self._open[-1]
+            if is_map and len(children) % 2 and children[-1].place.line < place.line:
+                return children[-1].place
+        return place
 
     def finish(self) -> Node:
         if self._root is None and not self.faults:
