@@ -68,6 +68,7 @@ def _port(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     import uvicorn
+    from sqlalchemy.exc import DatabaseError
 
     from attest import Malformed
     from kbs.administration import Administration
@@ -94,6 +95,9 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"kbs serve: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr
         )
+        return 2
+    except DatabaseError as error:
+        print(f"kbs serve: the broker's database cannot be used: {error.orig}", file=sys.stderr)
         return 2
     except (CommandError, KeyStoreError, SchemaMismatch, Malformed, ValueError) as error:
         print(f"kbs serve: {error}", file=sys.stderr)

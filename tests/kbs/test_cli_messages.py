@@ -52,6 +52,15 @@ def test_serve_says_what_is_wrong_in_a_sentence(state: Path, taken: int, options
     assert len(done.stderr.splitlines()) <= 2
 
 
+def test_serve_says_that_its_database_is_none(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    assert kbs("init", "--state", str(broken)).returncode == 0
+    (broken / "broker.db").write_bytes(b"no database at all".ljust(4096, b"!"))
+    done = kbs("serve", "--state", str(broken), "--port", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("kbs serve: the broker's database cannot be used")
+
+
 def test_wrong_use_says_the_error_first_and_where_help_is() -> None:
     done = kbs("policy", "put", "x", "--owner", "a")
     assert done.returncode == 2
