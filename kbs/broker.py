@@ -440,7 +440,8 @@ class Broker:
     def _refused(self, event: str, refusal: Refusal, facts: Mapping[str, Any], now: datetime) -> Refusal:
         """Write the refusal's row in a transaction of its own: the one it ends was rolled back.
 
-        Requests that nobody attested leave no row: anyone could fill the trail with them.
+        Requests without evidence leave no row: anyone could fill the trail with them. Refused evidence does,
+        once for each challenge, because an owner wants to know of it.
         """
         if refusal.audited:
             with self._store.transaction() as tx:

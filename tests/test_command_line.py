@@ -98,3 +98,7 @@ def test_text_says_each_remedy_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert text.count("The host must update and commit firmware") == 1
     assert "found" in text
     assert "[no-freshness] → pass --nonce and --key" in text, "warnings have remedies too"
+
+
+def test_wrong_use_is_not_called_malformed_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert wrong(["verify", REPORT, "--nonce", "deadbeef"], capsys).startswith("✘ WRONG USE\n")

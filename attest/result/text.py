@@ -47,6 +47,8 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
         return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if colour else text
 
     colour_name, headline = _HEADLINE[answer.verdict]
+    if answer.problems and all(problem.code == "usage" for problem in answer.problems):
+        headline = "✘ WRONG USE"
     lines = [paint(colour_name, headline) + _subtitle(answer)]
     if answer.simulated:
         lines.append(paint("yellow", "  SIMULATED evidence: it proves nothing about hardware"))
