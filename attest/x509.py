@@ -168,11 +168,13 @@ class Crl:
         if len(der) > MAX_CRL:
             raise malformed("The CRL is too large", where=where, code="x509.malformed", found=len(der))
         try:
-            self.parsed = x509.load_der_x509_crl(der)
-            self.this_update = self.parsed.last_update_utc
-            self.next_update = self.parsed.next_update_utc
-            self.issuer_der = self.parsed.issuer.public_bytes()
-            self.number = _crl_number(self.parsed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # odd names warn, on standard error
+                self.parsed = x509.load_der_x509_crl(der)
+                self.this_update = self.parsed.last_update_utc
+                self.next_update = self.parsed.next_update_utc
+                self.issuer_der = self.parsed.issuer.public_bytes()
+                self.number = _crl_number(self.parsed)
         except _UNREADABLE as error:
             raise malformed(
                 "A CRL does not parse", where=where, code="x509.malformed", found=str(error)[:120]
