@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import rfc8785
 
+from attest.claims import thaw
 from attest.problems import malformed
 
 MAX_DEPTH = 24
@@ -19,8 +20,8 @@ _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 def canonical(value: Any) -> bytes:
-    """RFC 8785 bytes of a tree of maps, lists, strings, booleans, integers and None."""
-    return rfc8785.dumps(value)
+    """RFC 8785 bytes of a tree of maps, lists, strings, booleans, integers and None, frozen or not."""
+    return rfc8785.dumps(thaw(value))
 
 
 def read_json(text: bytes | str, *, where: str, limit: int = 16 << 20) -> Any:

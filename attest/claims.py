@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Text: TypeAlias = str
 ClaimValue: TypeAlias = str | Sequence[str] | Mapping[str, str]
@@ -196,3 +196,21 @@ def duration(value: timedelta) -> str:
 def read_instant(text: str) -> datetime:
     """The reverse of `instant`. Raises ValueError."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def freeze(tree: Any) -> Any:
+    """The same tree of maps, lists and text, which nobody can change."""
+    if isinstance(tree, Mapping):
+        return MappingProxyType({name: freeze(value) for name, value in tree.items()})
+    if isinstance(tree, (list, tuple)):
+        return tuple(freeze(value) for value in tree)
+    return tree
+
+
+def thaw(tree: Any) -> Any:
+    """A copy of plain dicts and lists, for writers of JSON."""
+    if isinstance(tree, Mapping):
+        return {name: thaw(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [thaw(value) for value in tree]
+    return tree

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from attest.canonical import canonical, read_json
 from attest.checks import CheckLog, CheckRecord
-from attest.claims import SECTIONS, instant, read_instant
+from attest.claims import SECTIONS, freeze, instant, read_instant
 from attest.errors import Problem
 from attest.memory import Memory
 from attest.parts import Part
@@ -57,7 +57,7 @@ class Verified:
 
     @cached_property
     def claims(self) -> Mapping[str, Any]:
-        """The claim tree. Built when first read."""
+        """The claim tree, which nobody can change. Built when first read."""
         parts: Sequence[Part] = self._parts
         tree: dict[str, Any] = {"evidence": self._evidence_claims, "raw": {}}
         for part in parts:
@@ -72,7 +72,8 @@ class Verified:
                 device["count"] = str(len(tree[section]))
         for section, claims in self._more_claims.items():
             tree[section] = claims
-        return {name: tree[name] for name in (*SECTIONS, "raw") if name in tree}
+        frozen: Mapping[str, Any] = freeze({name: tree[name] for name in (*SECTIONS, "raw") if name in tree})
+        return frozen
 
     @cached_property
     def checks(self) -> tuple[CheckRecord, ...]:
@@ -126,7 +127,7 @@ class Verified:
             expires=read_instant(state["expires"]),
             memory=Memory.from_dict(state["memory"]),
         )
-        object.__setattr__(verified, "claims", state["claims"])
+        object.__setattr__(verified, "claims", freeze(state["claims"]))
         object.__setattr__(verified, "checks", tuple(CheckRecord(**record) for record in state["checks"]))
         return verified
 

@@ -180,7 +180,9 @@ def _bind(
         log.not_run("binding.report-data", "no nonce, key or report data was expected")
     elif cpu is None and expected.report_data is not None:
         log.failed("binding.report-data", "binding.no-evidence", expected="CPU evidence")
-    elif cpu is not None:
+    elif cpu is None:
+        log.not_run("binding.report-data", "there is no CPU evidence")
+    else:
         bound = log.require(
             "binding.report-data",
             equal(cpu.bound, wanted),

@@ -6,7 +6,7 @@ import pytest
 
 from attest import Endorsements, Evidence, Rejected, appraise, verify
 from attest.anchors import Anchors
-from attest.binding import Expected
+from attest.binding import Expected, device_nonce
 from attest.check_table import CHECKS
 from attest.simulator import Simulator
 from tests.conftest import Sample
@@ -105,3 +105,47 @@ def test_what_was_not_reached_is_listed(genoa: Sample) -> None:
     assert {name for name in CHECKS if name.startswith("snp.")} <= set(outcomes)
     assert outcomes["snp.signature"] == outcomes["binding.report-data"] == "not-run"
     assert outcomes["snp.leaf"] == "failed"
+
+
+def test_simulated_evidence_warns_and_real_evidence_does_not(
+    simulator: Simulator, anchors: Anchors, genoa: Sample
+) -> None:
+    for made in (simulator.snp(), simulator.tdx(), simulator.gpu()):
+        verified = verify(made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors)
+        assert verified.claims["evidence"]["simulated"] == "true"
+        assert "simulated" in {warning.code for warning in verified.warnings}
+    real = verify(genoa.evidence, endorsements=genoa.endorsements, at=genoa.at, anchors=anchors)
+    assert real.claims["evidence"]["simulated"] == "false"
+    assert "simulated" not in {warning.code for warning in real.warnings}
+
+
+def test_ages_are_claims_where_they_are_known(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.machine(nonce=bytes(range(32)), gpus=1)
+    for expected, age in (
+        (Expected(nonce=bytes(range(32)), age_seconds=7), "7s"),
+        (Expected(nonce=bytes(range(32))), None),
+        (Expected(age_seconds=7), None),
+    ):
+        verified = verify(
+            made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors, expected=expected
+        )
+        assert verified.claims["time"].get("evidence-age") == age
+        assert verified.claims["time"]["collateral-age"].endswith("s")
+    gpu = simulator.gpu()
+    bare = verify(gpu.evidence, endorsements=gpu.endorsements, at=gpu.at, anchors=anchors)
+    assert "time" not in bare.claims
+
+
+def test_devices_alone_say_that_no_cpu_was_compared(simulator: Simulator, anchors: Anchors) -> None:
+    nonce = bytes(range(32))
+    made = simulator.gpu(nonce=device_nonce(Expected(nonce=nonce).challenge, None))
+    verified = verify(
+        made.evidence,
+        endorsements=made.endorsements,
+        at=made.at,
+        anchors=anchors,
+        expected=Expected(nonce=nonce),
+    )
+    outcomes = {record.name: record.outcome for record in verified.checks}
+    assert outcomes["binding.report-data"] == "not-run"
+    assert verified.claims["binding"] == {"nonce": "true"}

@@ -234,9 +234,24 @@ def test_an_empty_policy_platform_does_not_let_another_in(simulator: Simulator, 
 def test_verified_cannot_be_made_or_changed(simulator: Simulator, anchors: Anchors) -> None:
     with pytest.raises(TypeError):
         Verified(object(), claims={})
-    verified = judge(simulator.snp(), anchors)
+    verified = judge(simulator.machine(gpus=1, nonce=bytes(32)), anchors)
     with pytest.raises(AttributeError):
         verified.simulated = False
+    claims: Any = verified.claims
+    for place, name in (
+        (claims, "snp"),
+        (claims["snp"], "debug"),
+        (claims["snp"]["tcb"], "snp"),
+        (claims["gpu"], 0),
+        (claims["gpu"][0], "driver"),
+        (claims["raw"]["snp"]["leaf"], "root"),
+    ):
+        with pytest.raises(TypeError):
+            place[name] = "changed"
+    again = Verified.unseal(bytes(32), b"", verified.seal(bytes(32), b""))
+    assert again.claims == verified.claims
+    with pytest.raises(TypeError):
+        again.claims["snp"]["debug"] = "false"
 
 
 def test_a_sealed_verified_opens_only_in_its_own_context(simulator: Simulator, anchors: Anchors) -> None:

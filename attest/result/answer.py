@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from attest.checks import CheckRecord
-from attest.claims import instant
+from attest.claims import instant, thaw
 from attest.errors import AttestError, Problem, Rejected
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def of_appraisal(appraisal: Appraisal) -> Answer:
         at=appraisal.at,
         simulated=verified.simulated,
         policy=dict(appraisal.policy),
-        claims=dict(verified.claims),
+        claims=thaw(verified.claims),
         problems=tuple(appraisal.problems),
         warnings=tuple(appraisal.warnings),
         rules=tuple(dict(rule) for rule in appraisal.rules),

@@ -66,7 +66,7 @@ def test_a_real_switch(vectors: Vectors) -> None:
     }
     assert claims.keys() <= CLAIMS["switch"].keys()
     raw = verified.claims["raw"]["switch"][0]
-    assert raw["device_pdi"] == ["203eb31ad9ed0008"]
+    assert raw["device_pdi"] == ("203eb31ad9ed0008",)
     assert raw["rim_ids"] == {"bios": "NV_SWITCH_BIOS_5612_0002_890_9610550001"}
 
 

@@ -133,7 +133,7 @@ def test_of_two_genuine_manifests_of_one_id_the_matching_one_is_taken(vectors: V
         at=vectors.at(good),
     )
     raw = verified.claims["raw"]["gpu"][0]
-    assert raw["mismatches"] == []
+    assert raw["mismatches"] == ()
     assert raw["rims"]["vbios"]["not_after"] == "2025-06-22T09:30:33Z"
 
 
@@ -154,7 +154,7 @@ def test_all_33_measurements_were_compared(h100: Sample) -> None:
     rims = verified.claims["raw"]["gpu"][0]["rims"]
     compared = {kind: (len(rim["compared"]), rim["skipped"]) for kind, rim in rims.items()}
     # NVDEC0 is disabled on this GPU: index 35 is counted as skipped, not as compared.
-    assert compared == {"driver": (20, ["35"]), "vbios": (12, [])}
+    assert compared == {"driver": (20, ("35",)), "vbios": (12, ())}
     outcomes = {record.name: record.outcome for record in verified.checks}
     assert outcomes["gpu[0].measurements.compared"] == outcomes["gpu[0].fwid"] == "passed"
     assert outcomes["gpu[0].revocation"] == "not-run"

@@ -70,7 +70,7 @@ def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anch
         return
     assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
     section = verified.claims["gpu" if fault.vendor in ("gpu", "machine") else fault.vendor]
-    claims = section[0] if isinstance(section, list) else section
+    claims = section[0] if isinstance(section, tuple) else section
     assert {name: _claim(claims, name) for name in fault.claims} == dict(fault.claims)
     assert fault.warnings <= {warning.code for warning in verified.warnings}
 
