@@ -1,0 +1,40 @@
+"""Every stable problem code, one file a room; `attest.problems` joins them."""
+
+from __future__ import annotations
+
+from attest.problem_table import (
+    azure,
+    binding,
+    collect,
+    devices,
+    eventlog,
+    input,
+    nras,
+    nvidia,
+    policy,
+    snp,
+    sources,
+    tdx,
+    warnings,
+    x509,
+)
+from attest.problem_table.meaning import Meaning
+
+_ROOMS = (
+    input,
+    x509,
+    snp,
+    tdx,
+    azure,
+    eventlog,
+    nvidia,
+    nras,
+    binding,
+    devices,
+    sources,
+    collect,
+    policy,
+    warnings,
+)
+
+PROBLEMS: dict[str, Meaning] = {code: meaning for room in _ROOMS for code, meaning in room.PROBLEMS.items()}
