@@ -11,7 +11,6 @@ from attest.errors import Malformed, Problem
 from attest.problem_table import PROBLEMS
 from attest.untrusted import Untrusted, escape
 
-
 __all__ = ["PROBLEMS", "malformed", "problem", "show"]
 
 
