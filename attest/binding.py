@@ -20,6 +20,20 @@ from typing import Any
 
 from attest.canonical import canonical
 
+SITE_TAG = b"attest-site/1"
+LOCAL_TAG = b"attest-local/1"
+"""What stands behind the digest in the report data of other domains than the broker's."""
+
+STRENGTHS: Mapping[str, str] = {
+    "covered": "The CPU's signed report data covers the exact device evidence: the measured program presented "
+    "these devices. It does not prove that they are plugged into this machine.",
+    "same-challenge": "The devices answer the challenge that the CPU's report data carries, but the CPU does "
+    "not cover their evidence: whoever knew the challenge could have asked any device anywhere.",
+    "none": "Nothing ties the devices to this CPU: they may be another machine's.",
+}
+"""Each strength of the tie between CPU and devices, with its limit. All of them rest on the CPU's program
+being measured and trusted: no report names the bus a device is on."""
+
 PUBLIC_NONCES = {
     bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f32364dfcb"),
 }
@@ -39,7 +53,8 @@ class Expected:
     nonce: the challenge bytes we gave. nonce_text: how the challenge was written in the JSON that was
     hashed, where that was not padded base64 of `nonce`. key: the JWK we expect, all members.
     report_data: up to 64 bytes of REPORTDATA, compared with zeros on the right; instead of nonce and key.
-    gpu_nonce: 32 bytes, where devices were asked directly. age_seconds: since our nonce was made.
+    gpu_nonce: 32 bytes, where devices were asked directly. origin: our own, where the evidence is a site's;
+    the key is then the one the site's statement names, and `key` need not be given. age_seconds: since our nonce was made.
     protocol: the guest protocol that brought the devices. init_data: digest of init-data, already checked
     to be that of the text by the caller.
     """
@@ -50,6 +65,7 @@ class Expected:
     report_data: bytes | None = None
     gpu_nonce: bytes | None = None
     tpm_nonce: bytes | None = None
+    origin: str | None = None
     age_seconds: int | None = None
     protocol: str | None = None
     init_data: bytes | None = None
@@ -66,6 +82,11 @@ class Expected:
             raise ValueError("a nonce is 16 to 64 bytes")
         if self.key is not None and self.nonce is None:
             raise ValueError("a key is bound together with a nonce: give both")
+        if self.origin is not None and self.nonce is None:
+            raise ValueError("a site's evidence answers a nonce: give origin and nonce")
+        if self.nonce is not None and self.key is not None and self.origin is None:
+            if self.key.get("kty") == "OKP":
+                raise ValueError("an OKP key is a site's: give its origin; a broker's guest has EC, RSA or AKP")
 
     @property
     def anything(self) -> bool:
@@ -97,6 +118,12 @@ def report_data(nonce: str, key: Mapping[str, Any] | None, additional: str = "")
 def device_nonce(nonce: str, key: Mapping[str, Any] | None) -> bytes:
     """The 32 bytes a device is asked with: the head of D."""
     return runtime_data(nonce, key)[:32]
+
+
+def domain_of(bound: bytes) -> str:
+    """Who 64 bytes of report data were made for, by what follows the digest; a word for messages too."""
+    tail = bound[48:].rstrip(b"\0")
+    return {SITE_TAG: "site", LOCAL_TAG: "local evidence API", b"": "broker"}.get(tail, "unknown")
 
 
 def equal(left: bytes, right: bytes) -> bool:

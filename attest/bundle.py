@@ -25,6 +25,7 @@ Kind = Literal[
     "tdx-quote",
     "devices",
     "additional-evidence",
+    "site-statement",
     "certificates",
     "crl",
     "intel-collateral",
@@ -32,7 +33,7 @@ Kind = Literal[
     "ocsp",
 ]
 """devices: a JSON container of GPU and switch evidence. additional-evidence: the exact text that the CPU's
-report data covers, from which devices are read. certificates: PEM or DER. The rest: raw bytes."""
+report data covers, from which devices are read. site-statement: JSON of `attest.site`. certificates: PEM or DER. The rest: raw bytes."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 

@@ -77,6 +77,10 @@ CHECKS: dict[str, str] = {
     **{f"switch.{name}": source for name, source in _DEVICE.items()},
     "switch.bios-rim": _RIM,
     # binding and set
+    "binding.domain": "report data domains: broker, site, local evidence API",
+    "binding.origin": "site evidence, origins",
+    "binding.epoch": "site evidence, epoch-time",
+    "binding.site-key": "site evidence, tee-pubkey",
     "binding.report-data": "RFC 9334, freshness and binding",
     "binding.gpu-nonce": "DMTF DSP0274, GET_MEASUREMENTS nonce",
     "binding.gpu-to-cpu": "CoCo guest protocol 0.4, report data",

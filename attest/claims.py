@@ -156,6 +156,13 @@ def _claims() -> dict[str, dict[str, Claim]]:
     add("binding", "gpu-to-cpu", "bool", "the CPU's report data covers the device evidence")
     add(
         "binding",
+        "gpu-strength",
+        "text",
+        "how firmly the devices are tied to the CPU; raw.binding says its limit in words",
+        values="covered same-challenge none",
+    )
+    add(
+        "binding",
         "init-data",
         "bytes",
         "digest of init-data that the hardware report carries",

@@ -17,6 +17,7 @@ from attest.checks import CheckLog
 from attest.endorsements import Endorsements
 from attest.memory import Memory
 from attest.parts import Part
+from attest.site import SiteStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ class Verifiable(Protocol):
 @dataclass(frozen=True)
 class Evidence:
     """cpu: SNP report or TDX quote. devices: GPUs, then switches, as sent. additional: the exact text of
-    the composite evidence that the devices were read from, where it came with the CPU's."""
+    the composite evidence that the devices were read from, where it came with the CPU's. site: what a site
+    says of itself, where the evidence is a site's."""
 
     cpu: Verifiable | None = None
     devices: tuple[Verifiable, ...] = ()
     additional: str | None = None
+    site: SiteStatement | None = None

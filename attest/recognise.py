@@ -18,6 +18,7 @@ from attest.endorsements import Endorsements, SignedDocument
 from attest.errors import Malformed
 from attest.evidence import Evidence, Verifiable
 from attest.problems import malformed, problem
+from attest.site import SiteStatement
 from attest.snp.containers import is_report_document, read_report_document
 from attest.snp.report import SIZE as SNP_SIZE
 from attest.snp.report import Report
@@ -54,6 +55,7 @@ class Found:
     documents: list[SignedDocument] = field(default_factory=list)
     rims: list[Rim | bytes] = field(default_factory=list)
     ocsp: list[bytes] = field(default_factory=list)
+    sites: list[SiteStatement] = field(default_factory=list)
     bounded: bool = True
 
     def check_bounds(self, where: str) -> None:
@@ -100,7 +102,14 @@ class Found:
         if not self.cpus and not self.devices:
             raise Malformed(problem("evidence.missing"))
         cpu = self.cpus[0][1] if self.cpus else None
-        return Evidence(cpu, tuple(self.devices), self.additional[0] if self.additional else None)
+        if len(self.sites) > 1 or (self.sites and cpu is None):
+            raise Malformed(problem("evidence.several", expected="one site's statement, with CPU evidence"))
+        return Evidence(
+            cpu,
+            tuple(self.devices),
+            self.additional[0] if self.additional else None,
+            self.sites[0] if self.sites else None,
+        )
 
     _additional_devices: int = 0
     # Manifests share their intermediates: by their bytes, so that each is parsed once.
@@ -280,6 +289,9 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
 
         read_composite_document(document, found, where=name)
         return True
+    if "epoch-time" in document and "origins" in document:
+        found.sites.append(SiteStatement.read(document, where=name))
+        return True
     if is_report_document(document):
         report, certificates = read_report_document(document, where=name)
         found.add_cpu(name, report)
@@ -321,6 +333,9 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
 
 
 def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
+    if kind == "site-statement":
+        found.sites.append(SiteStatement.parse(data, where=where))
+        return
     if kind == "additional-evidence":
         from attest.composite import read_additional
 

@@ -69,9 +69,11 @@ class Verified:
                 tree["raw"][part.section] = part.raw()
         for section in ("gpu", "switch"):
             for device in tree.get(section, ()):
+                device.update(self._device_claims)
                 device["count"] = str(len(tree[section]))
         for section, claims in self._more_claims.items():
             tree[section] = claims
+        tree["raw"] |= self._more_raw
         frozen: Mapping[str, Any] = freeze({name: tree[name] for name in (*SECTIONS, "raw") if name in tree})
         return frozen
 
@@ -83,6 +85,8 @@ class Verified:
     _parts: Sequence[Part]
     _evidence_claims: Mapping[str, str]
     _more_claims: Mapping[str, Mapping[str, str]]
+    _device_claims: Mapping[str, str]
+    _more_raw: Mapping[str, Mapping[str, str]]
 
     def claims_json(self) -> bytes:
         """The claim tree as RFC 8785 JSON, byte-equal in every implementation."""
@@ -137,6 +141,8 @@ def mint(
     at: datetime,
     parts: Sequence[Part],
     more_claims: Mapping[str, Mapping[str, str]],
+    device_claims: Mapping[str, str],
+    more_raw: Mapping[str, Mapping[str, str]],
     log: CheckLog,
     memory: Memory,
 ) -> Verified:
@@ -153,4 +159,6 @@ def mint(
         _parts=tuple(parts),
         _evidence_claims={"verified-by": "self", "simulated": "true" if simulated else "false"},
         _more_claims=dict(more_claims),
+        _device_claims=dict(device_claims),
+        _more_raw=dict(more_raw),
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from attest.anchors import Anchors
-from attest.binding import Expected, device_nonce, equal, is_public_nonce, report_data
+from attest.bind import bind
+from attest.binding import Expected, equal, is_public_nonce
 from attest.cache import Cache
 from attest.checks import CheckLog
-from attest.claims import duration, flag
-from attest.composite import read_additional
+from attest.claims import duration
 from attest.endorsements import Endorsements
-from attest.errors import Malformed, Rejected
+from attest.errors import Rejected
 from attest.evidence import Evidence
 from attest.memory import Memory
 from attest.parts import Part
@@ -99,7 +99,8 @@ def verify(
         )
 
     _distinct(parts, log)
-    claims = _bind(evidence, parts, expected, log)
+    bound = bind(evidence, parts, expected, at, log)
+    claims = {"binding": bound.claims}
     if (crls or documents) and memory is None:
         log.warn("collateral-memory-absent")
     if any(part.simulated for part in parts):
@@ -118,6 +119,8 @@ def verify(
         at=at,
         parts=parts,
         more_claims=claims,
+        device_claims=bound.device_claims,
+        more_raw={"binding": bound.raw} if bound.raw else {},
         log=log,
         memory=kept.updated(crls, documents),
     )
@@ -156,97 +159,3 @@ def _distinct(parts: list[Part], log: CheckLog) -> None:
                 found=part.bound,
             )
     log.passed("devices.nonce")
-
-
-def _bind(
-    evidence: Evidence, parts: list[Part], expected: Expected, log: CheckLog
-) -> dict[str, dict[str, str]]:
-    """Compare what the parts carry with what was asked for, and the CPU with its devices.
-
-    Source: RFC 9334 §10 (freshness); guest protocol 0.4 for the layout.
-    """
-    cpu = next((part for part in parts if part.section not in ("gpu", "switch")), None)
-    devices = [part for part in parts if part.section in ("gpu", "switch")]
-    additional = evidence.additional
-    binding: dict[str, str] = {}
-    cpu_covers_devices = False
-
-    wanted: bytes | None = None
-    if expected.report_data is not None:
-        wanted = expected.report_data.ljust(64, b"\0")
-    elif expected.nonce is not None:
-        wanted = report_data(expected.challenge, expected.key, additional or "")
-    if wanted is None:
-        log.not_run("binding.report-data", "no nonce, key or report data was expected")
-    elif cpu is None and expected.report_data is not None:
-        log.failed("binding.report-data", "binding.no-evidence", expected="CPU evidence")
-    elif cpu is None:
-        log.not_run("binding.report-data", "there is no CPU evidence")
-    else:
-        bound = log.require(
-            "binding.report-data",
-            equal(cpu.bound, wanted),
-            "binding.report-data",
-            expected=wanted,
-            found=cpu.bound,
-            where="report_data",
-        )
-        if expected.nonce is not None:
-            binding["nonce"] = flag(bound)
-            binding["key"] = flag(bound and expected.key is not None)
-            cpu_covers_devices = bound and bool(devices) and _devices_are(evidence, additional)
-
-    asked = expected.gpu_nonce
-    if asked is None and expected.nonce is not None:
-        asked = device_nonce(expected.challenge, expected.key)
-    if expected.gpu_nonce is not None and not devices:
-        log.failed("binding.gpu-nonce", "binding.no-evidence", expected="device evidence")
-    for index, device in enumerate(devices):
-        if asked is None:
-            log.not_run("binding.gpu-nonce", "no nonce was expected")
-            if is_public_nonce(device.bound):
-                log.warn("nonce.public-sample", where=f"{device.section}[{index}].nonce", found=device.bound)
-            continue
-        same = log.require(
-            "binding.gpu-nonce",
-            equal(device.bound, asked),
-            "binding.gpu-nonce",
-            expected=asked,
-            found=device.bound,
-            where=f"{device.section}[{index}].nonce",
-        )
-        if cpu is None:
-            binding["nonce"] = flag(same)
-    if cpu is not None and devices:
-        if expected.nonce is None:
-            # Unknown, not false: only the challenge tells what the report data covers.
-            log.not_run(
-                "binding.gpu-to-cpu", "no nonce was expected: give the one the machine was asked with"
-            )
-        else:
-            binding["gpu-to-cpu"] = flag(cpu_covers_devices)
-            if cpu_covers_devices:
-                log.passed("binding.gpu-to-cpu")
-            else:
-                log.not_run("binding.gpu-to-cpu", "the devices did not come inside the CPU's evidence")
-    if not expected.anything:
-        log.warn("no-freshness")
-    if expected.protocol is not None:
-        binding["protocol"] = expected.protocol
-    if expected.init_data is not None:
-        binding["init-data"] = expected.init_data.hex()
-    return {"binding": binding}
-
-
-def _devices_are(evidence: Evidence, additional: str | None) -> bool:
-    """Whether the devices are those written in the text that the CPU's report data covers.
-
-    Asked here although `attest.composite` read them from it: an Evidence put together otherwise must not
-    borrow the binding of another text.
-    """
-    if not additional:
-        return False
-    try:
-        return read_additional(additional, where="additional evidence") == evidence.devices
-    except Malformed:
-        return False

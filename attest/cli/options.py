@@ -41,6 +41,10 @@ def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
     )
     expected.add_argument("--key", metavar="JWK", help="the workload's public key, JSON text or a file")
     expected.add_argument(
+        "--origin", metavar="URL",
+        help="your own origin, https://host: the evidence is a site's and must name it (with --nonce)",
+    )  # fmt: skip
+    expected.add_argument(
         "--report-data", type=hex_argument, metavar="HEX",
         help="REPORT_DATA itself, up to 64 bytes, zeros on the right; instead of --nonce and --key",
     )  # fmt: skip
@@ -104,7 +108,11 @@ def asked(args: argparse.Namespace) -> Asked:
         check_length("--" + name.replace("_", "-"), getattr(args, name), least, most)
     try:
         expected = Expected(
-            nonce=args.nonce, key=read_key(args.key), report_data=args.report_data, gpu_nonce=args.gpu_nonce
+            nonce=args.nonce,
+            key=read_key(args.key),
+            report_data=args.report_data,
+            gpu_nonce=args.gpu_nonce,
+            origin=args.origin,
         )
     except ValueError as error:
         raise usage(str(error)) from None

@@ -15,6 +15,26 @@ PROBLEMS: dict[str, Meaning] = {
         "DMTF DSP0274, GET_MEASUREMENTS nonce",
         "this evidence was made for another challenge; ask the guest again",
     ),
+    "binding.domain": Meaning(
+        "The evidence was made for somebody else's purpose",
+        "report data domains: broker, site, local evidence API",
+        "evidence of a site is checked with --origin and --nonce, a broker's with --nonce and --key",
+    ),
+    "binding.origin": Meaning(
+        "The evidence does not name this origin",
+        "site evidence, origins",
+        "this machine does not serve the site you asked; do not send anything to it",
+    ),
+    "binding.epoch": Meaning(
+        "The time of the GPU evidence is in the future",
+        "site evidence, epoch-time",
+        "set the clocks right, then ask the site again",
+    ),
+    "binding.site-key": Meaning(
+        "The site's key is not the one expected",
+        "site evidence, tee-pubkey",
+        "encrypt to the key of the statement that was verified",
+    ),
     "binding.no-evidence": Meaning(
         "A value was expected of evidence that is not there", "input", "give the evidence that carries it"
     ),
