@@ -22,12 +22,14 @@ from attest.site import SiteStatement
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate; what
-    was used and authentic, for the memory."""
+    """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate,
+    crl_numbers: issuer key SHA-256 → CRL number where the issuer counts up; what was used and authentic,
+    for the memory."""
 
     part: Part
     crls: Mapping[bytes, datetime] = field(default_factory=dict)
     documents: Mapping[tuple[str, str, int], datetime] = field(default_factory=dict)
+    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
 
 
 class Verifiable(Protocol):

@@ -31,12 +31,14 @@ def check_crls(
     log: CheckLog,
     cache: Cache | None = None,
     memory: Memory | None = None,
+    counted: bool = False,
 ) -> tuple[State, Crl | None]:
     """State of `issuer`'s lists for `subjects`, and the newest authentic list.
 
     crls: any lists; those of other issuers are passed over. A revoked subject, a list with a bad
     signature and a list older than the memory are recorded in `log` as problems; what absent and stale
-    mean is the caller's to say. Both ends of thisUpdate..nextUpdate belong to the period; a list without
+    mean is the caller's to say. counted: whether this issuer gives each list a higher number (AMD does,
+    Intel's is 1 for ever), so that a lower one than the memory's is a rollback as well. Both ends of thisUpdate..nextUpdate belong to the period; a list without
     nextUpdate is stale.
     """
     own = [crl for crl in crls if crl.issuer_der == issuer.subject_der]
@@ -75,10 +77,25 @@ def check_crls(
                 expected=f"of {instant(seen)} or later",
                 found=instant(newest.this_update),
             )
+        if counted:
+            _check_number(newest, issuer, memory, check, log)
     if revoked:
         return "revoked", newest
     fresh = newest.next_update is not None and newest.this_update <= at <= newest.next_update
     return ("fresh" if fresh else "stale"), newest
+
+
+def _check_number(newest: Crl, issuer: Certificate, memory: Memory, check: str, log: CheckLog) -> None:
+    """RFC 5280 §5.2.3: numbers of one issuer's lists only grow."""
+    seen = memory.crl_number_seen(issuer.spki_sha256)
+    if seen is not None and (newest.number is None or newest.number < seen):
+        log.failed(
+            check,
+            "x509.crl.rollback",
+            where=f"{issuer.common_name.shown}, CRL number",
+            expected=f"{seen} or higher",
+            found="none" if newest.number is None else newest.number,
+        )
 
 
 def _refusal(crl: Crl, issuer: Certificate, cache: Cache | None) -> str | None:

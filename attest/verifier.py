@@ -55,6 +55,7 @@ def verify(
     kept = memory or Memory()
     crls: dict[bytes, datetime] = {}
     documents: dict[tuple[str, str, int], datetime] = {}
+    crl_numbers: dict[bytes, int] = {}
 
     if expected.gpu_nonce is not None and is_public_nonce(expected.gpu_nonce):
         log.failed("binding.gpu-nonce", "nonce.public-constant", found=expected.gpu_nonce)
@@ -69,6 +70,7 @@ def verify(
             parts.append(result.part)
             crls.update(result.crls)
             documents.update(result.documents)
+            crl_numbers.update(result.crl_numbers)
     for index, device in enumerate(evidence.devices):
         result = device.verify_with(
             endorsements=endorsements,
@@ -122,7 +124,7 @@ def verify(
         device_claims=bound.device_claims,
         more_raw={"binding": bound.raw} if bound.raw else {},
         log=log,
-        memory=kept.updated(crls, documents),
+        memory=kept.updated(crls, documents, crl_numbers),
     )
 
 

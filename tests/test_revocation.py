@@ -91,6 +91,29 @@ def test_a_list_older_than_the_memory_is_a_rollback(root: Authority, inter: Auth
     assert ask(root, inter, root.crl(this_update=BORN + DAY), memory=memory) == ("fresh", set())
 
 
+def test_a_lower_number_than_the_memorys_is_a_rollback_where_the_issuer_counts(
+    root: Authority, inter: Authority
+) -> None:
+    """AMD counts its lists; Intel's number is 1 for ever, so there only the date can tell (T-MEMORY)."""
+    crl = root.crl(extra=((x509.CRLNumber(4), False),))
+    spki = root.certificate.spki_sha256
+    for seen, codes in ((4, set()), (5, {"x509.crl.rollback"})):
+        memory = Memory().updated({}, {}, {spki: seen})
+        for counted in (True, False):
+            log = CheckLog()
+            check_crls(
+                root.certificate,
+                [inter.certificate],
+                [crl],
+                at=NOON,
+                check="snp.crl",
+                log=log,
+                memory=memory,
+                counted=counted,
+            )
+            assert {problem.code for problem in log.problems} == (codes if counted else set())
+
+
 def test_a_cached_signature_does_not_keep_an_old_answer(root: Authority, inter: Authority) -> None:
     cache = Cache()
     crl = root.crl(next_update=DIES)

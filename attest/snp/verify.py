@@ -97,8 +97,12 @@ def verify_snp(
     _check_tcb_order(report, product, log)
     if len(log.problems) > before or path is None or leaf is None:
         return None
-    crls = {path.root.spki_sha256: crl.this_update} if crl is not None else {}
-    return PartResult(SnpPart(report, product, path, leaf, crl_state, crl), crls)
+    part = SnpPart(report, product, path, leaf, crl_state, crl)
+    if crl is None:
+        return PartResult(part)
+    root = path.root.spki_sha256
+    numbers = {} if crl.number is None else {root: crl.number}
+    return PartResult(part, {root: crl.this_update}, crl_numbers=numbers)
 
 
 def _check_layout(report: Report, log: CheckLog) -> None:
@@ -202,6 +206,7 @@ def _check_revocation(
         log=log,
         cache=cache,
         memory=memory,
+        counted=True,
     )
     if state == "fresh":
         log.passed("snp.crl")

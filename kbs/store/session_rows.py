@@ -116,14 +116,7 @@ class SessionRows:
     def remember(self, seen: Memory) -> None:
         """Merge what one verification saw; dates only ever grow."""
         kept = self.memory()
-        merged = Memory(
-            {name: max(date, kept.crls.get(name, date)) for name, date in {**kept.crls, **seen.crls}.items()},
-            {
-                name: max(date, kept.documents.get(name, date))
-                for name, date in {**kept.documents, **seen.documents}.items()
-            },
-            kept.minimum_evaluation,
-        )
+        merged = kept.merged(seen)
         if merged == kept:
             return
         content = canonical(merged.as_dict()).decode()
