@@ -18,7 +18,9 @@ from attest.errors import AttestError
 if TYPE_CHECKING:
     from attest.simulator import Simulated, Simulator
 
-_KINDS = ("snp", "tdx", "gpu", "machine")
+_KINDS = ("snp", "tdx", "gpu", "machine", "site")
+_CHALLENGED = ("machine", "site")
+"""Kinds that answer a challenge with CPU and devices bound to each other."""
 _ROOT = "simulator-root.pem"
 _OPTIONS = ("nonce", "report_data", "key", "fault", "product")
 _EPILOG = """\
@@ -26,6 +28,7 @@ examples:
   attest simulate snp -o demo --product milan --set reported_tcb.snp=20
   attest simulate tdx -o demo --set version=5 --set module_svn=5
   attest simulate machine -o demo --nonce HEX --set cpu=tdx --set gpus=2
+  attest simulate site -o demo --set origin=https://site.example
   attest simulate gpu -o demo --fault gpu-nonce      one link broken, everything else right
   attest simulate --list-faults                      every fault, and the check that must refuse it
 
@@ -48,7 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--nonce", type=hex_argument, metavar="HEX", help="the challenge (gpu: 32 bytes)")
     parser.add_argument("--report-data", type=hex_argument, metavar="HEX", help="REPORT_DATA of snp or tdx")
     parser.add_argument(
-        "--key", metavar="JWK", help="the workload's public key, JSON text or a file (machine)"
+        "--key", metavar="JWK", help="the workload's public key, JSON text or a file (machine, site)"
     )
     parser.add_argument("--product", metavar="NAME", help="milan, genoa, turin, bergamo or siena")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change one field")
@@ -142,16 +145,16 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError("--report-data is for snp and tdx; a machine's follows from --nonce")
         keywords["report_data"] = args.report_data
     if args.nonce is not None:
-        if args.kind not in ("gpu", "machine"):
-            raise ValueError("--nonce is for gpu and machine; give snp and tdx --report-data")
+        if args.kind not in ("gpu", *_CHALLENGED):
+            raise ValueError("--nonce is for gpu, machine and site; give snp and tdx --report-data")
         keywords["nonce"] = args.nonce
-    elif args.kind == "machine":
+    elif args.kind in _CHALLENGED:
         keywords["nonce"] = hashlib.sha256(os.urandom(32)).digest()
-    if args.kind == "machine":
+    if args.kind in _CHALLENGED:
         check_length("--nonce", args.nonce, 16, 64)
     if args.key is not None:
-        if args.kind != "machine":
-            raise ValueError("--key is for machine")
+        if args.kind not in _CHALLENGED:
+            raise ValueError("--key is for machine and site")
         keywords["key"] = read_key(args.key)
     return keywords
 
@@ -201,8 +204,10 @@ def _tell(args: argparse.Namespace, made: Simulated, names: list[str], keywords:
     line += ["--at", f"{made.at:%Y-%m-%dT%H:%M:%SZ}"]
     if args.kind in ("snp", "tdx") and args.report_data is not None:
         line += ["--report-data", args.report_data.hex()]
-    elif args.kind == "machine":
+    elif args.kind in _CHALLENGED:
         line += ["--nonce", keywords["nonce"].hex()]
+        if args.kind == "site":
+            line += ["--origin", keywords.get("origin", "https://site.example")]
         if args.key is not None:
             line += ["--key", args.key]
     elif args.kind == "gpu" and args.nonce is not None:

@@ -29,7 +29,7 @@ _SHOWN = {
         "model", "architecture", "driver", "vbios", "mode", "measurements", "driver-rim", "vbios-rim", "cert", "id",
     ),
     "switch": ("model", "bios", "locked", "measurements", "id"),
-    "binding": ("nonce", "key", "gpu-to-cpu", "protocol"),
+    "binding": ("nonce", "key", "gpu-to-cpu", "gpu-strength", "protocol"),
 }  # fmt: skip
 _TITLES = {
     "snp": "AMD SEV-SNP",
@@ -112,6 +112,10 @@ def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
             for name in names:
                 if name in part:
                     yield f"  {name:<14} {_value(part[name], max(20, width - 17))}"
+            if section == "binding" and "gpu-to-cpu" in claims.get("raw", {}).get("binding", {}):
+                limit = escape(str(claims["raw"]["binding"]["gpu-to-cpu"]), 600)
+                indent = " " * 17
+                yield from textwrap.wrap(limit, width, initial_indent=indent, subsequent_indent=indent)
 
 
 def _value(value: object, room: int) -> str:

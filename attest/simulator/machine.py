@@ -53,7 +53,7 @@ class MachinePlan:
             rims.update(device.rims)
         return Simulated(
             cpu.raw,
-            _files(self.tee, cpu, text, rims),
+            composite_files(self.tee, cpu, text, rims),
             self.at,
             cpu.certificates,
             lambda: _evidence(cpu, text),
@@ -95,7 +95,7 @@ def primary(tee: str, cpu: Simulated) -> dict[str, Any]:
     return write_primary("tdx", cpu.raw)
 
 
-def _files(tee: str, cpu: Simulated, text: str, rims: Mapping[str, bytes]) -> dict[str, bytes]:
+def composite_files(tee: str, cpu: Simulated, text: str, rims: Mapping[str, bytes]) -> dict[str, bytes]:
     """One JSON file for the composite evidence; endorsements beside it."""
     raw = ("simulated-report.bin", "simulated-quote.bin")
     files = {name: data for name, data in cpu.files.items() if name not in raw}

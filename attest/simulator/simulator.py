@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,10 +18,12 @@ from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
 from attest.simulator.machine import MachinePlan
 from attest.simulator.simulated import Simulated
+from attest.simulator.site import SitePlan, site_key
 from attest.simulator.snp import SnpPlan
 from attest.simulator.snp import plan as snp_plan
 from attest.simulator.tdx import TdxPlan
 from attest.simulator.tdx import plan as tdx_plan
+from attest.site import SiteStatement
 
 
 class Simulator:
@@ -152,6 +155,46 @@ class Simulator:
         plan = MachinePlan(self.at, cpu, nonce, key, list(range(gpus)), make_cpu, make_device)
         if fault is not None and vendor == "machine":
             find(fault).apply(plan)
+        return self._marked(plan.build())
+
+    def site(
+        self,
+        *,
+        origin: str = "https://site.example",
+        cpu: str = "snp",
+        gpus: int = 1,
+        nonce: bytes,
+        key: Mapping[str, Any] | None = None,
+        fault: str | None = None,
+        **cpu_keywords: Any,
+    ) -> Simulated:
+        """What a site answers a browser: CPU, GPUs of the epoch and the statement, bound to each other.
+
+        nonce: the client's 32 bytes. key: the site's JWK; by default one of its own, `use: direct`. fault:
+        of the site. Raises ValueError.
+        """
+        if cpu not in ("snp", "tdx"):
+            raise ValueError("cpu is snp or tdx")
+
+        def make_cpu(report_data: bytes) -> Simulated:
+            plan: SnpPlan | TdxPlan
+            if cpu == "snp":
+                plan = self.plan_snp(report_data=report_data, **cpu_keywords)
+            else:
+                plan = self.plan_tdx(report_data=report_data, **cpu_keywords)
+            return plan.build()
+
+        def make_device(index: int, asked: bytes) -> Device:
+            return self.plan_gpu(index=index, nonce=asked).build()
+
+        epoch = hashlib.sha256(b"epoch").digest()
+        statement = SiteStatement(key or site_key(), epoch, self.at.replace(microsecond=0), (origin,))
+        plan = SitePlan(self.at, cpu, nonce, statement, statement, gpus, make_cpu, make_device)
+        if fault is not None:
+            chosen = find(fault)
+            if chosen.vendor != "site":
+                raise ValueError(f"{fault} is a fault of {chosen.vendor}, not of site")
+            chosen.apply(plan)
         return self._marked(plan.build())
 
     def _marked(self, made: Simulated) -> Simulated:

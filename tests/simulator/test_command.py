@@ -26,7 +26,7 @@ def verify_as_told(output: str, capsys: pytest.CaptureFixture[str]) -> int:
     return status
 
 
-@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu", "machine"])
+@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu", "machine", "site"])
 def test_printed_line_verifies_what_was_written(
     tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
@@ -81,7 +81,7 @@ def test_wrong_use_ends_with_status_2(
     assert "attest simulate:" in capsys.readouterr().err
 
 
-KEY = '{"kty":"OKP","crv":"Ed25519","x":"AA"}'
+KEY = '{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}'
 
 
 def test_a_machine_binds_a_key(tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +106,7 @@ def test_a_machine_binds_a_key(tmp_path: Path, state: Path, capsys: pytest.Captu
         (["tdx", "--set", "module_svn=abc"], "module_svn"),
         (["tdx", "--set", "td_attributes=-1"], "td_attributes"),
         (["gpu", "--set", "driver=abc"], "--set driver=abc"),
-        (["gpu", "--key", KEY], "--key is for machine"),
+        (["gpu", "--key", KEY], "--key is for machine and site"),
         (["snp", "-o", "/proc/x"], "-o /proc/x cannot be written"),
     ],
 )

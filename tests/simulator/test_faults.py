@@ -11,11 +11,13 @@ from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.errors import Malformed, Rejected
 from attest.simulator import FAULTS, Fault, Simulated, Simulator
+from attest.simulator.site import site_key
 from attest.verified import Verified
 from attest.verifier import verify
 
 NONCE = bytes(range(32))
 KEY = {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": "eA", "y": "eQ"}
+ORIGIN = "https://site.example"
 REPORT_DATA = b"what was asked".ljust(64, b"\x55")
 
 BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
@@ -23,6 +25,10 @@ BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
     "tdx": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
     "gpu": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
     "machine": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
+    "site": (
+        {"nonce": NONCE, "origin": ORIGIN},
+        Expected(nonce=NONCE, origin=ORIGIN, key=site_key()),
+    ),
 }
 
 NUMBERED_CHECKS = {
@@ -69,7 +75,7 @@ def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anch
             assert len(failed) == 1, "this check alone refuses"
         return
     assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
-    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine") else fault.vendor]
+    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine", "site") else fault.vendor]
     claims = section[0] if isinstance(section, tuple) else section
     assert {name: _claim(claims, name) for name in fault.claims} == dict(fault.claims)
     assert fault.warnings <= {warning.code for warning in verified.warnings}
@@ -98,4 +104,8 @@ def test_faults_of_one_code_are_the_rule() -> None:
         "gpu-rim-in-both-roles",
         "machine-replayed",
         "machine-key-swapped",
+        "site-broker-layout",
+        "site-local-layout",
+        "site-key-swapped",
+        "site-use-changed",
     }
