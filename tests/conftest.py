@@ -86,7 +86,8 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def simulator(request: pytest.FixtureRequest) -> Simulator:
     """One simulator for all tests of a run; its keys are kept between runs, RSA-4096 takes its time."""
     assert request.config.cache is not None
-    state = Path(request.config.cache.mkdir("simulator")) / "state.json"
+    # The name changes with the roots a simulator has: a kept state must hold all of them.
+    state = Path(request.config.cache.mkdir("simulator")) / "state-azure.json"
     try:
         return Simulator.load(state, at=NOON)
     except (OSError, ValueError):

@@ -20,6 +20,7 @@ PINNED = {
     "intel-sgx-root": "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e",
     "nvidia-device": "a90c4eb5acfd3e3d03a25db6a26b84f720ad0503196c627c21ddd48dd85b06a4",
     "nvidia-rim": "dec1dc316477aa851eebdf51327ae9f864bc8d89254657ed1e7eb9168af1e1a3",
+    "azure-vtpm": "5cbc52672ae101263c2976736044a964c1182ce9412c39937183baddcccb8cdf",
 }
 
 

@@ -15,7 +15,13 @@ from typing import Literal
 from attest.x509 import SIMULATOR_EXTENSION, Certificate, parse_certificates, simulator_role
 
 Role = Literal[
-    "amd-ark-milan", "amd-ark-genoa", "amd-ark-turin", "intel-sgx-root", "nvidia-device", "nvidia-rim"
+    "amd-ark-milan",
+    "amd-ark-genoa",
+    "amd-ark-turin",
+    "intel-sgx-root",
+    "nvidia-device",
+    "nvidia-rim",
+    "azure-vtpm",
 ]
 ROLES: tuple[Role, ...] = (
     "amd-ark-milan",
@@ -24,6 +30,7 @@ ROLES: tuple[Role, ...] = (
     "intel-sgx-root",
     "nvidia-device",
     "nvidia-rim",
+    "azure-vtpm",
 )
 
 
@@ -111,10 +118,14 @@ def _production() -> Anchors:
         Anchor("intel-sgx-root", load("intel-sgx-root.pem")),
         Anchor("nvidia-device", load("nvidia-device-root.pem")),
         Anchor("nvidia-rim", load("nvidia-rim-root.pem")),
+        Anchor("azure-vtpm", load("azure-vtpm-root.pem")),
     )
     intermediates = tuple(
-        load(f"amd-{product}-{name}.pem")
-        for product in ("milan", "genoa", "turin")
-        for name in ("ask", "asvk")
+        load(f"{name}.pem")
+        for name in (
+            *(f"amd-{product}-{ca}" for product in ("milan", "genoa", "turin") for ca in ("ask", "asvk")),
+            "azure-vtpm-ca-01",
+            "azure-vtpm-ca-03",
+        )
     )
     return Anchors(roots, intermediates)

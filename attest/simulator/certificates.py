@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from attest.simulator import der
-from attest.simulator.keys import Keyring
+from attest.simulator.keys import Keyring, is_pkcs1
 from attest.x509 import SIMULATOR_EXTENSION
 
 BASIC_CONSTRAINTS = "2.5.29.19"
@@ -34,6 +34,7 @@ _PSS = der.sequence(
         der.explicit(2, der.integer(48)),
     ),
 )
+_PKCS1 = der.sequence(der.oid("1.2.840.113549.1.1.11"), der.null())
 _ECDSA = {
     256: der.sequence(der.oid("1.2.840.10045.4.3.2")),
     384: der.sequence(der.oid("1.2.840.10045.4.3.3")),
@@ -117,12 +118,15 @@ def simulator_mark(role: str) -> Extension:
 
 def _algorithm(keys: Keyring, signer: str) -> bytes:
     key = keys.private(signer)
+    if is_pkcs1(signer):
+        return _PKCS1
     return _PSS if isinstance(key, rsa.RSAPrivateKey) else _ECDSA[key.curve.key_size]
 
 
 @dataclass
 class CertificatePlan:
-    """key, signer: names in the keyring, of the certified and of the signing key."""
+    """key, signer: names in the keyring, of the certified and of the signing key. spki: DER of another
+    certified key, which the keyring does not hold."""
 
     subject: x509.Name
     issuer: x509.Name
@@ -132,6 +136,7 @@ class CertificatePlan:
     not_before: datetime
     not_after: datetime
     extensions: list[Extension] = field(default_factory=list)
+    spki: bytes | None = None
 
     def put(self, extension: Extension) -> None:
         """Set an extension, in place of the one with its OID where there is one."""
@@ -154,7 +159,7 @@ class CertificatePlan:
             self.issuer.public_bytes(),
             der.sequence(der.time(self.not_before), der.time(self.not_after)),
             self.subject.public_bytes(),
-            keys.spki(self.key),
+            self.spki or keys.spki(self.key),
             *(extensions if self.extensions else ()),
         )
         return der.sequence(signed, algorithm, der.bits(keys.sign_once(self.signer, signed)))

@@ -1,6 +1,7 @@
 """The simulator's private keys, made when first asked for, and the signatures made once with them.
 
-A key's name says its kind: `rsa4096/ark-genoa`, `p384/vcek-genoa`, `p256/pck`. Whoever holds these keys
+A key's name says its kind: `rsa4096/ark-genoa`, `p384/vcek-genoa`, `p256/pck`; an RSA kind that ends in
+`-pkcs1` signs by PKCS #1 v1.5, the others by PSS. Whoever holds these keys
 can make any simulated evidence; no production verifier trusts any of them.
 """
 
@@ -50,8 +51,9 @@ class Keyring:
         key = self.keys.get(name)
         if key is None:
             kind = name.partition("/")[0]
-            if kind == "rsa4096":
-                key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
+            if kind.startswith("rsa"):
+                size = int(kind.removeprefix("rsa").removesuffix("-pkcs1"))
+                key = rsa.generate_private_key(public_exponent=65537, key_size=size)
             else:
                 key = ec.generate_private_key(_CURVES[kind]())
             self.keys[name] = key
@@ -81,8 +83,11 @@ class Keyring:
         return hashlib.sha1(body, usedforsecurity=False).digest()
 
     def sign(self, name: str, message: bytes) -> bytes:
-        """PSS with SHA-384 under RSA, DER ECDSA with the curve's usual digest otherwise."""
+        """PSS with SHA-384 under RSA, PKCS #1 v1.5 with SHA-256 where the name says so; DER ECDSA with the
+        curve's usual digest otherwise."""
         key = self.private(name)
+        if isinstance(key, rsa.RSAPrivateKey) and is_pkcs1(name):
+            return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
         if isinstance(key, rsa.RSAPrivateKey):
             return key.sign(message, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
         return key.sign(message, ec.ECDSA(_digest(key)))
@@ -146,6 +151,10 @@ class Keyring:
             }
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} is not a simulator state file: {error}") from None
+
+
+def is_pkcs1(name: str) -> bool:
+    return name.partition("/")[0].endswith("-pkcs1")
 
 
 def _digest(key: ec.EllipticCurvePrivateKey) -> hashes.HashAlgorithm:

@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from attest.anchors import Anchors
-from attest.simulator import amd, intel, nvidia
+from attest.simulator import amd, azure_chain, intel, nvidia
 from attest.simulator.certificates import CertificatePlan, pem
 from attest.simulator.faults import find, planned
 from attest.simulator.gpu import Device, GpuPlan, list_of
 from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
 from attest.simulator.machine import MachinePlan
+from attest.simulator.paravisor import Paravisor
 from attest.simulator.simulated import Simulated
 from attest.simulator.site import SitePlan, site_key
 from attest.simulator.snp import SnpPlan
@@ -24,6 +27,9 @@ from attest.simulator.snp import plan as snp_plan
 from attest.simulator.tdx import TdxPlan
 from attest.simulator.tdx import plan as tdx_plan
 from attest.site import SiteStatement
+
+_RTMRS = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
+"""All zero in Azure's TDs: the paravisor measures into the TPM."""
 
 
 class Simulator:
@@ -85,6 +91,7 @@ class Simulator:
             intel.root(self._keys),
             nvidia.device_root(self._keys),
             nvidia.rim_root(self._keys),
+            azure_chain.root(self._keys, self._made),
         ]
 
     @property
@@ -196,6 +203,25 @@ class Simulator:
                 raise ValueError(f"{fault} is a fault of {chosen.vendor}, not of site")
             chosen.apply(plan)
         return self._marked(plan.build())
+
+    def paravisor(self, kind: str = "snp", **keywords: Any) -> Paravisor:
+        """Azure's paravisor for a TPM of your own: `paravisor.report(user_data, ak)` is the HCL report.
+
+        kind: `snp` or `tdx`. keywords: of the hardware's plan. Raises ValueError.
+        """
+        if kind not in ("snp", "tdx"):
+            raise ValueError("kind is snp or tdx")
+        if kind == "snp":
+            return Paravisor(kind, lambda: self.plan_snp(**{"product": "milan", "version": 3, **keywords}))
+        return Paravisor(kind, lambda: self.plan_tdx(**{**dict.fromkeys(_RTMRS, bytes(48)), **keywords}))
+
+    def ak_certificate(self, ak: rsa.RSAPublicKey) -> tuple[bytes, bytes]:
+        """Azure's certificate of this attestation key and the intermediate above it, both DER."""
+        issuer = azure_chain.ca(self._keys, azure_chain.root(self._keys, self._made))
+        return (
+            azure_chain.ak(self._keys, issuer, self.at, public=ak).build(self._keys),
+            issuer.build(self._keys),
+        )
 
     def _marked(self, made: Simulated) -> Simulated:
         return replace(made, roots_pem=self.roots_pem)
