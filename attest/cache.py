@@ -27,7 +27,7 @@ class Cache:
 
     @staticmethod
     def key(role: str, anchors: bytes, parts: Iterable[bytes]) -> bytes:
-        """role: vcek, vlek, pck, tcb-signing, device, rim, crl. anchors: `Anchors.digest`, or empty where
+        """role: vcek, vlek, pck, tcb-signing, device, rim, crl, ocsp. anchors: `Anchors.digest`, or empty where
         the issuer itself is among `parts`. parts: the exact bytes, in order."""
         # One hash over the whole: each update costs more than the hashing of a short part.
         framed = [role.encode(), b"\0", anchors]

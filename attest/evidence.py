@@ -22,7 +22,8 @@ from attest.site import SiteStatement
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate,
+    """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate
+    or (`ocsp`, issuer key SHA-256 hex, serial number) → thisUpdate,
     crl_numbers: issuer key SHA-256 → CRL number where the issuer counts up; what was used and authentic,
     for the memory."""
 

@@ -3,13 +3,14 @@
 An argument of `verify` that comes back updated on `Verified.memory`; keeping it is the caller's work.
 CRLs: per issuer key, thisUpdate must not go back, and for issuers that count their lists up (AMD; Intel's
 number is 1 for ever) the number neither. TCB info and QE identity: per document, FMSPC and
-evaluation number, issueDate must not go back. What evidence staples never raises the lowest admissible
+evaluation number, issueDate must not go back. OCSP answers: per issuer key and serial number, thisUpdate
+must not go back. What evidence staples never raises the lowest admissible
 evaluation number; only `minimum_evaluation`, set by the caller, does (T-MEMORY).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -19,13 +20,16 @@ from attest.claims import instant, read_instant
 
 @dataclass(frozen=True)
 class Memory:
-    """crls: issuer SPKI SHA-256 hex → thisUpdate. documents: `id/fmspc/evaluation` → issueDate.
-    crl_numbers: issuer SPKI SHA-256 hex → CRL number, of issuers that count up."""
+    """crls: issuer SPKI SHA-256 hex → thisUpdate. documents: `id/fmspc/evaluation` → issueDate, and
+    `ocsp/ISSUER SPKI SHA-256 hex/serial` → thisUpdate.
+    crl_numbers: issuer SPKI SHA-256 hex → CRL number, of issuers that count up. bundles: key id of
+    a bundle's signer → serial."""
 
     crls: Mapping[str, datetime] = field(default_factory=dict)
     documents: Mapping[str, datetime] = field(default_factory=dict)
     minimum_evaluation: int | None = None
     crl_numbers: Mapping[str, int] = field(default_factory=dict)
+    bundles: Mapping[str, int] = field(default_factory=dict)
 
     def crl_seen(self, issuer_spki: bytes) -> datetime | None:
         return self.crls.get(issuer_spki.hex())
@@ -35,6 +39,13 @@ class Memory:
 
     def document_seen(self, identity: str, fmspc: str, evaluation: int) -> datetime | None:
         return self.documents.get(f"{identity}/{fmspc}/{evaluation}")
+
+    def bundle_seen(self, signer: str) -> int | None:
+        return self.bundles.get(signer)
+
+    def with_bundle(self, signers: Iterable[str], serial: int) -> Memory:
+        """This memory after a bundle of these signers was opened."""
+        return self.merged(Memory(bundles=dict.fromkeys(signers, serial)))
 
     def updated(
         self,
@@ -63,6 +74,7 @@ class Memory:
             _latest(self.documents, seen.documents),
             self.minimum_evaluation,
             _latest(self.crl_numbers, seen.crl_numbers),
+            _latest(self.bundles, seen.bundles),
         )
 
     def raised(self, evaluation: int) -> Memory:
@@ -76,6 +88,7 @@ class Memory:
             "crls": {name: instant(date) for name, date in self.crls.items()},
             "documents": {name: instant(date) for name, date in self.documents.items()},
             "crl-numbers": {name: str(number) for name, number in self.crl_numbers.items()},
+            "bundles": {name: str(serial) for name, serial in self.bundles.items()},
             "minimum-evaluation": None if self.minimum_evaluation is None else str(self.minimum_evaluation),
         }
 
@@ -84,14 +97,17 @@ class Memory:
         """Raises ValueError, TypeError or KeyError on anything but what `as_dict` wrote."""
         crls, documents, minimum = data["crls"], data["documents"], data["minimum-evaluation"]
         # Memories kept before numbers were remembered have none.
-        numbers = data.get("crl-numbers", {})
-        if not isinstance(crls, dict) or not isinstance(documents, dict) or not isinstance(numbers, dict):
-            raise TypeError("memory holds three maps")
+        numbers, bundles = data.get("crl-numbers", {}), data.get("bundles", {})
+        if not all(isinstance(each, dict) for each in (crls, documents, numbers, bundles)):
+            raise TypeError("memory holds four maps")
+        assert isinstance(crls, dict) and isinstance(documents, dict)
+        assert isinstance(numbers, dict) and isinstance(bundles, dict)
         return cls(
             {str(name): read_instant(date) for name, date in crls.items()},
             {str(name): read_instant(date) for name, date in documents.items()},
             None if minimum is None else int(str(minimum)),
             {str(name): int(str(number)) for name, number in numbers.items()},
+            {str(name): int(str(serial)) for name, serial in bundles.items()},
         )
 
 

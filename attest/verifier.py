@@ -56,6 +56,9 @@ def verify(
     crls: dict[bytes, datetime] = {}
     documents: dict[tuple[str, str, int], datetime] = {}
     crl_numbers: dict[bytes, int] = {}
+    if cache is None and len(evidence.devices) > 1:
+        # They share intermediates, manifests and OCSP answers: each is checked once.
+        cache = Cache()
 
     if expected.gpu_nonce is not None and is_public_nonce(expected.gpu_nonce):
         log.failed("binding.gpu-nonce", "nonce.public-constant", found=expected.gpu_nonce)
@@ -83,6 +86,7 @@ def verify(
         if result is not None:
             parts.append(result.part)
             crls.update(result.crls)
+            documents.update(result.documents)
     if not log.good:
         if _simulator_unnamed(endorsements, anchors):
             log.problems.insert(0, problem("evidence.simulated"))

@@ -12,6 +12,7 @@ from attest.nvidia.chain import Device
 from attest.nvidia.modes import Mode
 from attest.nvidia.opaque import Opaque
 from attest.nvidia.references import Reference
+from attest.nvidia.revocation import Revocation
 from attest.nvidia.spdm import Report
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
@@ -20,7 +21,8 @@ _ID_PART = re.compile(r"[A-Z0-9._]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class DevicePart:
-    """One verified GPU or switch. measurements: match, mismatch or no-rim."""
+    """One verified GPU or switch. measurements: match, mismatch or no-rim. revocation: what answers and lists
+    say of all its chains."""
 
     report: Report
     opaque: Opaque
@@ -28,6 +30,7 @@ class DevicePart:
     mode: Mode
     references: tuple[Reference, ...]
     measurements: str
+    revocation: Revocation
 
     @property
     def section(self) -> str:
@@ -48,11 +51,14 @@ class DevicePart:
 
     @property
     def expires(self) -> datetime:
-        return min([self.device.path.not_after, *(one.rim.path.not_after for one in self.references)])
+        ends = [self.device.path.not_after, *(one.rim.path.not_after for one in self.references)]
+        if self.revocation.expires is not None:
+            ends.append(self.revocation.expires)
+        return min(ends)
 
     @property
     def oldest(self) -> datetime | None:
-        return None
+        return self.revocation.oldest
 
     def claims(self) -> Section:
         family = self.device.family
@@ -61,8 +67,7 @@ class DevicePart:
             "model": family.chip,
             "id": self.device.serial,
             "measurements": self.measurements,
-            # Without an OCSP answer nothing is known about holds and revocations that CRLs do not list.
-            "cert": "absent",
+            "cert": self.revocation.cert,
         }
         present = {one.kind for one in self.references}
         if family.section == "switch":
@@ -111,6 +116,7 @@ class DevicePart:
             certificate_sha256=[certificate.fingerprint.hex() for certificate in chain],
             rims={one.kind: _rim(one) for one in self.references},
             rim_ids=self.rim_ids(),
+            revocation=self.revocation.raw(),
             mismatches=[
                 {
                     "index": str(mismatch.index),

@@ -9,6 +9,7 @@ Source: RFC 6960 §4.1; RFC 9654 (nonce); NVIDIA OCSP service.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
@@ -55,9 +56,9 @@ def rim_certificates_to_ask(rim: Rim) -> list[Pair]:
 
 def device_pairs(chain: Sequence[Certificate]) -> list[Pair]:
     """The same of a device chain, leaf first."""
-    return list(zip(chain[1:4], chain[2:5], strict=False))
+    return list(pairwise(chain[1:5]))
 
 
 def rim_pairs(chain: Sequence[Certificate]) -> list[Pair]:
     """The same of a manifest signer's chain, leaf first."""
-    return list(zip(chain[:3], chain[1:4], strict=False))
+    return list(pairwise(chain[:4]))

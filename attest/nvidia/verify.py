@@ -1,4 +1,4 @@
-"""The checks of one device, in order: chain, signature, firmware identity, mode, manifests, measurements.
+"""The checks of one device, in order: chain, signature, firmware identity, revocation, mode, manifests, measurements.
 
 Nothing of the report's content is read as the device's before chain and signature hold. All problems that
 can be found without believing anything are reported together.
@@ -29,9 +29,8 @@ from attest.nvidia.family import Section, architecture_named
 from attest.nvidia.modes import Mode, read_mode
 from attest.nvidia.opaque import Opaque
 from attest.nvidia.references import check_together, find_reference, needed, read_rims
+from attest.nvidia.revocation import RevocationCheck
 from attest.nvidia.spdm import Report
-from attest.path import Path
-from attest.revocation import check_crls
 from attest.x509 import Certificate
 
 _SHA384 = ec.ECDSA(hashes.SHA384())
@@ -70,11 +69,11 @@ def verify_device(
         log.warn("nvidia.trailing-bytes", where="report", found=report.trailing)
     certificates = chain if chain is not None else given_chain(endorsements.certificates)
     device = check_chain(certificates, section, anchors=anchors, log=log, cache=cache)
-    crls: dict[bytes, datetime] = {}
+    asked = RevocationCheck(section, endorsements, at=at, log=log, cache=cache, memory=memory)
     if device is not None:
         device.path.in_time(at, log)
         _architecture(arch, device, log)
-        crls.update(_revocation_lists(device.path, section, endorsements, at, log, cache, memory))
+        asked.device(device.path)
     _signature(report, certificates, section, log)
     opaque = _opaque(report, section, log)
     if device is not None and opaque is not None:
@@ -84,8 +83,6 @@ def verify_device(
             log.not_run(f"{section}.{check}", "the device's chain, signature or report does not hold")
         return None
 
-    log.not_run(f"{section}.revocation", "OCSP answers are not evaluated by this version")
-    log.warn("revocation-unchecked")
     mode = read_mode(opaque, f"{section}.mode", log) if section == "gpu" else Mode(None)
     rims = read_rims(endorsements.rims, f"{section}.rim.documents", log, cache)
     wanted = needed(device.family, opaque)
@@ -104,14 +101,16 @@ def verify_device(
             cache=cache,
         )
         if reference is not None:
-            crls.update(_revocation_lists(reference.rim.path, section, endorsements, at, log, cache, memory))
+            asked.manifest(reference.rim.path)
             references.append(reference)
     measurements = check_together(references, wanted, f"{section}.measurements.compared", log)
+    revocation = asked.conclude()
     if len(log.problems) > before:
         return None
     return PartResult(
-        DevicePart(report, opaque, device, mode, tuple(references), measurements),
-        crls=crls,
+        DevicePart(report, opaque, device, mode, tuple(references), measurements, revocation),
+        crls=revocation.crls,
+        documents=revocation.answers,
     )
 
 
@@ -190,37 +189,3 @@ def _fwid(opaque: Opaque, device: Device, log: CheckLog) -> None:
         expected=device.fwid,
         found=opaque.fwid,
     )
-
-
-def _revocation_lists(
-    path: Path,
-    section: Section,
-    endorsements: Endorsements,
-    at: datetime,
-    log: CheckLog,
-    cache: Cache | None,
-    memory: Memory | None,
-) -> dict[bytes, datetime]:
-    """What NVIDIA's CRLs at hand say of a chain: revoked refuses, and their dates are for the memory.
-
-    They list CAs and manifest signers, never the device itself, so a good answer here is no `cert: good`.
-    """
-    check = f"{section}.crl"
-    dates: dict[bytes, datetime] = {}
-    stale: list[str] = []
-    if endorsements.crls:
-        for subject, issuer in zip(path.certificates, path.certificates[1:], strict=False):
-            state, newest = check_crls(
-                issuer, [subject], endorsements.crls, at=at, check=check, log=log, cache=cache, memory=memory
-            )
-            if newest is not None:
-                dates[issuer.spki_sha256] = newest.this_update
-            if state == "stale":
-                stale.append(issuer.common_name.shown)
-    if stale:
-        log.not_run(check, f"out of date: the list of {' and of '.join(stale)}")
-    elif dates:
-        log.passed(check)
-    else:
-        log.not_run(check, "no list of a CA in these chains was given")
-    return dates

@@ -105,4 +105,34 @@ PROBLEMS: dict[str, Meaning] = {
         "NVIDIA reference manifests, active entries",
         "fetch both manifests again",
     ),
+    "nvidia.ocsp.malformed": Meaning(
+        "An OCSP answer is not built as one",
+        "RFC 6960, BasicOCSPResponse",
+        "ask the responder again",
+    ),
+    "nvidia.ocsp.unsuccessful": Meaning(
+        "The OCSP responder gave no answer, and what it sent says nothing of any certificate",
+        "RFC 6960, OCSPResponseStatus",
+        "ask the responder again",
+    ),
+    "nvidia.ocsp.signature": Meaning(
+        "An OCSP answer is not signed by its responder",
+        "RFC 6960, BasicOCSPResponse",
+        "the answer was altered: ask the responder again",
+    ),
+    "nvidia.ocsp.responder": Meaning(
+        "An OCSP answer comes from a responder that may not answer for this certificate",
+        "RFC 6960, authorized responders",
+        "ask the responder that the certificate's issuer named",
+    ),
+    "nvidia.ocsp.ambiguous": Meaning(
+        "An OCSP answer speaks of one certificate twice",
+        "RFC 6960, SingleResponse",
+        "ask the responder again",
+    ),
+    "nvidia.ocsp.rollback": Meaning(
+        "An OCSP answer is older than one already seen",
+        "memory of collateral",
+        "ask the responder again; an older answer may have been replayed",
+    ),
 }

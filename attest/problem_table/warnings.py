@@ -70,6 +70,21 @@ PROBLEMS: dict[str, Meaning] = {
         "DMTF DSP0274, MEASUREMENTS length fields",
         "the collector added them; nothing was read from them",
     ),
+    "nvidia.ocsp.hold": Meaning(
+        "A certificate of the device or of its manifests is on hold",
+        "RFC 6960, revocation reason certificateHold",
+        "NVIDIA holds back firmware before release or withdrawn: install a released version",
+    ),
+    "nvidia.ocsp.unknown": Meaning(
+        "The OCSP responder does not know a certificate of the device or of its manifests",
+        "RFC 6960, certificate status unknown",
+        "ask NVIDIA; a genuine certificate is known to its issuer's responder",
+    ),
+    "nvidia.ocsp.stale": Meaning(
+        "An OCSP answer is out of date, so revocation is unknown",
+        "RFC 6960, thisUpdate and nextUpdate",
+        "ask the responder again: NVIDIA's answers are good for a day",
+    ),
     "nvidia.opaque.unknown": Meaning(
         "The report carries opaque fields this verifier does not know",
         "NVIDIA attestation report, opaque data",

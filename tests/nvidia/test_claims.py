@@ -94,7 +94,7 @@ def test_an_unlocked_switch_says_so(vectors: Vectors) -> None:
     part = judge(vectors, "switch-ls10-rim-match-sdk")._parts[0]
     assert isinstance(part, DevicePart)
     opaque = Opaque.read(((25, b"\0\0"),), "switch")
-    changed = DevicePart(part.report, opaque, part.device, part.mode, (), "no-rim")
+    changed = DevicePart(part.report, opaque, part.device, part.mode, (), "no-rim", part.revocation)
     assert changed.claims()["locked"] == "false"
     assert "bios" not in changed.claims()
 
