@@ -17,12 +17,13 @@ Verify what a confidential machine proves about itself, and say whether it is wh
   attest show FILE...                                 what do these files hold? (verifies nothing)
   attest policy explain p.yaml report.bin vcek.der    rule by rule
   attest endorsements fetch report.bin -o endorsements.json    from the vendors' services
+  attest measure snp --ovmf OVMF.fd --vcpus 4 --vcpu-type EPYC-Milan    what a launch will measure
   attest simulate snp -o demo                         evidence under a root of your own, for tests
 
 Exit status: 0 the evidence conforms, 1 it is refused, 2 malformed input or wrong use."""
 
 _DISTRIBUTION = "attest"
-_COMMANDS = ("verify", "show", "policy", "endorsements", "simulate")
+_COMMANDS = ("verify", "show", "policy", "endorsements", "measure", "simulate")
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from attest.problem_table import (
     azure,
     binding,
+    bundles,
     collect,
     devices,
     eventlog,
     input,
+    measure,
     nras,
     nvidia,
     policy,
@@ -32,7 +34,9 @@ _ROOMS = (
     binding,
     devices,
     sources,
+    bundles,
     collect,
+    measure,
     policy,
     warnings,
 )
