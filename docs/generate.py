@@ -33,6 +33,7 @@ _VENDORS = {
     "x509": "Certification paths and revocation lists",
     "nonce": "Nonces of sample code",
     "policy": "Policies",
+    "collect": "Collecting evidence",
     "": "Warnings and wrong use",
 }
 

@@ -14,6 +14,8 @@ from tests.conftest import ROOT, Sample
 
 NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"}
 EDGES = {
+    "attest/collect/metadata.py": "Azure's instance metadata, at a fixed address",
+    "attest/collect/quote_service.py": "the host's quoting service, by vsock",
     "kbs/cli/admin_client.py": "the administrator's client",
     "kbs/cli/serve.py": "listens",
     "kbs/guest/client.py": "the guest's client of its broker",

@@ -15,6 +15,7 @@ Verify what a confidential machine proves about itself, and say whether it is wh
   attest verify report.bin vcek.der                   is it genuine?
   attest verify quote.bin collateral.json --policy p.yaml --nonce HEX
   attest show FILE...                                 what do these files hold? (verifies nothing)
+  attest collect --nonce HEX --key key.json -o machine.bundle.json      inside the guest: its evidence
   attest policy explain p.yaml report.bin vcek.der    rule by rule
   attest endorsements fetch report.bin -o endorsements.json    from the vendors' services
   attest measure snp --ovmf OVMF.fd --vcpus 4 --vcpu-type EPYC-Milan    what a launch will measure
@@ -23,7 +24,7 @@ Verify what a confidential machine proves about itself, and say whether it is wh
 Exit status: 0 the evidence conforms, 1 it is refused, 2 malformed input or wrong use."""
 
 _DISTRIBUTION = "attest"
-_COMMANDS = ("verify", "show", "policy", "endorsements", "measure", "simulate")
+_COMMANDS = ("verify", "show", "collect", "policy", "endorsements", "measure", "simulate")
 
 
 class Parser(argparse.ArgumentParser):

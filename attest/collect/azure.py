@@ -1,0 +1,233 @@
+"""Azure confidential VMs: the paravisor's virtual TPM, and the host's metadata service for what it lacks.
+
+The hardware report binds the paravisor's attestation key; own data goes into an NV index, from which the
+paravisor makes a new report after a while, and into the qualifying data of a TPM quote.
+Source: Microsoft, Confidential VM guest attestation design; TCG TPM 2.0 Library; the guest protocol's evidence
+of version 2 for az-snp-vtpm and az-tdx-vtpm
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attest.binding import equal
+from attest.canonical import read_json
+from attest.collect.errors import CollectError, failure
+from attest.collect.metadata import Metadata
+from attest.collect.tpm2 import Quoted, Tpm
+from attest.collect.tsm import report_data_of
+from attest.errors import Malformed
+from attest.x509 import pem_blocks
+
+HCL_REPORT, USER_DATA, AK_CERTIFICATE = 0x01400001, 0x01400002, 0x01C101D0
+AK = 0x81000003
+USER_DATA_SIZE = 64
+PCRS = tuple(range(24))
+MAX_QUALIFYING = 48
+"""What every TPM takes with a digest of up to 384 bits."""
+
+WAIT_SECONDS = 3.0
+"""How long the paravisor may take for a new report."""
+_TRIES = 4
+_MAGIC = b"HCLA"
+_HARDWARE, _HARDWARE_SIZE, _TD_REPORT_SIZE = 32, 1184, 1024
+_RUNTIME = _HARDWARE + _HARDWARE_SIZE
+_RUNTIME_HEADER = struct.Struct("<IIIII")
+_TEES = {2: "snp", 4: "tdx"}
+
+
+@dataclass(frozen=True, slots=True)
+class AzureEvidence:
+    """tee: snp or tdx, below the paravisor. document: evidence of version 2 as guests send it, JSON.
+    certificates: DER, VCEK first; of SNP. ak_certificate: DER, where the TPM holds one."""
+
+    tee: str
+    document: bytes
+    certificates: tuple[bytes, ...] = ()
+    ak_certificate: bytes | None = None
+
+
+def is_azure(tpm: Tpm) -> bool:
+    """Whether this TPM is a paravisor's: its NV index holds an HCL report. Raises CollectError."""
+    try:
+        return tpm.nv_read(HCL_REPORT)[:4] == _MAGIC
+    except CollectError as error:
+        if error.code == "collect.unsupported":
+            return False
+        raise
+
+
+def collect_azure(
+    tpm: Tpm,
+    metadata: Metadata,
+    digest: bytes,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> AzureEvidence:
+    """Evidence that carries `digest` (at most 48 bytes) in the quote and in the hardware-bound user data.
+
+    Raises CollectError.
+    """
+    if not 1 <= len(digest) <= MAX_QUALIFYING:
+        raise failure("collect.bad-request", where="user data", expected=f"≤ {MAX_QUALIFYING} bytes")
+    hcl, tee = _fresh_report(tpm, digest.ljust(USER_DATA_SIZE, b"\0"), sleep)
+    quoted, values = _quote(tpm, digest)
+    document: dict[str, object] = {
+        "version": 2,
+        "tpm_quote": {
+            "signature": quoted.signature.hex(),
+            "message": quoted.message.hex(),
+            "pcrs": [value.hex() for value in values],
+        },
+        "hcl_report": base64.urlsafe_b64encode(hcl).decode(),
+    }
+    certificates: tuple[bytes, ...] = ()
+    if tee == "snp":
+        certificates = _amd_certificates(metadata)
+        document["vcek"] = base64.urlsafe_b64encode(certificates[0]).decode()
+    else:
+        document["td_quote"] = base64.urlsafe_b64encode(_td_quote(metadata, hcl)).decode()
+    return AzureEvidence(
+        tee, json.dumps(document, separators=(",", ":")).encode(), certificates, _ak_certificate(tpm)
+    )
+
+
+def _fresh_report(tpm: Tpm, user_data: bytes, sleep: Callable[[float], None]) -> tuple[bytes, str]:
+    """Write the user data, wait, read the report again until it carries them: the index is shared."""
+    for _ in range(_TRIES):
+        _write_user_data(tpm, user_data)
+        sleep(WAIT_SECONDS)
+        hcl = tpm.nv_read(HCL_REPORT)
+        tee, carried = _read_hcl(hcl)
+        if equal(carried, user_data):
+            return hcl, tee
+    raise failure(
+        "collect.race",
+        message="The paravisor's report does not take up our user data",
+        where=f"NV {HCL_REPORT:#x} user-data",
+        expected=user_data,
+        found=carried,
+        remedy="find who else writes the index, or wait: the paravisor may be slow",
+    )
+
+
+def _write_user_data(tpm: Tpm, user_data: bytes) -> None:
+    try:
+        size = tpm.nv_public(USER_DATA).size
+    except CollectError as error:
+        if error.code != "collect.unsupported":
+            raise
+        size = 0
+    if size and size != USER_DATA_SIZE:
+        tpm.nv_undefine(USER_DATA)
+        size = 0
+    if not size:
+        tpm.nv_define(USER_DATA, USER_DATA_SIZE)
+    tpm.nv_write(USER_DATA, user_data)
+
+
+def _read_hcl(hcl: bytes) -> tuple[str, bytes]:
+    """snp or tdx, and the user data in the runtime claims; the rest is the verifier's to read."""
+    where = f"NV {HCL_REPORT:#x}"
+    start = _RUNTIME + _RUNTIME_HEADER.size
+    if hcl[:4] != _MAGIC or len(hcl) < start:
+        raise failure(
+            "collect.inconsistent", where=where, expected="an HCL report", found=f"{len(hcl)} bytes"
+        )
+    _, _, kind, _, size = _RUNTIME_HEADER.unpack_from(hcl, _RUNTIME)
+    tee = _TEES.get(kind)
+    if tee is None or start + size > len(hcl):
+        raise failure(
+            "collect.inconsistent", where=where, expected="type 2 or 4", found=f"type {kind}, {size} bytes"
+        )
+    try:
+        claims = read_json(hcl[start : start + size], where=where, limit=len(hcl))
+    except Malformed as error:
+        raise failure("collect.inconsistent", where=where, found=error.problems[0].message) from None
+    text = claims.get("user-data", "") if isinstance(claims, dict) else ""
+    try:
+        # Upper or lower case, and absent where nobody ever wrote any.
+        carried = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        carried = b""
+    return tee, carried
+
+
+def _quote(tpm: Tpm, digest: bytes) -> tuple[Quoted, list[bytes]]:
+    """A quote and the values it is over; once again if a PCR changed in between."""
+    for last in (False, True):
+        quoted = tpm.quote(AK, digest, PCRS)
+        values = tpm.pcr_read(PCRS)
+        listed = [values[pcr] for pcr in PCRS]
+        carried, over = _attested(quoted.message)
+        if not equal(carried, digest):
+            raise failure("collect.inconsistent", where="TPM quote extraData", expected=digest, found=carried)
+        if equal(over, hashlib.sha256(b"".join(listed)).digest()):
+            return quoted, listed
+        if last:
+            break
+    raise failure("collect.race", where="TPM quote", expected="the digest of the PCRs read", found=over)
+
+
+def _attested(message: bytes) -> tuple[bytes, bytes]:
+    """extraData and pcrDigest of a TPMS_ATTEST that quotes."""
+    try:
+        position = 6
+        for _ in range(2):
+            size = int.from_bytes(message[position : position + 2], "big")
+            extra = message[position + 2 : position + 2 + size]
+            position += 2 + size
+        # clock information, firmware version, then one selection of three bytes
+        position += 17 + 8 + 4 + 2 + 1 + 3
+        size = int.from_bytes(message[position : position + 2], "big")
+        over = message[position + 2 : position + 2 + size]
+        if position + 2 + size != len(message):
+            raise IndexError
+    except IndexError:
+        raise failure("collect.inconsistent", where="TPM quote", expected="a quote of 24 PCRs") from None
+    return extra, over
+
+
+def _amd_certificates(metadata: Metadata) -> tuple[bytes, ...]:
+    leaf, chain = metadata.amd_certificates()
+    try:
+        return tuple(
+            der
+            for text, where in ((leaf, "vcekCert"), (chain, "certificateChain"))
+            for _, der in pem_blocks(text.encode("utf-8", "replace").strip(), where=where)
+        )
+    except Malformed as error:
+        raise failure(
+            "collect.metadata", where=error.problems[0].where, found=error.problems[0].message
+        ) from None
+
+
+def _td_quote(metadata: Metadata, hcl: bytes) -> bytes:
+    td_report = hcl[_HARDWARE : _HARDWARE + _TD_REPORT_SIZE]
+    quote = metadata.td_quote(td_report)
+    carried = report_data_of("tdx", quote)
+    if not equal(carried, td_report[128:192]):
+        raise failure(
+            "collect.inconsistent", where="td_quote report_data", expected=td_report[128:192], found=carried
+        )
+    return quote
+
+
+def _ak_certificate(tpm: Tpm) -> bytes | None:
+    """The certificate of the attestation key, cut from its zero-padded index; None where there is none."""
+    try:
+        padded = tpm.nv_read(AK_CERTIFICATE)
+    except CollectError as error:
+        if error.code == "collect.unsupported":
+            return None
+        raise
+    if padded[:2] != b"\x30\x82":
+        return None
+    size = 4 + int.from_bytes(padded[2:4], "big")
+    return padded[:size] if size <= len(padded) else None
