@@ -13,10 +13,10 @@ from attest.nvidia.modes import Mode
 from attest.nvidia.opaque import Opaque
 from attest.nvidia.references import Reference
 from attest.nvidia.revocation import Revocation
+from attest.nvidia.rim_ids import rim_ids
 from attest.nvidia.spdm import Report
 
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
-_ID_PART = re.compile(r"[A-Z0-9._]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +133,8 @@ class DevicePart:
         return raw
 
     def rim_ids(self) -> dict[str, str]:
-        """Ids of the manifests to ask NVIDIA's RIM service for; only from signed fields of a safe alphabet.
-
-        Source: NVIDIA RIM service, document ids; the parts of a switch's id are constants.
-        """
-        texts, family = self.opaque.texts, self.device.family
-        version = (self.opaque.vbios_version or "").replace(".", "")
-        parts: dict[str, tuple[str, ...]] = {}
-        if family.section == "switch":
-            parts["bios"] = ("NV_SWITCH_BIOS_5612_0002_890", version)
-        else:
-            chip = texts.get("chip_info", "GB100")
-            head = "NV_GPU_DRIVER_GH100" if family.architecture == "hopper" else f"NV_GPU_CC_DRIVER_{chip}"
-            board = (texts.get(name, "") for name in ("project", "project_sku", "chip_sku"))
-            parts["driver"] = (head, texts.get("driver_version", ""))
-            parts["vbios"] = ("NV_GPU_VBIOS", *board, version)
-        return {
-            kind: "_".join(pieces).upper()
-            for kind, pieces in parts.items()
-            if all(_ID_PART.fullmatch(piece.upper()) for piece in pieces)
-        }
+        """Kind of manifest → id, from the verified report; see `attest.nvidia.rim_ids`."""
+        return rim_ids(self.device.family, self.opaque)
 
 
 def _rim(reference: Reference) -> dict[str, Any]:
