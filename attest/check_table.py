@@ -5,6 +5,9 @@ from __future__ import annotations
 _ABI = "AMD 56860, ATTESTATION_REPORT"
 _KDS = "AMD 57230, VCEK and VLEK certificates"
 
+_HCL = "Microsoft Learn, confidential VM guest attestation, HCL report"
+_TPM = "TCG TPM 2.0 Library, part 2, TPMS_ATTEST"
+
 _DICE = "TCG DICE Attestation Architecture, FWID"
 _RIM = "W3C XML Signature 1.1, RFC 5280 under the pinned RIM root"
 _DEVICE: dict[str, str] = {
@@ -69,6 +72,22 @@ CHECKS: dict[str, str] = {
     "tdx.tcb.relaunch": "Intel TDX DCAP quote verification library, TD relaunch",
     "tdx.tcb.status": "Intel PCS API v4, tcbStatus",
     "tdx.event-log": "TCG PC Client Platform Firmware Profile, event logging",
+    # Azure confidential VMs
+    "azure.hcl.format": _HCL,
+    "azure.hcl.header": _HCL,
+    "azure.runtime-data": "Microsoft Learn, confidential VM guest attestation, runtime claims; RFC 7517",
+    "azure.hcl.kind": _HCL,
+    "azure.vmpl": _ABI,
+    "azure.td-report": "Intel TDX module ABI specification, TDREPORT_STRUCT",
+    "azure.hcl.binding": "Microsoft Learn, confidential VM guest attestation: report data over runtime claims",
+    "azure.tpm.format": _TPM,
+    "azure.tpm.signature": "TCG TPM 2.0 Library, part 2, TPMT_SIGNATURE; RFC 8017 §8.2",
+    "azure.tpm.pcrs": "TCG TPM 2.0 Library, part 2, TPMS_QUOTE_INFO",
+    "azure.user-data": "CoCo az-snp-vtpm and az-tdx-vtpm evidence, version 2",
+    "azure.ak-certificate": "RFC 5280 under the pinned Azure Virtual TPM root",
+    "azure.ak-certificate.crl": "RFC 5280: CRL of the Azure Virtual TPM root",
+    "azure.event-log": "TCG PC Client Platform Firmware Profile, event logging",
+    "azure.tpm.extra-data": "TCG TPM 2.0 Library, part 2, TPMS_ATTEST extraData; RFC 9334, freshness",
     # NVIDIA
     **{f"gpu.{name}": source for name, source in _DEVICE.items()},
     "gpu.mode": "NVIDIA attestation report, feature flag and protected PCIe status",
@@ -76,6 +95,25 @@ CHECKS: dict[str, str] = {
     "gpu.vbios-rim": _RIM,
     **{f"switch.{name}": source for name, source in _DEVICE.items()},
     "switch.bios-rim": _RIM,
+    # NVIDIA's own software as a second opinion
+    "nras.algorithm": "RFC 8725 §3.1: ES384 alone, and no key in the header",
+    "nras.key": "RFC 7517, the attestation service's key set",
+    "nras.signature": "RFC 7515 §5.2",
+    "nras.issuer": "RFC 7519 §4.1.1, NVIDIA Remote Attestation Service",
+    "nras.claims": "NVIDIA Remote Attestation Service, detached EAT",
+    "nras.time": "RFC 7519 §4.1.4 to §4.1.6",
+    "nras.nonce": "RFC 9711, eat_nonce",
+    "nras.submodules": "RFC 9711, detached EAT bundles",
+    "nras.count": "one module for each device that was sent",
+    "nras.identity": "NVIDIA attestation documentation, ueid, hwmodel and versions",
+    "nras.verdict": "NVIDIA Remote Attestation Service, overall result",
+    "nras.devices": "NVIDIA attestation documentation, GPU and switch claims",
+    "second-opinion.nvidia": "nv-local-gpu-verifier and nv-attestation-sdk on the same bytes",
+    # the signed file of endorsements
+    "bundle.signature": "DSSE 1.0, verification",
+    "bundle.content": "signed bundle of endorsements, entries and their digests",
+    "bundle.dates": "signed bundle of endorsements, made and expires",
+    "bundle.rollback": "RFC 9334, freshness of endorsements",
     # binding and set
     "binding.domain": "report data domains: broker, site, local evidence API",
     "binding.origin": "site evidence, origins",
@@ -85,5 +123,8 @@ CHECKS: dict[str, str] = {
     "binding.gpu-nonce": "DMTF DSP0274, GET_MEASUREMENTS nonce",
     "binding.gpu-to-cpu": "CoCo guest protocol 0.4, report data",
     "devices.distinct": "one device, one piece of evidence",
+    "devices.driver": "NVIDIA attestation report, driver version",
+    "devices.mode": "NVIDIA attestation report, feature flag and protected PCIe status",
+    "devices.topology": "NVIDIA protected PCIe: eight GPUs and four switches that name each other",
     "devices.nonce": "one challenge for all devices of a machine",
 }

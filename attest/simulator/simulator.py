@@ -19,6 +19,8 @@ from attest.simulator.gpu import Device, GpuPlan, list_of
 from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
 from attest.simulator.machine import MachinePlan
+from attest.simulator.nras import SimulatedNras
+from attest.simulator.nras import plan as nras_plan
 from attest.simulator.paravisor import Paravisor
 from attest.simulator.simulated import Simulated
 from attest.simulator.site import SitePlan, site_key
@@ -222,6 +224,11 @@ class Simulator:
             azure_chain.ak(self._keys, issuer, self.at, public=ak).build(self._keys),
             issuer.build(self._keys),
         )
+
+    def nras(self, *, fault: str | None = None, **keywords: Any) -> SimulatedNras:
+        """The remote attestation service's answer about GPUs. keywords: as in `attest.simulator.nras.plan`.
+        Raises ValueError."""
+        return planned("nras", fault, nras_plan, self._keys, self._made, self.at, keywords).build()
 
     def _marked(self, made: Simulated) -> Simulated:
         return replace(made, roots_pem=self.roots_pem)
