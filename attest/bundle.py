@@ -23,6 +23,8 @@ MAX_ENTRIES = 256
 Kind = Literal[
     "snp-report",
     "tdx-quote",
+    "ccel",
+    "tpm-event-log",
     "devices",
     "additional-evidence",
     "site-statement",
@@ -32,8 +34,10 @@ Kind = Literal[
     "rim",
     "ocsp",
 ]
-"""devices: a JSON container of GPU and switch evidence. additional-evidence: the exact text that the CPU's
-report data covers, from which devices are read. site-statement: JSON of `attest.site`. certificates: PEM or DER. The rest: raw bytes."""
+"""azure-evidence: the JSON of az-snp-vtpm or az-tdx-vtpm. ak-certificate: of an Azure TPM's attestation key, PEM
+or DER, with or without the zeros of its NV index. devices: a JSON container of GPU and switch evidence. additional-evidence: the exact text that the CPU's
+report data covers, from which devices are read. site-statement: JSON of `attest.site`. ccel, tpm-event-log: the log of
+this boot in TCG2 form. certificates: PEM or DER. The rest: raw bytes."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 

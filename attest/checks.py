@@ -92,6 +92,20 @@ class CheckLog:
             where = self._part[1]
         self.problems.append(problem(code, expected=expected, found=found, where=where, message=message))
 
+    def left_to_policy(
+        self,
+        check: str,
+        code: str,
+        *,
+        expected: object = None,
+        found: object = None,
+        where: str | None = None,
+    ) -> None:
+        """Record a failed check that refuses nothing by itself: a claim says so for policies, a warning for
+        people, and a warning withholds a release."""
+        self._outcomes[self._named(check)] = "failed"
+        self.warn(code, expected=expected, found=found, where=where)
+
     def require(
         self,
         check: str,

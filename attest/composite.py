@@ -34,7 +34,8 @@ def read_composite(tee: str, primary: object, additional: str) -> tuple[Evidence
     _read_primary(tee, primary, found, "tee-evidence.primary_evidence")
     devices = read_additional(additional, where="tee-evidence.additional_evidence") if additional else ()
     (_, cpu), *_ = found.cpus
-    return Evidence(cpu, devices, additional), found.endorsements()
+    evidence = Evidence(cpu, devices, additional, event_logs=tuple(found.event_logs))
+    return evidence, found.endorsements()
 
 
 def read_composite_document(document: Mapping[str, Any], found: Found, *, where: str) -> None:
@@ -79,12 +80,16 @@ def read_additional(text: str, *, where: str) -> tuple[Verifiable, ...]:
 
 
 def write_primary(
-    tee: Literal["snp", "tdx"], raw: bytes, certificates: Iterable[Certificate] = ()
+    tee: Literal["snp", "tdx"],
+    raw: bytes,
+    certificates: Iterable[Certificate] = (),
+    event_log: bytes | None = None,
 ) -> dict[str, Any]:
-    """The JSON form of a raw report or quote, as guests send it."""
+    """The JSON form of a raw report or quote, as guests send it. event_log: CCEL data of a TD."""
     if tee == "snp":
         return write_report_document(Report.parse(raw), certificates)
-    return {"quote": base64.b64encode(raw).decode(), "cc_eventlog": None}
+    logged = None if event_log is None else base64.b64encode(event_log).decode()
+    return {"quote": base64.b64encode(raw).decode(), "cc_eventlog": logged}
 
 
 def _read_primary(tee: str, primary: object, found: Found, where: str) -> None:
@@ -96,11 +101,15 @@ def _read_primary(tee: str, primary: object, found: Found, where: str) -> None:
         found.certificates += certificates
         return
     if tee == "tdx" and "quote" in primary:
+        from attest.eventlog.containers import read_json as read_event_log
         from attest.tdx.containers import read_json as read_quote
         from attest.tdx.quote import Quote
 
         raw = read_quote(primary, where)
         if raw is not None:
             found.add_cpu(where, Quote.parse(raw))
+            event_log = read_event_log(primary, where)
+            if event_log is not None:
+                found.add_event_log(event_log)
             return
     raise malformed("Not evidence of this kind of TEE", where=where, expected=tee)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -19,18 +19,22 @@ from attest.memory import Memory
 from attest.parts import Part
 from attest.site import SiteStatement
 
+if TYPE_CHECKING:
+    from attest.eventlog.log import EventLog
+
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
     """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate
     or (`ocsp`, issuer key SHA-256 hex, serial number) → thisUpdate,
     crl_numbers: issuer key SHA-256 → CRL number where the issuer counts up; what was used and authentic,
-    for the memory."""
+    for the memory. beneath: the hardware's own part, where this one is a layer above it."""
 
     part: Part
     crls: Mapping[bytes, datetime] = field(default_factory=dict)
     documents: Mapping[tuple[str, str, int], datetime] = field(default_factory=dict)
     crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+    beneath: Part | None = None
 
 
 class Verifiable(Protocol):
@@ -38,7 +42,7 @@ class Verifiable(Protocol):
 
     @property
     def section(self) -> str:
-        """snp, tdx, gpu or switch"""
+        """snp, tdx, azure, gpu or switch"""
         ...
 
     def verify_with(
@@ -62,9 +66,11 @@ class Verifiable(Protocol):
 class Evidence:
     """cpu: SNP report or TDX quote. devices: GPUs, then switches, as sent. additional: the exact text of
     the composite evidence that the devices were read from, where it came with the CPU's. site: what a site
-    says of itself, where the evidence is a site's."""
+    says of itself, where the evidence is a site's. event_logs: of this boot, one a TD's and one a TPM's at
+    most."""
 
     cpu: Verifiable | None = None
     devices: tuple[Verifiable, ...] = ()
     additional: str | None = None
     site: SiteStatement | None = None
+    event_logs: tuple[EventLog, ...] = ()

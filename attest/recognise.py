@@ -12,10 +12,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attest import strict_base64
+from attest.azure.parts import AzureParts
+from attest.azure.ak import is_padded, read_certificate
+from attest.azure.containers import is_evidence as is_azure
+from attest.azure.containers import is_tpm_quote, read_tpm_quote
+from attest.azure.containers import read_evidence as read_azure
+from attest.azure.hcl import MAGIC as HCL_MAGIC
+from attest.azure.hcl import HclReport
+from attest.azure.tpm import MAGIC as TPM_MAGIC
+from attest.azure.tpm import bare_signature
+from attest.azure.yaml_text import is_yaml, read_yaml
 from attest.bundle import is_bundle, read_bundle
 from attest.canonical import read_json
+from attest.dsse import Envelope, is_envelope, media_type
 from attest.endorsements import Endorsements, SignedDocument
 from attest.errors import Malformed
+from attest.eventlog.log import EventLog, is_event_log
 from attest.evidence import Evidence, Verifiable
 from attest.problems import malformed, problem
 from attest.site import SiteStatement
@@ -25,6 +37,7 @@ from attest.snp.report import Report
 from attest.x509 import Certificate, Crl, pem_blocks
 
 if TYPE_CHECKING:
+    from attest.eventlog.ccel import CcelTable
     from attest.nvidia.rim import Rim
 
 MAX_FILE = 16 << 20
@@ -33,6 +46,7 @@ _HEX = re.compile(rb"(?:0x)?[0-9a-fA-F\s]+\Z")
 # Possessive: a run of white space is read once, not once for each place where it may begin.
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]++={0,2}\s*+\Z")
 _WHITE = b" \t\n\r\v\f"
+_RSA_SIGNATURE = 256
 _SPDM_REQUEST = b"\x11\xe0"
 
 
@@ -45,6 +59,7 @@ class Found:
     """What the files of one verification hold, in the order they were given.
 
     bounded: whether to refuse more than one machine needs; a service's folder serves many machines.
+    sealed: signed bundles, not opened: whoever has the keys takes them out before he asks for endorsements.
     """
 
     cpus: list[tuple[str, Verifiable]] = field(default_factory=list)
@@ -55,7 +70,11 @@ class Found:
     documents: list[SignedDocument] = field(default_factory=list)
     rims: list[Rim | bytes] = field(default_factory=list)
     ocsp: list[bytes] = field(default_factory=list)
+    event_logs: list[EventLog] = field(default_factory=list)
+    tables: list[CcelTable] = field(default_factory=list)
     sites: list[SiteStatement] = field(default_factory=list)
+    azure: AzureParts = field(default_factory=AzureParts)
+    sealed: list[tuple[str, Envelope]] = field(default_factory=list)
     bounded: bool = True
 
     def check_bounds(self, where: str) -> None:
@@ -75,6 +94,11 @@ class Found:
         if all(cpu != other for _, other in self.cpus):
             self.cpus.append((where, cpu))
 
+    def add_event_log(self, log: EventLog) -> None:
+        """The same log given twice (alone and inside a container) counts once."""
+        if log not in self.event_logs:
+            self.event_logs.append(log)
+
     def add_devices(self, devices: tuple[Verifiable, ...]) -> None:
         self.devices += devices
 
@@ -87,6 +111,8 @@ class Found:
 
     def evidence(self) -> Evidence:
         """One machine. Raises Malformed when there is none, or more than one."""
+        self.cpus = self.azure.put_together(self.cpus, self.certificates)
+        self.azure = AzureParts()
         if len(self.cpus) > 1:
             raise Malformed(
                 problem(
@@ -104,11 +130,15 @@ class Found:
         cpu = self.cpus[0][1] if self.cpus else None
         if len(self.sites) > 1 or (self.sites and cpu is None):
             raise Malformed(problem("evidence.several", expected="one site's statement, with CPU evidence"))
+        of_tpm = sum(log.form == "tpm" for log in self.event_logs)
+        if of_tpm > 1 or len(self.event_logs) - of_tpm > 1:
+            raise Malformed(problem("evidence.several", expected="one event log of a TD, one of a TPM"))
         return Evidence(
             cpu,
             tuple(self.devices),
             self.additional[0] if self.additional else None,
             self.sites[0] if self.sites else None,
+            tuple(self.event_logs),
         )
 
     _additional_devices: int = 0
@@ -116,6 +146,9 @@ class Found:
     _signers: dict[bytes, Certificate] = field(default_factory=dict)
 
     def endorsements(self) -> Endorsements:
+        """Raises Malformed (`bundle.key-missing`) while a signed bundle lies unopened among them."""
+        if self.sealed:
+            raise Malformed(*(problem("bundle.key-missing", where=name) for name, _ in self.sealed))
         return Endorsements(
             tuple(dict.fromkeys(self.certificates)),
             tuple({crl.der: crl for crl in self.crls}.values()),
@@ -147,6 +180,8 @@ def _recognise(name: str, data: bytes, found: Found) -> None:
         _rim(name, data, found)
     elif text.startswith(b"-----BEGIN"):
         _pem(name, text, found)
+    elif is_yaml(data):
+        _azure_document(name, read_yaml(data, where=name), found)
     else:
         _encoded(name, data, found)
 
@@ -155,6 +190,18 @@ def _binary(name: str, data: bytes, found: Found) -> bool:
     """Raw structures, told by their first bytes; False when the file is text or unknown."""
     if data[:1] == b"\x30" and _is_der(data):
         _der(name, data, found)
+    elif data[:4] == HCL_MAGIC:
+        found.azure.hcl.append(HclReport.parse(data))
+    elif data[:4] == TPM_MAGIC:
+        found.azure.messages.append(data)
+    elif is_padded(data):
+        found.azure.certificates.append(read_certificate(data, where=name))
+    elif is_event_log(data):
+        found.add_event_log(EventLog.parse(data, name))
+    elif data[:4] == b"CCEL" and len(data) == 56:
+        from attest.eventlog.ccel import CcelTable
+
+        found.tables.append(CcelTable.parse(data, name))
     elif (
         len(data) >= 4
         and data[2:4] == b"\0\0"
@@ -171,6 +218,9 @@ def _binary(name: str, data: bytes, found: Found) -> bool:
         from attest.tdx.quote import Quote
 
         found.add_cpu(name, Quote.parse(data))
+    elif len(bare_signature(data)) == _RSA_SIGNATURE and not data.isascii():
+        # Nothing in a signature says that it is one; only its length, and that it is no text.
+        found.azure.signatures.append(data)
     else:
         return False
     return True
@@ -221,7 +271,9 @@ def _pem(name: str, data: bytes, found: Found) -> None:
         raise malformed("Too many PEM blocks", where=name, code="x509.malformed", found=len(blocks))
     for index, (label, der) in enumerate(blocks):
         place = f"{name}[{index}]"
-        if label == "CERTIFICATE":
+        if label == "CERTIFICATE" and is_padded(der):
+            found.azure.certificates.append(read_certificate(der, where=place))
+        elif label == "CERTIFICATE":
             _add_certificate(place, der, found)
         elif label == "X509 CRL":
             _add_crl(place, der, found)
@@ -280,6 +332,16 @@ def _json(name: str, data: bytes, found: Found) -> None:
 
 
 def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found) -> bool:
+    if is_envelope(document):
+        envelope = Envelope.of_document(document)
+        if envelope.payload_type != media_type("endorsements"):
+            raise Malformed(
+                problem(
+                    "dsse.kind", where=name, expected=media_type("endorsements"), found=envelope.payload_type
+                )
+            )
+        found.sealed.append((name, envelope))
+        return True
     if is_bundle(document):
         for index, (kind, raw) in enumerate(read_bundle(document, where=name)):
             _bundle_entry(f"{name} entries[{index}]", kind, raw, found)
@@ -296,6 +358,12 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         report, certificates = read_report_document(document, where=name)
         found.add_cpu(name, report)
         found.certificates += certificates
+        return True
+    if is_tpm_quote(document):
+        found.azure.quotes.append(read_tpm_quote(document, where=name))
+        return True
+    if is_azure(document):
+        _azure_document(name, document, found)
         return True
     if "tcb_info" in document and "qe_identity" in document:
         from attest.tdx.collateral import read_dcap_qvl
@@ -321,6 +389,7 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         except (TypeError, ValueError, binascii.Error):
             raise malformed("The RIM is not base64", where=name) from None
         return True
+    from attest.eventlog.containers import read_json as read_event_log
     from attest.tdx.containers import read_json as read_quote
 
     quote = read_quote(document, name)
@@ -328,11 +397,23 @@ def _json_object(name: str, document: dict[str, Any], data: bytes, found: Found)
         from attest.tdx.quote import Quote
 
         found.add_cpu(name, Quote.parse(quote))
+        event_log = read_event_log(document, name)
+        if event_log is not None:
+            found.add_event_log(event_log)
         return True
     return False
 
 
+def _azure_document(name: str, document: dict[str, Any], found: Found) -> None:
+    evidence, certificates = read_azure(document, where=name)
+    found.add_cpu(name, evidence)
+    found.certificates += certificates
+
+
 def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
+    if kind == "ak-certificate":
+        found.azure.certificates.append(read_certificate(data, where=where))
+        return
     if kind == "site-statement":
         found.sites.append(SiteStatement.parse(data, where=where))
         return
@@ -353,6 +434,9 @@ def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
     held = {
         "snp-report": [cpu for _, cpu in inner.cpus if cpu.section == "snp"],
         "tdx-quote": [cpu for _, cpu in inner.cpus if cpu.section == "tdx"],
+        "azure-evidence": [cpu for _, cpu in inner.cpus if cpu.section == "azure"],
+        "ccel": [log for log in inner.event_logs if log.form != "tpm"],
+        "tpm-event-log": [log for log in inner.event_logs if log.form == "tpm"],
         "devices": inner.devices,
         "certificates": inner.certificates,
         "crl": inner.crls,
@@ -362,12 +446,15 @@ def _bundle_entry(where: str, kind: str, data: bytes, found: Found) -> None:
     }[kind]
     if (
         not held
-        or (inner.cpus and kind not in ("snp-report", "tdx-quote"))
+        or (inner.cpus and kind not in ("snp-report", "tdx-quote", "azure-evidence"))
         or (inner.devices and kind != "devices")
+        or (inner.event_logs and kind not in ("tdx-quote", "ccel", "tpm-event-log"))
     ):
         raise malformed("A bundle entry is not of the kind it says", where=where, expected=kind)
     for place, cpu in inner.cpus:
         found.add_cpu(place, cpu)
     found.add_devices(tuple(inner.devices))
+    for event_log in inner.event_logs:
+        found.add_event_log(event_log)
     found.add_endorsements(inner.endorsements())
     found.check_bounds(where)

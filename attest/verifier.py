@@ -16,6 +16,7 @@ from attest.checks import CheckLog
 from attest.claims import duration
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
+from attest.eventlog.verify import check_event_logs
 from attest.evidence import Evidence
 from attest.memory import Memory
 from attest.parts import Part
@@ -52,6 +53,7 @@ def verify(
     anchors = anchors or Anchors.production()
     log = CheckLog()
     parts: list[Part] = []
+    beneath: list[Part] = []
     kept = memory or Memory()
     crls: dict[bytes, datetime] = {}
     documents: dict[tuple[str, str, int], datetime] = {}
@@ -71,9 +73,13 @@ def verify(
         )
         if result is not None:
             parts.append(result.part)
+            if result.beneath is not None:
+                beneath.append(result.beneath)
             crls.update(result.crls)
             documents.update(result.documents)
             crl_numbers.update(result.crl_numbers)
+    section = evidence.cpu.section if evidence.cpu is not None else ""
+    boot = check_event_logs(evidence.event_logs, section, parts, beneath, log)
     for index, device in enumerate(evidence.devices):
         result = device.verify_with(
             endorsements=endorsements,
@@ -85,6 +91,8 @@ def verify(
         )
         if result is not None:
             parts.append(result.part)
+            if result.beneath is not None:
+                beneath.append(result.beneath)
             crls.update(result.crls)
             documents.update(result.documents)
     if not log.good:
@@ -105,8 +113,13 @@ def verify(
         )
 
     _distinct(parts, log)
+    if evidence.devices:
+        from attest.nvidia.fabric import check_fabric  # what verified a device has loaded its vendor
+        from attest.nvidia.facts import DevicePart
+
+        check_fabric([part for part in parts if isinstance(part, DevicePart)], log)
     bound = bind(evidence, parts, expected, at, log)
-    claims = {"binding": bound.claims}
+    claims = {"binding": bound.claims, **boot}
     if (crls or documents) and memory is None:
         log.warn("collateral-memory-absent")
     if any(part.simulated for part in parts):
@@ -123,7 +136,7 @@ def verify(
         claims["time"] = times
     return mint(
         at=at,
-        parts=parts,
+        parts=[*beneath, *parts],
         more_claims=claims,
         device_claims=bound.device_claims,
         more_raw={"binding": bound.raw} if bound.raw else {},

@@ -15,17 +15,20 @@ from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Crl
 
 if TYPE_CHECKING:
+    from attest.eventlog.verify import Replay
     from attest.tdx.quote import Quote
 
 
 @dataclass(frozen=True, slots=True)
 class TdxPart:
-    """quote, under the chain and collateral of `platform`, judged at `at`."""
+    """quote, under the chain and collateral of `platform`, judged at `at`. replay: of the event log beside
+    it, None without one."""
 
     quote: Quote
     platform: Platform
     tcb: Tcb
     at: datetime
+    replay: Replay | None = None
 
     @property
     def section(self) -> Literal["tdx"]:
@@ -80,7 +83,7 @@ class TdxPart:
             "fmspc": self.platform.pck.facts.fmspc.hex(),
             # Absent, stale and revoked lists were refused.
             "crl": "fresh",
-            "event-log": "absent",
+            "event-log": self.replay.state if self.replay is not None else "absent",
         }
         lag = self.tcb.lag(self.at)
         if lag is not None:
@@ -98,7 +101,7 @@ class TdxPart:
         return claims
 
     def raw(self) -> dict[str, Any]:
-        return {
+        fields: dict[str, Any] = {
             "header": self._header(),
             "body": self._body(),
             "qe_report": self._qe_report(),
@@ -106,6 +109,9 @@ class TdxPart:
             "collateral": self._collateral(),
             "tcb": self._tcb(),
         }
+        if self.replay is not None:
+            fields["event_log"] = self.replay.raw()
+        return fields
 
     def _header(self) -> dict[str, str]:
         quote = self.quote
