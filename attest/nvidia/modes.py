@@ -28,14 +28,17 @@ def read_mode(opaque: Opaque, check: str, log: CheckLog) -> Mode:
     """The mode the fields agree on; contradictions are recorded under `check`.
 
     Flag SPT goes with status 0x55 and no switch identifiers, PPCIE with 0xAA and all 18 of them, MPT with
-    neither of PPCIE's. Without a flag, 0x55 and no identifiers mean SPT; anything else stays unknown.
+    neither of PPCIE's. Without a flag, 0x55 and no identifiers mean SPT; anything else stays unknown, but
+    0xAA still goes with identifiers and identifiers with 0xAA.
     """
     flag, status, pdis = opaque.feature_flag, opaque.protected_pcie_status, opaque.pdis
     named = _NAMES.get(flag) if flag is not None else None
     agrees = True
     if flag == PPCIE:
         agrees = status == ENABLED and pdis is not None
-    elif flag in (SPT, MPT) or status == DISABLED:
+    elif flag not in (SPT, MPT) and status != DISABLED:
+        agrees = (status == ENABLED) == (pdis is not None)
+    else:
         agrees = status in (None, DISABLED) and pdis is None
     if not agrees:
         log.failed(

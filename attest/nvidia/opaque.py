@@ -60,6 +60,8 @@ _TEXT = re.compile(rb"[\x20-\x7e]{0,64}")
 _VBIOS = re.compile(r"[0-9A-F]{2}(\.[0-9A-F]{2}){4}")
 PDI = 8
 GPU_PDIS = 18
+SWITCH_GPUS, SWITCH_PORTS = 8, 64
+_UNUSED = 0xFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Opaque:
     """Decoded fields; None where the device sent none.
 
     texts and numbers: by field name. pdis: GPU: 18 identifiers of 8 bytes, one a link; switch: its own.
+    gpu_pdis: switch: the identifiers of the eight GPUs behind its ports.
     version: 0 where absent. unknown: ids no table has. raw: name → bytes, `opaque_<id>` for unknown ids.
     """
 
@@ -77,6 +80,7 @@ class Opaque:
     protected_pcie_status: int | None
     fwid: bytes | None
     pdis: tuple[bytes, ...] | None
+    gpu_pdis: tuple[bytes, ...] | None
     unknown: tuple[int, ...]
     raw: Mapping[str, bytes]
 
@@ -122,6 +126,7 @@ class Opaque:
             protected_pcie_status=_switch_byte("protected_pcie_status", raw),
             fwid=_sized("fwid", 48, raw),
             pdis=_pdis(raw, section),
+            gpu_pdis=_gpu_pdis(raw) if section == "switch" else None,
             unknown=tuple(unknown),
             raw=raw,
         )
@@ -178,6 +183,17 @@ def _pdis(raw: Mapping[str, bytes], section: Section) -> tuple[bytes, ...] | Non
     if value is None:
         return None
     return tuple(value[i : i + PDI] for i in range(0, len(value), PDI))
+
+
+def _gpu_pdis(raw: Mapping[str, bytes]) -> tuple[bytes, ...] | None:
+    """Eight identifiers, then for each port which of them is behind it, or 0xFF."""
+    value = _sized("switch_gpu_pdis", SWITCH_GPUS * PDI + SWITCH_PORTS, raw)
+    if value is None:
+        return None
+    ports = value[SWITCH_GPUS * PDI :]
+    if any(port >= SWITCH_GPUS and port != _UNUSED for port in ports):
+        _refuse("switch_gpu_pdis", "ports of 0 to 7, or ff", ports)
+    return tuple(value[i : i + PDI] for i in range(0, SWITCH_GPUS * PDI, PDI))
 
 
 def _refuse(name: str, expected: str, found: bytes) -> NoReturn:

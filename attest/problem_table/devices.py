@@ -13,4 +13,19 @@ PROBLEMS: dict[str, Meaning] = {
         "set checks",
         "ask all devices with one nonce, at one time",
     ),
+    "devices.driver": Meaning(
+        "The GPUs of one machine run different drivers",
+        "NVIDIA attestation report, driver version",
+        "one guest loads one driver: collect the evidence of all its GPUs again",
+    ),
+    "devices.mode": Meaning(
+        "The GPUs of one machine run in different modes",
+        "NVIDIA attestation report, feature flag and protected PCIe status",
+        "put all GPUs of the machine into one mode, and collect again",
+    ),
+    "nvidia.topology": Meaning(
+        "GPUs and switches in protected PCIe mode do not name each other as those of one node",
+        "NVIDIA protected PCIe, topology of HGX Hopper",
+        "collect the evidence of all eight GPUs and four switches of one node, at one time",
+    ),
 }

@@ -85,6 +85,11 @@ PROBLEMS: dict[str, Meaning] = {
         "RFC 6960, thisUpdate and nextUpdate",
         "ask the responder again: NVIDIA's answers are good for a day",
     ),
+    "nvidia.topology.incomplete": Meaning(
+        "Not every GPU and switch of the node in protected PCIe mode is among the evidence",
+        "NVIDIA protected PCIe, topology of HGX Hopper",
+        "collect all eight GPUs and four switches; traffic between GPUs crosses the switches in clear",
+    ),
     "nvidia.opaque.unknown": Meaning(
         "The report carries opaque fields this verifier does not know",
         "NVIDIA attestation report, opaque data",
