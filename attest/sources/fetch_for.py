@@ -1,0 +1,318 @@
+"""What this evidence needs, asked of the services: certificates, lists, collateral, manifests, answers.
+
+The evidence is unverified here: it only says which chip, platform family and firmware to ask for, each in
+a form that can stand in a path. Nothing that comes back is believed; `attest.verify` decides. A service
+that fails leaves a problem and the rest goes on: what is missing is then named by verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from threading import Lock
+
+from attest.anchors import Anchors
+from attest.endorsements import Endorsements
+from attest.errors import Malformed, Problem
+from attest.evidence import Evidence, Verifiable
+from attest.path import Path
+from attest.snp.chain import issuer_name
+from attest.snp.leaf import Kind, kind_of
+from attest.snp.report import Report
+from attest.snp.tcb import Product
+from attest.sources import amd_kds, azure_thim, intel_pcs, nvidia_ocsp, nvidia_rim
+from attest.sources.coverage import hardware
+from attest.sources.failure import FetchFailed, failed
+from attest.sources.question import Item, Question
+from attest.sources.sources import Sources
+from attest.tdx.pck import SGX_EXTENSION, PckFacts, supplied_chains
+from attest.tdx.qe_identity import QeIdentity
+from attest.tdx.quote import PCK_CHAIN, Quote
+from attest.tdx.tcb_info import TcbInfo
+from attest.x509 import Certificate, parse_certificates
+
+_WORKERS = 6
+_VLEK = 1
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """items: answers, each with where it stands. problems: what could not be had, or was served old."""
+
+    items: tuple[Item, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def endorsements(self) -> Endorsements:
+        found = Endorsements()
+        for item in self.items:
+            found += item.endorsements
+        return found
+
+    def own_evaluation(self, anchors: Anchors, at: datetime) -> int | None:
+        """The evaluation number that Intel's service itself gives as standard at `at`, for the memory's
+        minimum; None where none was fetched or it is not authentic (T-MEMORY).
+
+        An early set does not count: it would refuse the standard one that everybody else shows.
+        """
+        from attest.checks import CheckLog
+        from attest.tdx.documents import authentic_collateral
+
+        found = [
+            i.endorsements
+            for i in self.items
+            if i.endorsements.documents and "update=standard" in i.question.key
+        ]
+        numbers: list[int] = []
+        for endorsements in found:
+            collateral = authentic_collateral(endorsements, anchors=anchors, log=CheckLog(), cache=None)
+            contents: list[tuple[TcbInfo | QeIdentity, Path]] = [
+                *((info.content, info.path) for info in collateral.tcb_infos),
+                *((identity.content, identity.path) for identity in collateral.qe_identities),
+            ]
+            numbers += [
+                content.evaluation
+                for content, path in contents
+                if content.issue_date <= at <= content.next_update and not path.simulated
+            ]
+        # The lower of both kinds: a set is only as new as its older half.
+        return min(numbers) if len(numbers) == len(found) > 1 else None
+
+
+@dataclass
+class _Run:
+    """One fetch for one machine; its parts are asked at the same time."""
+
+    sources: Sources
+    have: Endorsements
+    items: list[Item] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def ask(self, question: Question, beside: Iterable[Certificate] = ()) -> Item | None:
+        """The answer, noted; None, and the problem noted, where there is none."""
+        try:
+            item = self.sources.ask(question, beside=(*self.have.certificates, *beside))
+        except FetchFailed as failure:
+            self.note(failure.reason)
+            return None
+        with self.lock:
+            if all(item.question.key != known.question.key for known in self.items):
+                self.items.append(item)
+        if item.note is not None:
+            self.note(item.note)
+        return item
+
+    def note(self, problem: Problem) -> None:
+        with self.lock:
+            if problem not in self.problems:
+                self.problems.append(problem)
+
+    def guarded(self, part: Callable[[], object]) -> None:
+        """Evidence that cannot be read far enough to ask for anything is named by verify."""
+        try:
+            part()
+        except FetchFailed as failure:
+            self.note(failure.reason)
+        except Malformed as error:
+            self.note(failed("sources.unbuildable", where="evidence", found=str(error.problems[0])).reason)
+
+
+def fetch_for(evidence: Evidence, sources: Sources, *, have: Endorsements | None = None) -> Fetched:
+    """Ask for all that verifying this evidence needs, from the cache where it is fresh.
+
+    have: endorsements at hand. Certificates among them are not asked for again; lists, collateral and
+    OCSP answers always are, since whoever brought them may have left out the newest (T-OMIT).
+    """
+    run = _Run(sources, have or Endorsements())
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        list(pool.map(run.guarded, _parts(evidence, run)))
+    order = {kind: index for index, kind in enumerate(("certificates", "crls", "documents", "rims", "ocsp"))}
+
+    def place(item: Item) -> tuple[int, str]:
+        first = next((order[name] for name in order if getattr(item.endorsements, name)), len(order))
+        return first, item.question.about
+
+    return Fetched(tuple(sorted(run.items, key=place)), tuple(run.problems))
+
+
+def _parts(evidence: Evidence, run: _Run) -> Iterator[Callable[[], object]]:
+    cpu = hardware(evidence.cpu)
+    if isinstance(cpu, Report):
+        yield lambda: _snp(cpu, run)
+    elif isinstance(cpu, Quote):
+        yield from _tdx(cpu, run)
+    for device in evidence.devices:
+        yield from _device(device, run)
+
+
+# -- AMD ------------------------------------------------------------------------------------------------
+
+
+def _snp(report: Report, run: _Run) -> None:
+    kind: Kind = "vlek" if report.signing_key == _VLEK else "vcek"
+    leaves = [certificate for certificate in run.have.certificates if kind_of(certificate) == kind]
+    if not leaves and run.sources.azure_host and kind == "vcek":
+        item = run.ask(azure_thim.certification(run.sources.hosts))
+        if item is not None:
+            leaves = [c for c in item.endorsements.certificates if kind_of(c) == kind]
+    wanted = amd_kds.products(report)
+    if leaves:
+        # Of version 2 only the certificate's issuer tells the product.
+        named = tuple(
+            product
+            for product in wanted
+            if any(c.issuer_common_name == issuer_name(kind, product) for c in leaves)
+        )
+        wanted = named or wanted
+    if not wanted:
+        raise failed(
+            "sources.unbuildable",
+            where="report.cpuid",
+            expected="Milan, Genoa or Turin",
+            found=f"family {report.cpuid_fam_id}, model {report.cpuid_mod_id}",
+        )
+    product: Product = wanted[0]
+    chain = _amd_chain(kind, product, run) if not amd_kds.knows_issuers(run.sources.anchors, product) else ()
+    if not leaves and kind == "vlek":
+        run.note(failed("sources.unavailable", where="VLEK: AMD gives it to the cloud provider alone").reason)
+    elif not leaves:
+        found = _vcek(report, wanted, chain, run)
+        if found is not None:
+            product, leaf = found
+            leaves = [leaf]
+    known = (*run.have.certificates, *run.sources.anchors.intermediates, *chain)
+    if leaves and not chain and not any(leaf.issued_by(c) for leaf in leaves for c in known):
+        # AMD has re-issued an ASK before; ours may be the old one.
+        _amd_chain(kind, product, run)
+    run.ask(amd_kds.crl(run.sources.hosts, kind, product))
+
+
+def _amd_chain(kind: Kind, product: Product, run: _Run) -> tuple[Certificate, ...]:
+    item = run.ask(amd_kds.chain(run.sources.hosts, kind, product))
+    return item.endorsements.certificates if item is not None else ()
+
+
+def _vcek(
+    report: Report, products: Sequence[Product], chain: Iterable[Certificate], run: _Run
+) -> tuple[Product, Certificate] | None:
+    """From the first product line that knows the chip; the refusals count when none does."""
+    refusals = []
+    for product in products:
+        try:
+            item = run.sources.ask(
+                amd_kds.vcek(run.sources.hosts, product, report.chip_id, report.reported_tcb),
+                beside=(*run.have.certificates, *chain),
+            )
+        except FetchFailed as failure:
+            refusals.append(failure.reason)
+            continue
+        with run.lock:
+            run.items.append(item)
+        if item.note is not None:
+            run.note(item.note)
+        return product, item.endorsements.certificates[0]
+    for reason in refusals:
+        run.note(reason)
+    return None
+
+
+# -- Intel ----------------------------------------------------------------------------------------------
+
+
+def _tdx(quote: Quote, run: _Run) -> Iterator[Callable[[], object]]:
+    hosts, early = run.sources.hosts, run.sources.early
+    yield lambda: run.ask(intel_pcs.root_crl(hosts))
+    yield lambda: run.ask(intel_pcs.qe_identity(hosts, early=early))
+    yield lambda: _platform(quote, run)
+
+
+def _platform(quote: Quote, run: _Run) -> None:
+    """TCB info of the family that the PCK certificate names, and the list of the CA that issued it."""
+    hosts = run.sources.hosts
+    if quote.certification_data_type == PCK_CHAIN:
+        chain = parse_certificates(quote.certification_data, where="quote.pck_certificate_chain", limit=3)
+    else:
+        chain = next(iter(supplied_chains(run.have.certificates)), ())
+        if not chain:
+            item = run.ask(intel_pcs.pck_certificate(hosts, quote))
+            chain = item.endorsements.certificates if item is not None else ()
+    leaf = next((c for c in chain if c.raw_extension(SGX_EXTENSION) is not None), None)
+    if leaf is None:
+        run.note(failed("sources.unbuildable", where="quote", expected="a PCK certificate").reason)
+        return
+    authority = intel_pcs.AUTHORITIES.get(leaf.issuer_common_name)
+    if authority is None:
+        run.note(
+            failed(
+                "sources.unbuildable",
+                where="PCK certificate's issuer",
+                expected=" or ".join(intel_pcs.AUTHORITIES),
+                found=leaf.issuer_common_name,
+            ).reason
+        )
+    else:
+        run.ask(intel_pcs.pck_crl(hosts, authority), chain)
+    facts = PckFacts.parse(leaf.raw_extension(SGX_EXTENSION) or b"")
+    run.ask(intel_pcs.tcb_info(hosts, facts.fmspc, early=run.sources.early))
+
+
+# -- NVIDIA ---------------------------------------------------------------------------------------------
+
+
+def _device(device: Verifiable, run: _Run) -> Iterator[Callable[[], object]]:
+    from attest.nvidia.chain import given_chain
+    from attest.nvidia.containers import DeviceEvidence
+    from attest.nvidia.family import Family
+    from attest.nvidia.ocsp_request import device_pairs, rim_pairs
+    from attest.nvidia.opaque import Opaque
+    from attest.nvidia.rim_ids import rim_ids
+
+    if not isinstance(device, DeviceEvidence):
+        return
+    chain = device.chain or given_chain(run.have.certificates)
+    for certificate, issuer in device_pairs(chain):
+        yield partial(_status, certificate, issuer, chain, run)
+    family = Family.of_name(chain[0].common_name) if chain else None
+    if family is None:
+        yield lambda: run.note(
+            failed(
+                "sources.unbuildable", where=f"{device.section} certificate", expected="a known chip"
+            ).reason
+        )
+        return
+    hosts, key = run.sources.hosts, run.sources.service_key
+
+    def manifest(identifier: str) -> None:
+        item = run.ask(nvidia_rim.rim(hosts, identifier, key))
+        if item is None:
+            return
+        for rim in item.endorsements.rims:
+            if not isinstance(rim, bytes):
+                for certificate, issuer in rim_pairs(rim.chain):
+                    _status(certificate, issuer, rim.chain, run)
+
+    def manifests() -> None:
+        identifiers = rim_ids(family, Opaque.read(device.report.opaque, family.section))
+        wanted = {"bios"} if family.section == "switch" else {"driver", "vbios"}
+        for kind in sorted(wanted - set(identifiers)):
+            run.note(
+                failed(
+                    "sources.unbuildable", where=f"{kind} manifest", expected="a version in the report"
+                ).reason
+            )
+        for identifier in identifiers.values():
+            manifest(identifier)
+
+    yield manifests
+
+
+def _status(certificate: Certificate, issuer: Certificate, chain: Sequence[Certificate], run: _Run) -> None:
+    run.guarded(
+        lambda: run.ask(
+            nvidia_ocsp.status(run.sources.hosts, certificate, issuer, run.sources.service_key), chain
+        )
+    )
