@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attest.endorsements import Endorsements
 from attest.errors import Malformed
@@ -11,17 +12,30 @@ from attest.evidence import Evidence
 from attest.problems import problem
 from attest.recognise import MAX_FILE, Found, recognise
 
+if TYPE_CHECKING:
+    from attest.sources.opening import BundleReader
 
-def load(*files: str | Path) -> tuple[Evidence, Endorsements]:
+
+def load(*files: str | Path, bundles: BundleReader | None = None) -> tuple[Evidence, Endorsements]:
     """Evidence of one machine and the endorsements beside it, from files in any order.
 
-    Each file is recognised by its content. Raises Malformed when a file is unreadable or unknown, when
-    there is no evidence, or evidence of two machines.
+    Each file is recognised by its content. bundles: opens signed bundles of endorsements; of each only what
+    this evidence needs is taken. Raises Malformed when a file is unreadable or unknown, when there is no
+    evidence, evidence of two machines, or a signed bundle and nobody to open it; Rejected when a bundle
+    does not open.
     """
     found = Found()
     for file in files:
         recognise(str(file), read_file(file), found)
-    return found.evidence(), found.endorsements()
+    evidence = found.evidence()
+    if bundles is not None and found.sealed:
+        from attest.sources.coverage import select
+
+        sealed, found.sealed = found.sealed, []
+        for name, envelope in sealed:
+            found.add_endorsements(select(bundles.open(name, envelope).endorsements(), evidence))
+            found.check_bounds(name)
+    return evidence, found.endorsements()
 
 
 def load_endorsements(files: Iterable[str | Path]) -> Endorsements:

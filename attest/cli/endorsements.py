@@ -1,4 +1,5 @@
-"""`attest endorsements fetch|verify`: what vendors sign about hardware, fetched, kept and judged."""
+"""`attest endorsements fetch|verify|bundle|serve|rims`: what vendors sign about hardware, fetched, kept, judged,
+and handed on."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ Endorsements are what vendors sign about their hardware and firmware: certificat
 information, reference manifests, OCSP answers. Where they were fetched from counts for nothing: each is
 verified to a pinned root."""
 
-_VERBS = ("fetch", "verify")
+_VERBS = ("fetch", "verify", "bundle", "serve", "rims")
 """Each is a module `attest.cli.endorsements_NAME` with `add_parser(verbs)`."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import canonical, read_json
+from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.errors import Malformed
 from attest.loader import load, read_file
 from attest.problems import problem
@@ -52,12 +53,16 @@ def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu-nonce", type=hex_argument, metavar="HEX", help="32 bytes that each GPU was asked with"
     )
     expected.add_argument(
-        "--tpm-nonce", type=hex_argument, metavar="HEX", help="qualifying data of a TPM quote (Azure)"
+        "--tpm-nonce",
+        type=hex_argument,
+        metavar="HEX",
+        help="extraData of an Azure machine's TPM quote, asked directly",
     )
     parser.add_argument(
         "--simulator-root", metavar="FILE",
         help="also accept this simulator's root; the answer says simulated everywhere",
     )  # fmt: skip
+    add_bundle_argument(parser)
     parser.add_argument("--fetch", action="store_true", help="fetch missing endorsements (not available yet)")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
@@ -102,9 +107,12 @@ def asked(args: argparse.Namespace) -> Asked:
     """Raises Malformed (`usage`) when options contradict each other."""
     if args.fetch:
         raise usage("--fetch is not available yet: give the endorsements as files")
-    if args.tpm_nonce is not None:
-        raise usage("--tpm-nonce needs Azure evidence, which is not available yet")
-    for name, least, most in (("nonce", 16, 64), ("report_data", 1, 64), ("gpu_nonce", 32, 32)):
+    for name, least, most in (
+        ("nonce", 16, 64),
+        ("report_data", 1, 64),
+        ("gpu_nonce", 32, 32),
+        ("tpm_nonce", 1, 64),
+    ):
         check_length("--" + name.replace("_", "-"), getattr(args, name), least, most)
     try:
         expected = Expected(
@@ -112,21 +120,27 @@ def asked(args: argparse.Namespace) -> Asked:
             key=read_key(args.key),
             report_data=args.report_data,
             gpu_nonce=args.gpu_nonce,
+            tpm_nonce=args.tpm_nonce,
             origin=args.origin,
         )
     except ValueError as error:
         raise usage(str(error)) from None
+    return Asked(expected, simulated_anchors(args))
+
+
+def simulated_anchors(args: argparse.Namespace) -> Anchors:
+    """The vendors' roots, and those of --simulator-root. Raises Malformed (`usage`)."""
     anchors = Anchors.production()
-    if args.simulator_root is not None:
-        given = read_file(args.simulator_root)
-        name = f"--simulator-root {escape(args.simulator_root)}"
-        try:
-            anchors = anchors.with_simulator(given)
-        except ValueError as error:
-            raise usage(f"{name}: {error}") from None
-        except Malformed as error:
-            raise usage(f"{name} holds no certificates: {error.problems[0].message}") from None
-    return Asked(expected, anchors)
+    if args.simulator_root is None:
+        return anchors
+    given = read_file(args.simulator_root)
+    name = f"--simulator-root {escape(args.simulator_root)}"
+    try:
+        return anchors.with_simulator(given)
+    except ValueError as error:
+        raise usage(f"{name}: {error}") from None
+    except Malformed as error:
+        raise usage(f"{name} holds no certificates: {error.problems[0].message}") from None
 
 
 def check_length(option: str, value: bytes | None, least: int, most: int) -> None:
@@ -139,7 +153,8 @@ def check_length(option: str, value: bytes | None, least: int, most: int) -> Non
 def verify_from(args: argparse.Namespace) -> Verified:
     """Load and verify the files of a command line. Raises Malformed or Rejected."""
     question = asked(args)
-    evidence, endorsements = load(*args.files)
+    args.bundles = bundle_reader(args, at_of(args), None)
+    evidence, endorsements = load(*args.files, bundles=args.bundles)
     return verify(
         evidence,
         endorsements=endorsements,

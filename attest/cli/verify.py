@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ examples:
   attest verify quote.bin collateral.json --report-data HEX   Intel TDX with its collateral
   attest verify gpu-report.txt chain.pem driver-rim.xml vbios-rim.xml
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
+  attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
 
 Only the given files are used, and none of them can add a root. Exit status: 0 conforms, 1 refused,
 2 malformed input or wrong use."""
@@ -71,4 +73,8 @@ def answer_for(args: argparse.Namespace) -> Answer:
         return of_refusal(error, at)
     from attest.policy import appraise
 
-    return of_appraisal(appraise(verified, policy, at=at))
+    answer = of_appraisal(appraise(verified, policy, at=at))
+    if args.bundles is not None:
+        # A bundle is judged before what came out of it.
+        answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
+    return answer

@@ -17,10 +17,12 @@ from attest.claims import instant
 from attest.endorsements import Endorsements, SignedDocument
 from attest.errors import Malformed
 from attest.evidence import Evidence, Verifiable
+from attest.nvidia.family import Family
 from attest.nvidia.ocsp_answer import Answer
 from attest.nvidia.ocsp_request import device_pairs, rim_pairs
 from attest.nvidia.opaque import Opaque
 from attest.nvidia.rim import Rim
+from attest.nvidia.rim_ids import rim_ids
 from attest.snp.chain import issuer_name
 from attest.snp.leaf import LeafFacts, kind_of, read_leaf
 from attest.snp.report import Report
@@ -109,6 +111,16 @@ def needs(evidence: Evidence, held: Endorsements, *, at: datetime, anchors: Anch
     for index, device in enumerate(evidence.devices):
         found += _device_needs(device, f"{device.section}[{index}]", held, at)
     return tuple(dict.fromkeys(found))
+
+
+def issuers_of(evidence: Evidence) -> tuple[Certificate, ...]:
+    """Certificates of authorities that a quote carries: a service that hands out lists needs them. Never a
+    platform's own certificate, which names the machine."""
+    cpu = hardware(evidence.cpu)
+    if not isinstance(cpu, Quote):
+        return ()
+    chain = _pck_chain(cpu, Endorsements())
+    return tuple(link for link in chain if link.raw_extension(SGX_EXTENSION) is None)
 
 
 # -- AMD ------------------------------------------------------------------------------------------------
@@ -253,6 +265,20 @@ def _versions(devices: Iterable[Verifiable]) -> set[str]:
         if opaque is not None:
             found |= {str(v).upper() for v in (opaque.driver_version, opaque.vbios_version) if v is not None}
     return found
+
+
+def manifest_ids(device: Verifiable) -> dict[str, str]:
+    """Version in upper case → id of the manifest that a device's own fields ask for."""
+    opaque, chain = _opaque(device), getattr(device, "chain", None)
+    family = Family.of_name(chain[0].common_name) if chain else None
+    if opaque is None or family is None:
+        return {}
+    versions = {"driver": opaque.driver_version, "vbios": opaque.vbios_version, "bios": opaque.vbios_version}
+    return {
+        str(version).upper(): identifier
+        for kind, identifier in rim_ids(family, opaque).items()
+        if (version := versions[kind]) is not None
+    }
 
 
 def _rims(rims: Sequence[Rim | bytes], devices: Sequence[Verifiable]) -> tuple[Rim | bytes, ...]:

@@ -43,7 +43,7 @@ MAX_CHAIN = 4
 _MEMBERS = {"made", "expires", "serial", "earliest-end", "entries"}
 _PLAIN = {"kind", "about", "this-update", "next-update", "sha256", "data"}
 _SERIAL = re.compile(r"0|[1-9][0-9]{0,18}")
-RIM_ID = re.compile(r"[A-Z0-9._]{1,128}")
+RIM_ID = re.compile(r"NV_[A-Z0-9._]{1,120}")
 _PCS_MEMBER = {"tcb-info": "tcbInfo", "qe-identity": "enclaveIdentity"}
 
 Item = Certificate | Crl | SignedDocument | Rim | bytes
@@ -210,7 +210,7 @@ def _entry(entry: object, where: str, signers: dict[bytes, Certificate]) -> Entr
     chain = _chain(entry["chain"], f"{where}.chain") if kind == "intel-collateral" else ()
     name = entry.get("id")
     if name is not None and not (isinstance(name, str) and RIM_ID.fullmatch(name)):
-        raise _broken(f"{where}.id", "capitals, digits, dots and underscores")
+        raise _broken(f"{where}.id", "NV_ and capitals, digits, dots")
     item = _item(kind, data, chain, where, signers)
     return Entry(kind, data, item, dates_of(item), chain, name)
 

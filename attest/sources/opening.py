@@ -25,6 +25,29 @@ class OpenedBundle:
     memory: Memory | None = None
 
 
+class BundleReader:
+    """Opens the bundles of one verification, all at one time, and keeps what was checked.
+
+    log: the checks of all bundles opened. memory: the newest serials seen, updated; None to keep none.
+    """
+
+    def __init__(self, keys: TrustedKeys, at: datetime, memory: Memory | None = None) -> None:
+        self.keys = keys
+        self.at = at
+        self.memory = memory
+        self.log = CheckLog()
+        self.opened: list[OpenedBundle] = []
+
+    def open(self, name: str, envelope: Envelope) -> Bundle:
+        """Raises Rejected."""
+        opened = open_bundle(
+            envelope, keys=self.keys, at=self.at, memory=self.memory, log=self.log, where=name
+        )
+        self.memory = opened.memory
+        self.opened.append(opened)
+        return opened.bundle
+
+
 def open_bundle(
     envelope: Envelope,
     *,

@@ -1,0 +1,250 @@
+"""`attest endorsements bundle FILE... --sign KEY -o BUNDLE`: one signed file for machines without a network."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attest.claims import instant
+from attest.cli.bundles import signing_key
+from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
+from attest.errors import AttestError, Problem
+from attest.loader import read_file
+from attest.recognise import Found, recognise
+from attest.untrusted import escape
+
+if TYPE_CHECKING:
+    from attest.endorsements import Endorsements
+    from attest.evidence import Evidence
+    from attest.sources.coverage import Need
+    from attest.sources.judge import Judgement
+    from attest.sources.offline import Bundle
+
+_MAX_DAYS = 366
+_EPILOG = """\
+FILE is endorsements, evidence, or both; evidence is not put into the bundle, it says what is needed. What is
+not signed down from a pinned root is left out, and told. For each evidence the command lists what is missing
+or no longer current; it then ends with status 1, and the bundle is written all the same.
+
+  openssl genpkey -algorithm ed25519 -out ours.key && chmod 600 ours.key
+  openssl pkey -in ours.key -pubout -out ours.pub
+  attest endorsements bundle fleet/*.bin vendor/* --sign ours.key -o fleet.bundle.json
+  attest verify report.bin fleet.bundle.json --bundle-key ours.pub
+
+The signature says who put the file together; every certificate, list, collateral document, manifest and OCSP
+answer in it is still verified to its vendor's root, at its own dates. The key signs nothing but bundles. Its
+serial number is the time of making unless --serial gives another; a verifier with a memory refuses a lower
+one. Exit status: 0 nothing is missing, 1 something is, 2 malformed input or wrong use."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "bundle",
+        help="put endorsements into one signed file",
+        description="Put the endorsements of a fleet into one signed file with their dates.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="endorsements, and evidence that needs them")
+    parser.add_argument(
+        "--sign", required=True, metavar="KEY", help="private key in PEM: Ed25519, P-256 or P-384"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="where to write it")
+    parser.add_argument(
+        "--at", type=instant_argument, metavar="TIME", help="when it is made (RFC 3339); default now"
+    )
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=30,
+        metavar="N",
+        help=f"the bundle's own time, 1 to {_MAX_DAYS}; default 30",
+    )
+    parser.add_argument(
+        "--serial", type=int, metavar="N", help="never goes back; default the time it is made"
+    )
+    parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
+    parser.add_argument("--json", action="store_true", help="print what is in it and what is missing as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        return _run(args)
+    except AttestError as error:
+        return told(args, error.problems)
+
+
+def told(args: argparse.Namespace, problems: tuple[Problem, ...]) -> int:
+    """Say what went wrong; 2."""
+    if args.json:
+        print_json({"problems": [problem.as_dict() for problem in problems]})
+    for problem in () if args.json else problems:
+        print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+    return 2
+
+
+def _run(args: argparse.Namespace) -> int:
+    from attest.dsse import seal_envelope
+    from attest.sources.offline import Bundle
+
+    if not 1 <= args.days <= _MAX_DAYS:
+        raise usage(f"--days is 1 to {_MAX_DAYS}")
+    made = at_of(args)
+    key = signing_key("--sign", args.sign)
+    anchors = simulated_anchors(args)
+    evidences, endorsements, rim_ids = gather(args.files)
+    kept, left_out = authentic(endorsements, made, anchors)
+    try:
+        bundle = Bundle.of(
+            kept,
+            made=made,
+            expires=made + timedelta(days=args.days),
+            serial=int(made.timestamp()) if args.serial is None else args.serial,
+            rim_ids=rim_ids,
+        )
+    except ValueError as error:
+        raise usage(str(error)) from None
+    if not bundle.entries:
+        raise usage("no authentic endorsement was given: there is nothing to put into a bundle")
+    write_file(args.output, seal_envelope("endorsements", bundle.payload(), key))
+    needed = _needs(evidences, kept, made, anchors)
+    missing = any(not need.met for needs in needed.values() for need in needs)
+    if args.json:
+        print_json(_document(args.output, bundle, needed, left_out))
+    else:
+        _print(args.output, bundle, needed, left_out)
+    return 1 if missing or left_out else 0
+
+
+def gather(files: list[str]) -> tuple[dict[str, Evidence], Endorsements, dict[bytes, str]]:
+    """Evidence by file, the endorsements of all files together, and ids of manifests. Raises Malformed."""
+    from attest.sources.coverage import issuers_of, manifest_ids
+    from attest.sources.offline import rim_ids_of
+
+    everything = Found(bounded=False)
+    evidences: dict[str, Evidence] = {}
+    named: list[tuple[str, bytes]] = []
+    by_version: dict[str, str] = {}
+    for file in files:
+        found = Found(bounded=False)
+        recognise(file, read_file(file), found)
+        held = found.endorsements()
+        everything.add_endorsements(held)
+        name = Path(file).stem.removeprefix("simulated-")
+        named += ((name, rim.digest) for rim in held.rims if not isinstance(rim, bytes))
+        if found.cpus or found.devices:
+            evidences[file] = found.evidence()
+            everything.certificates += issuers_of(evidences[file])
+            for device in evidences[file].devices:
+                by_version |= manifest_ids(device)
+    endorsements = everything.endorsements()
+    # A manifest names no id: the device that needs it does, or the name of the file it came in.
+    ids = rim_ids_of(
+        (by_version.get(str(rim.stated.version).upper(), ""), rim.digest)
+        for rim in endorsements.rims
+        if not isinstance(rim, bytes)
+    )
+    return evidences, endorsements, {**rim_ids_of(named), **ids}
+
+
+def authentic(endorsements: Endorsements, at: Any, anchors: Any) -> tuple[Endorsements, list[Judgement]]:
+    """The endorsements that lead to a pinned root, and what is said of the others."""
+    from dataclasses import fields, replace
+
+    from attest.sources.judge import Judge
+
+    judgements = Judge(anchors).judge(endorsements, at)
+    kept: dict[str, tuple[Any, ...]] = {}
+    rest = iter(judgements)
+    for part in fields(endorsements):
+        if part.init and isinstance(getattr(endorsements, part.name), tuple):
+            kept[part.name] = tuple(item for item in getattr(endorsements, part.name) if next(rest).authentic)
+    return replace(endorsements, **kept), [one for one in judgements if not one.authentic]
+
+
+def write_file(output: str, data: bytes) -> None:
+    """Whole or not at all. Raises Malformed (`usage`) when it cannot be written."""
+    path = Path(output)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise usage(f"-o {escape(output)} cannot be written: {error.strerror}") from None
+
+
+def _needs(
+    evidences: dict[str, Evidence], kept: Endorsements, at: Any, anchors: Any
+) -> dict[str, tuple[Need, ...]]:
+    from attest.sources.coverage import needs, select
+
+    return {
+        file: needs(evidence, select(kept, evidence), at=at, anchors=anchors)
+        for file, evidence in evidences.items()
+    }
+
+
+def _document(
+    output: str, bundle: Bundle, needed: dict[str, tuple[Need, ...]], left_out: list[Judgement]
+) -> dict[str, Any]:
+    entries = [entry.document() for entry in bundle.entries]
+    for entry in entries:
+        del entry["data"]
+        entry.pop("chain", None)
+    first = bundle.first_to_end
+    return {
+        "bundle": output,
+        "made": instant(bundle.made),
+        "expires": instant(bundle.expires),
+        "serial": str(bundle.serial),
+        "earliest-end": None
+        if first is None or first.dates.next_update is None
+        else instant(first.dates.next_update),
+        "entries": entries,
+        "evidence": {
+            file: [
+                {
+                    "what": need.what,
+                    "state": need.state,
+                    "ends": None if need.ends is None else instant(need.ends),
+                }
+                for need in needs
+            ]
+            for file, needs in needed.items()
+        },
+        "left-out": [{"kind": one.kind, "about": one.about, "why": one.why} for one in left_out],
+    }
+
+
+def _print(
+    output: str, bundle: Bundle, needed: dict[str, tuple[Need, ...]], left_out: list[Judgement]
+) -> None:
+    kinds: dict[str, int] = {}
+    for entry in bundle.entries:
+        kinds[entry.kind] = kinds.get(entry.kind, 0) + 1
+    print(f"{escape(output)}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    print(f"  serial {bundle.serial}, made {instant(bundle.made)}, good until {instant(bundle.expires)}")
+    first = bundle.first_to_end
+    if first is not None and first.dates.next_update is not None:
+        print(f"  first to end: {first.dates.about}, {instant(first.dates.next_update)}")
+    for one in left_out:
+        print(f"  ✘ left out: {one.kind} {one.about}: {one.why}")
+    for file, needs in needed.items():
+        missing = [need for need in needs if not need.met]
+        print(f"  {'✘' if missing else '✔'} {escape(file)}: {len(needs) - len(missing)} of {len(needs)} held")
+        for need in missing:
+            print(f"      {need}")
