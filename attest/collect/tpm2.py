@@ -31,8 +31,8 @@ _CHUNK = 1024
 """Every TPM takes this much of an NV index at once."""
 MAX_NV = 8 << 10
 
-_HANDLE_1 = 0x18B
-"""TPM_RC_HANDLE for the first handle: there is no such index or key."""
+_NO_HANDLE = (0x18B, 0x28B)
+"""TPM_RC_HANDLE for the first or second handle: there is no such index or key."""
 _RETRY = {0x922: "retry", 0x908: "yielded", 0x90A: "testing"}
 _HEADER = struct.Struct(">HII")
 
@@ -206,7 +206,7 @@ class Tpm:
         return answer[_HEADER.size :]
 
     def _refused(self, result: int, where: str) -> CollectError:
-        if result == _HANDLE_1:
+        if result in _NO_HANDLE:
             return failure(
                 "collect.unsupported",
                 message="The TPM has no such object",
