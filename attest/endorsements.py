@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attest.x509 import Certificate, Crl
@@ -39,7 +40,7 @@ class SignedDocument:
         object.__setattr__(self, "fingerprint", digest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endorsements:
     """certificates and crls: of any vendor, in any order. documents: Intel TCB info and QE identities.
     rims: NVIDIA reference integrity manifests, parsed, or as raw XML. ocsp: DER answers."""
@@ -49,6 +50,16 @@ class Endorsements:
     documents: tuple[SignedDocument, ...] = ()
     rims: tuple[Rim | bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
+
+    @cached_property
+    def signed_digest(self) -> bytes:
+        """SHA-256 over certificates, CRLs and documents in their order; made once: caches ask for it at
+        every verification."""
+        kinds = (self.certificates, self.crls, self.documents)
+        framed = [
+            len(kind).to_bytes(4, "big") + b"".join([one.fingerprint for one in kind]) for kind in kinds
+        ]
+        return hashlib.sha256(b"".join(framed)).digest()
 
     def __add__(self, other: Endorsements) -> Endorsements:
         return Endorsements(

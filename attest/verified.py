@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -35,19 +35,15 @@ class Verified:
     that nobody checked.
     """
 
-    __slots__ = ("__dict__", "at", "expires", "memory", "simulated", "warnings")
-
     at: datetime
     warnings: tuple[Problem, ...]
     simulated: bool
     expires: datetime
-    memory: Memory
 
     def __init__(self, mint: object, **fields: Any) -> None:
         if mint is not _MINT:
             raise TypeError("only attest.verify makes a Verified")
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        self.__dict__.update(fields)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Verified does not change")
@@ -78,9 +74,15 @@ class Verified:
         return frozen
 
     @cached_property
+    def memory(self) -> Memory:
+        """The collateral memory, with what was used of this machine's."""
+        return self._remember()
+
+    @cached_property
     def checks(self) -> tuple[CheckRecord, ...]:
         return self._log.records()
 
+    _remember: Callable[[], Memory]
     _log: CheckLog
     _parts: Sequence[Part]
     _evidence_claims: Mapping[str, str]
@@ -123,17 +125,16 @@ class Verified:
                 "A sealed Verified does not open with this key and context", where="sealed"
             ) from None
         state = read_json(body, where="sealed")
-        verified = cls(
+        return cls(
             _MINT,
             at=read_instant(state["at"]),
             warnings=tuple(Problem.from_dict(warning) for warning in state["warnings"]),
             simulated=state["simulated"],
             expires=read_instant(state["expires"]),
             memory=Memory.from_dict(state["memory"]),
+            claims=freeze(state["claims"]),
+            checks=tuple(CheckRecord(**record) for record in state["checks"]),
         )
-        object.__setattr__(verified, "claims", freeze(state["claims"]))
-        object.__setattr__(verified, "checks", tuple(CheckRecord(**record) for record in state["checks"]))
-        return verified
 
 
 def mint(
@@ -144,7 +145,7 @@ def mint(
     device_claims: Mapping[str, str],
     more_raw: Mapping[str, Mapping[str, str]],
     log: CheckLog,
-    memory: Memory,
+    remember: Callable[[], Memory],
 ) -> Verified:
     """For `attest.verifier` alone: an import-linter contract names its callers."""
     simulated = any(part.simulated for part in parts)
@@ -154,7 +155,7 @@ def mint(
         warnings=tuple(log.warnings),
         simulated=simulated,
         expires=min(part.expires for part in parts),
-        memory=memory,
+        _remember=remember,
         _log=log,
         _parts=tuple(parts),
         _evidence_claims={"verified-by": "self", "simulated": "true" if simulated else "false"},

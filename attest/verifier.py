@@ -24,6 +24,8 @@ from attest.problems import problem
 from attest.verified import Verified, mint
 from attest.x509 import simulator_role
 
+_NOTHING = Expected()
+
 
 def verify(
     evidence: Evidence,
@@ -49,7 +51,7 @@ def verify(
     if at.tzinfo is None:
         raise ValueError("`at` needs a time zone")
     at = at.astimezone(UTC)
-    expected = expected or Expected()
+    expected = expected or _NOTHING
     anchors = anchors or Anchors.production()
     log = CheckLog()
     parts: list[Part] = []
@@ -141,7 +143,7 @@ def verify(
         device_claims=bound.device_claims,
         more_raw={"binding": bound.raw} if bound.raw else {},
         log=log,
-        memory=kept.updated(crls, documents, crl_numbers),
+        remember=lambda: kept.updated(crls, documents, crl_numbers),
     )
 
 

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA384
-
 from attest.anchors import Anchors
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.endorsements import Endorsements
-from attest.errors import Malformed
 from attest.evidence import PartResult
 from attest.memory import Memory
-from attest.path import Path
-from attest.revocation import State, check_crls
-from attest.snp.chain import Candidate, candidates, check_chain
+from attest.snp.chain import Candidate
 from attest.snp.facts import SnpPart
-from attest.snp.leaf import LeafFacts, read_leaf
+from attest.snp.ground import find_ground
+from attest.snp.leaf import LeafFacts
 from attest.snp.report import HOST_REQUESTED, VERSIONS, Report
+from attest.snp.signature import is_signed_by
 from attest.snp.tcb import Product, Tcb, product_of
-from attest.x509 import Certificate, Crl
 
-_ECDSA = ec.ECDSA(SHA384())
-_P384_ORDER = int(
-    "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16
-)
 _VCEK, _VLEK = 0, 1
 _POLICY_ALWAYS_ONE = 1 << 17
 _NEEDING_A_LEAF = (
@@ -68,16 +57,16 @@ def verify_snp(
     log.require(
         "snp.vmpl.host", report.vmpl != HOST_REQUESTED, "snp.report.host-requested", where="report.vmpl"
     )
-    candidate = _choose(report, endorsements, anchors, log, cache)
-    if candidate is None:
+    ground = find_ground(
+        report, endorsements=endorsements, anchors=anchors, at=at, log=log, cache=cache, memory=memory
+    )
+    if ground is None:
         for check in _NEEDING_A_LEAF:
             log.not_run(check, "no VCEK or VLEK certificate")
         return None
-    path = check_chain(candidate, anchors=anchors, log=log, cache=cache)
-    if path is not None and path.in_time(at, log):
-        log.passed("snp.chain")
-    crl_state, crl = _check_revocation(path, endorsements, at, log, cache, memory)
-    leaf = _check_leaf(report, candidate, log, cache)
+    candidate, path, leaf, crl = ground.candidate, ground.path, ground.leaf, ground.crl
+    if leaf is not None:
+        _check_leaf(report, candidate, leaf, log)
     product = candidate.product
     _check_product(report, product, leaf, log)
     # Signed by the leaf's key, whatever the leaf is worth: both answers help the reader of a refusal.
@@ -88,16 +77,17 @@ def verify_snp(
         where="report.signature",
         expected=f"signed by the key of {candidate.leaf.common_name.shown}",
     )
+    reported = Tcb.decode(report.reported_tcb, product)
     if leaf is not None:
-        _check_certified_tcb(report, product, leaf, log)
+        _check_certified_tcb(reported, leaf, log)
         _check_chip(report, product, leaf, log)
     else:
         log.not_run("snp.tcb.certificate", "the leaf's extensions cannot be read")
         log.not_run("snp.chip-id", "the leaf's extensions cannot be read")
-    _check_tcb_order(report, product, log)
+    _check_tcb_order(report, reported, log)
     if len(log.problems) > before or path is None or leaf is None:
         return None
-    part = SnpPart(report, product, path, leaf, crl_state, crl)
+    part = SnpPart(report, product, path, leaf, ground.crl_state, crl)
     if crl is None:
         return PartResult(part)
     root = path.root.spki_sha256
@@ -145,96 +135,7 @@ def _check_layout(report: Report, log: CheckLog) -> None:
         log.warn("snp.reserved-bits", where="report")
 
 
-def _choose(
-    report: Report, endorsements: Endorsements, anchors: Anchors, log: CheckLog, cache: Cache | None
-) -> Candidate | None:
-    """The leaf to judge: of several, the one whose key signed the report."""
-    found: list[Candidate] | None = None
-    key = b""
-    if cache is not None:
-        key = cache.key("snp-leaves", anchors.digest, [c.fingerprint for c in endorsements.certificates])
-        found = cache.get(key)
-    if found is None:
-        found = candidates(endorsements, anchors)
-        if cache is not None and found:
-            cache.put(key, found)
-    if not found:
-        log.failed("snp.leaf", "snp.leaf.missing", expected="SEV-VCEK or SEV-VLEK")
-        return None
-    if len(found) == 1:
-        return found[0]
-    signer = next((candidate for candidate in found if is_signed_by(report, candidate.leaf)), None)
-    if signer is None:
-        log.failed("snp.leaf", "snp.leaf.several", found=len(found))
-    return signer or found[0]
-
-
-def is_signed_by(report: Report, leaf: Certificate) -> bool:
-    """ECDSA P-384 with SHA-384 over the signed bytes; r and s are little-endian in the report."""
-    key = leaf.public_key
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        return False
-    r = int.from_bytes(report.signature_r, "little")
-    s = int.from_bytes(report.signature_s, "little")
-    if not (0 < r < _P384_ORDER and 0 < s < _P384_ORDER):
-        return False
-    try:
-        key.verify(encode_dss_signature(r, s), report.signed, _ECDSA)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _check_revocation(
-    path: Path | None,
-    endorsements: Endorsements,
-    at: datetime,
-    log: CheckLog,
-    cache: Cache | None,
-    memory: Memory | None,
-) -> tuple[State, Crl | None]:
-    """The ARK's list, against ASK or ASVK. Leaves all have serial 0 and cannot be listed."""
-    if path is None:
-        log.not_run("snp.crl", "no verified chain")
-        return "absent", None
-    state, crl = check_crls(
-        path.root,
-        path.certificates[1:2],
-        endorsements.crls,
-        at=at,
-        check="snp.crl",
-        log=log,
-        cache=cache,
-        memory=memory,
-        counted=True,
-    )
-    if state == "fresh":
-        log.passed("snp.crl")
-    elif state == "stale":
-        # The default policy refuses a stale list; an owner may lift that by name.
-        log.not_run("snp.crl", "the list is out of date: policies decide")
-    elif state == "absent":
-        log.not_run("snp.crl", "no list of the ARK was given")
-    return state, crl
-
-
-def _read_leaf(candidate: Candidate, cache: Cache | None) -> LeafFacts:
-    if cache is None:
-        return read_leaf(candidate.leaf, candidate.kind, candidate.product)
-    key = cache.key(f"leaf/{candidate.kind}/{candidate.product}", b"", [candidate.leaf.fingerprint])
-    leaf: LeafFacts | None = cache.get(key)
-    if leaf is None:
-        leaf = read_leaf(candidate.leaf, candidate.kind, candidate.product)
-        cache.put(key, leaf)
-    return leaf
-
-
-def _check_leaf(report: Report, candidate: Candidate, log: CheckLog, cache: Cache | None) -> LeafFacts | None:
-    try:
-        leaf = _read_leaf(candidate, cache)
-    except Malformed as error:
-        log.absorb(error, "snp.leaf")
-        return None
+def _check_leaf(report: Report, candidate: Candidate, leaf: LeafFacts, log: CheckLog) -> None:
     wanted = {_VCEK: "vcek", _VLEK: "vlek"}.get(report.signing_key)
     if wanted is not None and candidate.kind != wanted:
         log.failed(
@@ -261,7 +162,6 @@ def _check_leaf(report: Report, candidate: Candidate, log: CheckLog, cache: Cach
             found="missing" if leaf.hwid is None else "in a VLEK",
         )
     log.passed("snp.leaf")
-    return leaf
 
 
 def _check_product(report: Report, product: Product, leaf: LeafFacts | None, log: CheckLog) -> None:
@@ -299,9 +199,8 @@ def _check_product(report: Report, product: Product, leaf: LeafFacts | None, log
     log.passed("snp.product")
 
 
-def _check_certified_tcb(report: Report, product: Product, leaf: LeafFacts, log: CheckLog) -> None:
+def _check_certified_tcb(reported: Tcb, leaf: LeafFacts, log: CheckLog) -> None:
     """The leaf was derived for REPORTED_TCB, not for CURRENT_TCB."""
-    reported = Tcb.decode(report.reported_tcb, product)
     log.require(
         "snp.tcb.certificate",
         leaf.tcb == reported,
@@ -331,10 +230,9 @@ def _check_chip(report: Report, product: Product, leaf: LeafFacts, log: CheckLog
     )
 
 
-def _check_tcb_order(report: Report, product: Product, log: CheckLog) -> None:
-    reported = Tcb.decode(report.reported_tcb, product)
-    committed = Tcb.decode(report.committed_tcb, product)
-    current = Tcb.decode(report.current_tcb, product)
+def _check_tcb_order(report: Report, reported: Tcb, log: CheckLog) -> None:
+    committed = Tcb.decode(report.committed_tcb, reported.product)
+    current = Tcb.decode(report.current_tcb, reported.product)
     if not reported.at_most(committed):
         log.failed(
             "snp.tcb.order",

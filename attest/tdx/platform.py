@@ -139,12 +139,7 @@ def platform_key(pem: bytes, endorsements: Endorsements, anchors: Anchors, cache
     return cache.key(
         "tdx-platform",
         anchors.digest,
-        [
-            pem,
-            b"".join([document.fingerprint for document in endorsements.documents]),
-            b"".join([crl.fingerprint for crl in endorsements.crls]),
-            b"".join([certificate.fingerprint for certificate in endorsements.certificates]),
-        ],
+        [pem, endorsements.signed_digest],
     )
 
 

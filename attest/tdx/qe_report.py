@@ -6,7 +6,7 @@ Source: Intel TDX DCAP quoting library API, enclave report body.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attest.problems import malformed
 
@@ -14,8 +14,7 @@ SIZE = 384
 _LAYOUT = struct.Struct("<16s4s28x16s32s32x32s96xHH60x64s")
 
 
-@dataclass(frozen=True, slots=True)
-class QeReport:
+class QeReport(NamedTuple):
     """raw: the 384 bytes the PCK key signs. misc_select and attributes stay bytes: the QE identity gives
     values and masks in memory order. cpu_svn is the raw one and says nothing about the PCK's."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -43,8 +43,7 @@ _QE_REPORT_CERTIFICATION = 6
 _OUTER = 134  # signature, key, type and size of the outer certification data
 
 
-@dataclass(frozen=True, slots=True)
-class TdReport:
+class TdReport(NamedTuple):
     """What the CPU says about the TD. raw: 584 bytes (TD 1.0) or 648 (TD 1.5).
 
     tee_tcb_svn: the TCB at launch. tee_tcb_svn_2: the TCB now, and mr_servicetd: bound service TDs; both
