@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from attest.azure.bind import bind_quote
+from attest.azure.facts import AzurePart
 from attest.binding import STRENGTHS, Expected, device_nonce, domain_of, equal, is_public_nonce, report_data
 from attest.checks import CheckLog
 from attest.claims import duration, flag, instant
@@ -102,6 +104,10 @@ def _bind_cpu(evidence: Evidence, cpu: Part | None, expected: Expected, bound: B
         wanted = site.report_data(expected.challenge, evidence.additional or "")
     elif expected.nonce is not None:
         wanted = report_data(expected.challenge, expected.key, evidence.additional or "")
+    if isinstance(cpu, AzurePart):
+        return _bind_azure(cpu, wanted, site is not None, expected, bound, log)
+    if expected.tpm_nonce is not None:
+        log.failed("azure.tpm.extra-data", "binding.no-evidence", expected="a TPM quote of an Azure machine")
     if wanted is None:
         log.not_run(check, "no nonce, key or report data was expected")
         return False
@@ -126,6 +132,17 @@ def _bind_cpu(evidence: Evidence, cpu: Part | None, expected: Expected, bound: B
         log.passed("binding.domain")
         bound.claims["nonce"] = flag(same)
         bound.claims["key"] = flag(same and (site is not None or expected.key is not None))
+    return same
+
+
+def _bind_azure(
+    cpu: AzurePart, wanted: bytes | None, site: bool, expected: Expected, bound: Bound, log: CheckLog
+) -> bool:
+    same = bind_quote(cpu, wanted, expected, log)
+    if expected.nonce is not None or expected.tpm_nonce is not None:
+        bound.claims["nonce"] = flag(same)
+    if expected.nonce is not None:
+        bound.claims["key"] = flag(same and (site or expected.key is not None))
     return same
 
 

@@ -53,7 +53,8 @@ class Expected:
     nonce: the challenge bytes we gave. nonce_text: how the challenge was written in the JSON that was
     hashed, where that was not padded base64 of `nonce`. key: the JWK we expect, all members.
     report_data: up to 64 bytes of REPORTDATA, compared with zeros on the right; instead of nonce and key.
-    gpu_nonce: 32 bytes, where devices were asked directly. origin: our own, where the evidence is a site's;
+    gpu_nonce: 32 bytes, where devices were asked directly. tpm_nonce: a TPM quote's extraData in full, where
+    the TPM was asked directly; instead of nonce and key. origin: our own, where the evidence is a site's;
     the key is then the one the site's statement names, and `key` need not be given. age_seconds: since our nonce was made.
     protocol: the guest protocol that brought the devices. init_data: digest of init-data, already checked
     to be that of the text by the caller.
@@ -78,6 +79,11 @@ class Expected:
                 raise ValueError("give report data, or nonce and key, not both")
         if self.gpu_nonce is not None and len(self.gpu_nonce) != 32:
             raise ValueError("a GPU nonce is exactly 32 bytes")
+        if self.tpm_nonce is not None:
+            if not 1 <= len(self.tpm_nonce) <= 64:
+                raise ValueError("a TPM nonce is 1 to 64 bytes")
+            if self.nonce is not None or self.key is not None or self.report_data is not None:
+                raise ValueError("give a TPM nonce, or nonce and key, or report data")
         if self.nonce is not None and not 16 <= len(self.nonce) <= 64:
             raise ValueError("a nonce is 16 to 64 bytes")
         if self.key is not None and self.nonce is None:
@@ -90,7 +96,8 @@ class Expected:
 
     @property
     def anything(self) -> bool:
-        return self.nonce is not None or self.report_data is not None or self.gpu_nonce is not None
+        asked = (self.nonce, self.report_data, self.gpu_nonce, self.tpm_nonce)
+        return any(value is not None for value in asked)
 
     @property
     def challenge(self) -> str:

@@ -22,7 +22,8 @@ from attest.checks import CheckLog
 from attest.claims import instant
 from attest.x509 import SIMULATOR_EXTENSION, Certificate, simulator_role
 
-_Curve = Literal["P-256", "P-384", "RSA-4096"]
+_Curve = Literal["P-256", "P-384", "RSA-2048", "RSA-4096"]
+"""RSA-2048: of at least that size."""
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
 _UNDERSTOOD_CRITICAL = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
@@ -283,6 +284,8 @@ def _check_key_identifiers(subject: Certificate, issuer: Certificate, check: str
 def _key_is(key: object, kind: _Curve) -> bool:
     if kind == "RSA-4096":
         return isinstance(key, rsa.RSAPublicKey) and key.key_size == 4096
+    if kind == "RSA-2048":
+        return isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048
     curve = ec.SECP256R1 if kind == "P-256" else ec.SECP384R1
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, curve)
 

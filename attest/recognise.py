@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attest import strict_base64
-from attest.azure.parts import AzureParts
 from attest.azure.ak import is_padded, read_certificate
 from attest.azure.containers import is_evidence as is_azure
 from attest.azure.containers import is_tpm_quote, read_tpm_quote
 from attest.azure.containers import read_evidence as read_azure
 from attest.azure.hcl import MAGIC as HCL_MAGIC
 from attest.azure.hcl import HclReport
+from attest.azure.parts import AzureParts
 from attest.azure.tpm import MAGIC as TPM_MAGIC
 from attest.azure.tpm import bare_signature
 from attest.azure.yaml_text import is_yaml, read_yaml

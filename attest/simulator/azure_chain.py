@@ -88,7 +88,7 @@ def ak(
     public: rsa.RSAPublicKey | None = None,
 ) -> CertificatePlan:
     """The certificate of an attestation key: one year. public: of a key that the keyring does not hold."""
-    spki = public and public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) if public else None
     identifier = x509.SubjectKeyIdentifier.from_public_key(public).digest if public else keys.identifier(key)
     return CertificatePlan(
         name(f"CN={AK_NAME}"),
