@@ -11,7 +11,8 @@ from typing import Any
 class Fault:
     """name: `snp-hwid-of-another-chip`. vendor: snp, tdx, gpu or machine. check: number in the vendor's list of
     checks and what it compares. breaks: a sentence. codes: exactly the problems of the refusal. claims: where
-    the evidence stays authentic, what it then says (policies judge it); dotted below the vendor's section.
+    the evidence stays authentic, what it then says (policies judge it); dotted below the vendor's section, and
+    `boot.` for section boot.
     warnings: what `verify` must then warn of. keywords: what the evidence needs besides.
     """
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from attest.simulator import (  # noqa: F401  (each adds its own to the vendors' tables)
+    faults_eventlog,
     faults_gpu_chain,
     faults_rim,
     faults_snp_chain,

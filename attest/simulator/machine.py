@@ -92,12 +92,12 @@ def primary(tee: str, cpu: Simulated) -> dict[str, Any]:
 
     if tee == "snp":
         return write_primary("snp", cpu.raw, tuple(Certificate(der) for der in cpu.certificates))
-    return write_primary("tdx", cpu.raw)
+    return write_primary("tdx", cpu.raw, event_log=cpu.files.get("simulated-ccel.bin"))
 
 
 def composite_files(tee: str, cpu: Simulated, text: str, rims: Mapping[str, bytes]) -> dict[str, bytes]:
     """One JSON file for the composite evidence; endorsements beside it."""
-    raw = ("simulated-report.bin", "simulated-quote.bin")
+    raw = ("simulated-report.bin", "simulated-quote.bin", "simulated-ccel.bin")
     files = {name: data for name, data in cpu.files.items() if name not in raw}
     document = {"primary_evidence": primary(tee, cpu), "additional_evidence": text}
     return {"simulated-machine.json": json.dumps(document, indent=1).encode(), **files, **rims}
@@ -108,7 +108,7 @@ def _evidence(cpu: Simulated, text: str) -> Evidence:
     from attest.evidence import Evidence
 
     devices = read_additional(text, where="simulated") if text else ()
-    return Evidence(cpu.evidence.cpu, devices, text)
+    return Evidence(cpu.evidence.cpu, devices, text, event_logs=cpu.evidence.event_logs)
 
 
 def _endorsements(cpu: Simulated, rims: Mapping[str, bytes]) -> Endorsements:

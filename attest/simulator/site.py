@@ -86,4 +86,5 @@ def _evidence(cpu: Simulated, text: str, statement: SiteStatement) -> Evidence:
     from attest.composite import read_additional
 
     devices = read_additional(text, where="simulated") if text else ()
-    return Evidence(cpu.evidence.cpu, devices, text, SiteStatement.read(statement.document(), where="site"))
+    said = SiteStatement.read(statement.document(), where="site")
+    return Evidence(cpu.evidence.cpu, devices, text, said, cpu.evidence.event_logs)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attest.simulator import collateral, intel
 from attest.simulator.certificates import CertificatePlan, CrlPlan, Extension, day_of, pem
+from attest.simulator.eventlog import EventLogPlan, td_boot
 from attest.simulator.keys import Keyring
 from attest.simulator.simulated import Simulated, endorsements_of
 
@@ -83,7 +84,7 @@ class TdxPlan:
     64 bytes in its place. qe_key: signs the QE report. bound_key: whose hash the QE report carries.
     collateral_root: root of the documents' signer. sent: which of leaf, CA and root stand in the quote, in order. root_crl, pck_crl: None
     for missing. documents: missing ones are left out. trailing: after the signature data. edit: last
-    change to the quote's bytes.
+    change to the quote's bytes. event_log: beside the quote; None without one.
     """
 
     at: datetime
@@ -119,6 +120,14 @@ class TdxPlan:
     sgx_extension: bool = True
     more_crls: tuple[CrlPlan, ...] = ()
     edit: Callable[[bytearray], None] | None = None
+    event_log: EventLogPlan | None = None
+
+    def set_registers(self) -> None:
+        """RTMR0 to RTMR3 as the event log gives them; registers without entries are zero."""
+        if self.event_log is not None:
+            registers = self.event_log.registers()
+            for number in range(4):
+                self.set(f"rtmr{number}", registers.get(number + 1, b""))
 
     def set(self, name: str, value: int | bytes) -> None:
         """A field of the TD report. Raises ValueError."""
@@ -194,6 +203,9 @@ class TdxPlan:
             if crl is not None:
                 files[f"simulated-{file}.crl"] = crl
         given = tuple(crl for crl in lists if crl is not None)
+        logged = None if self.event_log is None else self.event_log.encode()
+        if logged is not None:
+            files["simulated-ccel.bin"] = logged
 
         def endorsements() -> Endorsements:
             from attest.endorsements import SignedDocument
@@ -209,14 +221,18 @@ class TdxPlan:
                 ),
             )()
 
-        return Simulated(quote, files, self.at, (signer, root), lambda: _evidence(quote), endorsements)
+        return Simulated(
+            quote, files, self.at, (signer, root), lambda: _evidence(quote, logged), endorsements
+        )
 
 
-def _evidence(quote: bytes) -> Evidence:
+def _evidence(quote: bytes, logged: bytes | None) -> Evidence:
+    from attest.eventlog.log import EventLog
     from attest.evidence import Evidence
     from attest.tdx.quote import Quote
 
-    return Evidence(cpu=Quote.parse(quote))
+    logs = () if logged is None else (EventLog.parse(logged),)
+    return Evidence(cpu=Quote.parse(quote), event_logs=logs)
 
 
 def plan(
@@ -240,6 +256,8 @@ def plan(
     module_advisories: Sequence[str] = (),
     qe_status: str = "UpToDate",
     qe_advisories: Sequence[str] = (),
+    event_log: bool = False,
+    secure_boot: bool = True,
     **fields: int | bytes,
 ) -> TdxPlan:
     """An honest quote, not yet signed.
@@ -247,7 +265,8 @@ def plan(
     version: 4 or 5. body: `1.0` or `1.5` (version 5 only, and its default). ca: `platform` or `processor`.
     components: the PCK certificate's 16 SGX components, or some of them by index. module_svn:
     TEE_TCB_SVN[0]. tcb_status, module_status, qe_status and their advisories: of the newest levels, which
-    honest evidence meets. fields: any of BODY; `attributes` is TDATTRIBUTES. Raises ValueError.
+    honest evidence meets. event_log: whether a log comes along, of a boot with or without secure_boot,
+    whose registers the quote then has. fields: any of BODY; `attributes` is TDATTRIBUTES. Raises ValueError.
     """
     chosen = body or ("1.5" if version == 5 else "1.0")
     if version not in (4, 5) or chosen not in BODIES or (version == 4 and chosen == "1.5"):
@@ -315,7 +334,12 @@ def plan(
     }
     if chosen == "1.5":
         values["tee_tcb_svn2"] = fields.get("tee_tcb_svn", collateral.TEE_TCB_SVN)
-    for name, value in {**values, **fields}.items():
+    for name, value in values.items():
+        made_plan.set(name, value)
+    if event_log:
+        made_plan.event_log = td_boot(secure_boot=bool(secure_boot))
+        made_plan.set_registers()
+    for name, value in fields.items():
         made_plan.set(name, value)
     if module_svn is not None:
         made_plan.set_svn({0: module_svn})
