@@ -151,7 +151,7 @@ def _check_path(
         return None
 
     top = links[-1]
-    anchor = next((a for a in anchors if _issued(top, a.certificate, cache)), None)
+    anchor = next((a for a in anchors if issued(top, a.certificate, cache)), None)
     if anchor is None or not (sent is None or _same_key(sent, anchor.certificate)):
         candidates = [a for a in anchors if top.issuer_der == a.certificate.subject_der]
         if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
@@ -184,7 +184,7 @@ def _check_path(
     certificates = (*links, anchor.certificate)
     for index, certificate in enumerate(certificates):
         _check_one(certificate, index, rule, anchor.simulated, log)
-        if index + 1 < len(certificates) - 1 and not _issued(certificate, certificates[index + 1], cache):
+        if index + 1 < len(certificates) - 1 and not issued(certificate, certificates[index + 1], cache):
             log.failed(
                 check,
                 "x509.signature",
@@ -210,7 +210,7 @@ def _same_key(one: Certificate, other: Certificate) -> bool:
     return one.fingerprint == other.fingerprint or one.spki_sha256 == other.spki_sha256
 
 
-def _issued(subject: Certificate, issuer: Certificate, cache: Cache | None) -> bool:
+def issued(subject: Certificate, issuer: Certificate, cache: Cache | None) -> bool:
     """Whether one certificate issued the other; a fact about their bytes alone, so chains share it."""
     if cache is None:
         return subject.issued_by(issuer)

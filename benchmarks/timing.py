@@ -40,25 +40,29 @@ class Result:
 
 def compare(
     name: str,
-    call: Callable[[], object],
+    call: Callable[..., object],
     floor: Callable[[], object],
     *,
     target: float | None = None,
     limit: float | None = None,
     rounds: int = 300,
+    prepare: Callable[[], object] | None = None,
 ) -> Result:
-    """Medians of `rounds` alternating single calls, after a short warm-up."""
-    for _ in range(5):
-        call()
-        floor()
+    """Medians of `rounds` alternating single calls, after a short warm-up.
+
+    prepare: makes, outside the time that counts, what `call` is then given.
+    """
     ours, theirs = [], []
-    for _ in range(rounds):
-        ours.append(_once(call))
-        theirs.append(_once(floor))
+    for index in range(-5, rounds):
+        given = () if prepare is None else (prepare(),)
+        mine, bare = _once(call, *given), _once(floor)
+        if index >= 0:
+            ours.append(mine)
+            theirs.append(bare)
     return Result(name, statistics.median(ours), statistics.median(theirs), target, limit)
 
 
-def _once(call: Callable[[], object]) -> float:
+def _once(call: Callable[..., object], *given: object) -> float:
     started = time.perf_counter()
-    call()
+    call(*given)
     return (time.perf_counter() - started) * 1000

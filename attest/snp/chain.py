@@ -8,7 +8,7 @@ from attest.anchors import Anchors, Role
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.endorsements import Endorsements
-from attest.path import Path, PathRule, check_path
+from attest.path import Path, PathRule, check_path, issued
 from attest.snp.leaf import LEAF_NAMES, Kind, kind_of
 from attest.snp.tcb import PRODUCTS, Product
 from attest.x509 import Certificate
@@ -52,7 +52,7 @@ class Candidate:
     issuer: Certificate | None
 
 
-def candidates(endorsements: Endorsements, anchors: Anchors) -> list[Candidate]:
+def candidates(endorsements: Endorsements, anchors: Anchors, cache: Cache | None) -> list[Candidate]:
     """Leaves among the endorsements, each with the ASK or ASVK that its issuer name asks for.
 
     An ASK given with the evidence is preferred over the one we ship; where several carry the name, the
@@ -73,8 +73,10 @@ def candidates(endorsements: Endorsements, anchors: Anchors) -> list[Candidate]:
                     for other in by_subject.get(certificate.issuer_der, ())
                     if other.fingerprint != certificate.fingerprint
                 ][:_MAX_ISSUERS]
-                issuer = next((ca for ca in issuers if certificate.issued_by(ca)), None)
-                found.append(Candidate(certificate, kind, product, issuer or next(iter(issuers), None)))
+                issuer = next(iter(issuers), None)
+                if len(issuers) > 1:
+                    issuer = next((ca for ca in issuers if issued(certificate, ca, cache)), issuer)
+                found.append(Candidate(certificate, kind, product, issuer))
     return found
 
 

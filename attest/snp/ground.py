@@ -76,7 +76,7 @@ def find_ground(
         if known is not None and known.stands(at, memory):
             log.all_passed(_PASSED)
             return known
-    found = candidates(endorsements, anchors)
+    found = candidates(endorsements, anchors, cache)
     if not found:
         log.failed("snp.leaf", "snp.leaf.missing", expected="SEV-VCEK or SEV-VLEK")
         return None
