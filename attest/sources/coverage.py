@@ -60,16 +60,16 @@ class Need:
 
 
 def hardware(cpu: Verifiable | None) -> Report | Quote | None:
-    """The report or quote inside CPU evidence, whatever stands around it."""
-    for candidate in (
-        cpu,
-        getattr(cpu, "hardware", None),
-        getattr(cpu, "report", None),
-        getattr(cpu, "quote", None),
-    ):
-        if isinstance(candidate, Report | Quote):
-            return candidate
-    return None
+    """The report or quote inside CPU evidence, whatever stands around it; None where it does not parse."""
+    if isinstance(cpu, Report | Quote):
+        return cpu
+    quote, hcl = getattr(cpu, "td_quote", None), getattr(cpu, "hcl", None)
+    if isinstance(quote, Quote):
+        return quote
+    try:
+        return None if hcl is None or hcl.kind != "snp" else Report.parse(hcl.area)
+    except Malformed:
+        return None
 
 
 def select(held: Endorsements, evidence: Evidence) -> Endorsements:
