@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test proof bench lint types imports lock docs clean
+.PHONY: demo test proof bench lint types imports lock docs peers clean
 
 demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
@@ -32,9 +32,18 @@ docs: $(STAMP) ## generated reference pages
 	@$(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write the hashed requirement files again
-	@for set in runtime dev; do \
+	@for set in runtime dev peer-nvidia; do \
 	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
+
+PEER_NVIDIA := build/peers/nvidia
+peers: $(PEER_NVIDIA)/.installed ## NVIDIA's own verifiers, in an environment of their own
+
+$(PEER_NVIDIA)/.installed: requirements/peer-nvidia.txt
+	@test -x $(PEER_NVIDIA)/bin/python || $(PYTHON) -m venv $(PEER_NVIDIA)
+	@echo "setting up $(PEER_NVIDIA) (once)"
+	@$(PEER_NVIDIA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peer-nvidia.txt
+	@touch $@
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
