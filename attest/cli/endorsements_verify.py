@@ -3,15 +3,131 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
+
+from attest.claims import instant
+from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
+from attest.endorsements import Endorsements
+from attest.errors import AttestError, Problem
+from attest.loader import read_file
+from attest.recognise import Found, recognise
+from attest.untrusted import escape
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from attest.sources.judge import Judgement
+
+_EPILOG = """\
+examples:
+  attest endorsements verify vcek.der crl.der
+  attest endorsements verify endorsements/* --at 2027-01-01T00:00:00Z    what will have ended by then?
+
+Authentic means signed, link by link, down from a root that this program pins. Certificates in any of the
+files help to find issuers; a file with evidence in it lends its certificate chain. Whether an endorsement
+fits your evidence is for `attest verify` to say.
+
+Exit status: 0 all are authentic and current, 1 one is not, 2 malformed input or wrong use."""
+
+_WORDS = {
+    "current": "current",
+    "not-yet": "not valid yet",
+    "ended": "out of date",
+    "revoked": "revoked",
+    "unauthentic": "not authentic",
+}
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("verify", help="say of each endorsement whether it is authentic and current")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="endorsements")
+    parser = verbs.add_parser(
+        "verify",
+        help="say of each endorsement whether it is authentic and current",
+        description="Say of each endorsement what it is, whether it leads to a pinned root, and when it ends.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="certificates, CRLs, collateral, RIMs, OCSP answers, bundles"
+    )
+    parser.add_argument(
+        "--at", type=instant_argument, metavar="TIME", help="judge at this time (RFC 3339); default now"
+    )
+    parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    problems: list[Problem] = []
+    files: list[tuple[str, Endorsements]] = []
+    helping = Found(bounded=False)
+    try:
+        anchors = simulated_anchors(args)
+    except AttestError as error:
+        return _end(args, [], list(error.problems))
+    for file in args.files:
+        found = Found(bounded=False)
+        try:
+            recognise(str(file), read_file(file), found)
+        except AttestError as error:
+            problems += error.problems
+            continue
+        files.append((str(file), found.endorsements()))
+        helping.add_endorsements(found.endorsements())
+        for device in found.devices:
+            helping.certificates += getattr(device, "chain", None) or ()
+
+    from attest.sources.judge import Judge
+
+    at = at_of(args)
+    judge = Judge(anchors, beside=helping.certificates)
+    everything = helping.endorsements()
+    judged = judge.judge(everything, at)
+    by_item = dict(zip(_each(everything), judged, strict=True))
+    rows = [(file, by_item[item]) for file, held in files for item in _each(held)]
+    return _end(args, rows, problems)
+
+
+def _each(endorsements: Endorsements) -> list[object]:
+    """In the order of `Judge.judge`; lists by their bytes, as `Crl` has no equality."""
+    return [
+        *endorsements.certificates,
+        *(crl.der for crl in endorsements.crls),
+        *endorsements.documents,
+        *(rim if isinstance(rim, bytes) else rim.raw for rim in endorsements.rims),
+        *endorsements.ocsp,
+    ]
+
+
+def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: list[Problem]) -> int:
+    at = at_of(args)
+    if args.json:
+        print_json(
+            {
+                "at": instant(at),
+                "endorsements": [{"file": file, **judgement.as_dict(at)} for file, judgement in rows],
+                "problems": [problem.as_dict() for problem in problems],
+            }
+        )
+    else:
+        for file, judgement in rows:
+            print(_line(file, judgement, at))
+        for problem in problems:
+            print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+    if problems:
+        return 2
+    return 0 if rows and all(judgement.state(at) == "current" for _, judgement in rows) else 1
+
+
+def _line(file: str, judgement: Judgement, at: datetime) -> str:
+    state = judgement.state(at)
+    mark = "✔" if state == "current" else "✘"
+    begins = "?" if judgement.begins is None else instant(judgement.begins)
+    ends = "no end" if judgement.ends is None else instant(judgement.ends)
+    under = f" under {judgement.root}" if judgement.root is not None else f": {judgement.why}"
+    simulated = " (SIMULATED)" if judgement.simulated else ""
+    return (
+        f"{mark} {escape(file)}: {judgement.kind} {judgement.about}\n"
+        f"    {_WORDS[state]}{under}{simulated}; {begins} to {ends}"
+    )

@@ -14,6 +14,8 @@ from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import canonical, read_json
 from attest.cli.bundles import add_bundle_argument, bundle_reader
+from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
+from attest.endorsements import Endorsements
 from attest.errors import Malformed
 from attest.loader import load, read_file
 from attest.problems import problem
@@ -63,7 +65,7 @@ def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
         help="also accept this simulator's root; the answer says simulated everywhere",
     )  # fmt: skip
     add_bundle_argument(parser)
-    parser.add_argument("--fetch", action="store_true", help="fetch missing endorsements (not available yet)")
+    add_fetch_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
@@ -105,8 +107,6 @@ class Asked:
 
 def asked(args: argparse.Namespace) -> Asked:
     """Raises Malformed (`usage`) when options contradict each other."""
-    if args.fetch:
-        raise usage("--fetch is not available yet: give the endorsements as files")
     for name, least, most in (
         ("nonce", 16, 64),
         ("report_data", 1, 64),
@@ -153,15 +153,43 @@ def check_length(option: str, value: bytes | None, least: int, most: int) -> Non
 def verify_from(args: argparse.Namespace) -> Verified:
     """Load and verify the files of a command line. Raises Malformed or Rejected."""
     question = asked(args)
-    args.bundles = bundle_reader(args, at_of(args), None)
+    at = at_of(args)
+    file = memory_file(args, question.anchors)
+    memory = file.read() if file is not None else None
+    args.bundles = bundle_reader(args, at, memory)
     evidence, endorsements = load(*args.files, bundles=args.bundles)
-    return verify(
-        evidence,
-        endorsements=endorsements,
-        at=at_of(args),
-        expected=question.expected,
-        anchors=question.anchors,
-    )
+    fetching = None
+    if args.fetch:
+        fetching = args.fetching = Fetching(args, question.anchors, at)
+        endorsements = fetching.add(evidence, endorsements)
+        if file is not None and memory is not None:
+            memory = file.update(fetching.raise_minimum(memory))
+
+    def judged(endorsements: Endorsements) -> Verified:
+        return verify(
+            evidence,
+            endorsements=endorsements,
+            at=at,
+            expected=question.expected,
+            anchors=question.anchors,
+            memory=memory,
+        )
+
+    verified = judged(endorsements)
+    if fetching is not None and _mismatched(verified):
+        newer = fetching.newer_manifests()
+        if newer.rims:
+            verified = judged(endorsements + newer)
+    if file is not None:
+        file.update(verified.memory)
+        if args.bundles is not None and args.bundles.memory is not None:
+            file.update(args.bundles.memory)
+    return verified
+
+
+def _mismatched(verified: Verified) -> bool:
+    devices = (device for section in ("gpu", "switch") for device in verified.claims.get(section, ()))
+    return any(device.get("measurements") == "mismatch" for device in devices)
 
 
 def usage(message: str) -> Malformed:

@@ -21,8 +21,10 @@ examples:
   attest verify gpu-report.txt chain.pem driver-rim.xml vbios-rim.xml
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
+  attest verify report.bin --fetch                           what is missing comes from the vendors
 
-Only the given files are used, and none of them can add a root. Exit status: 0 conforms, 1 refused,
+Without --fetch only the given files are used. Neither files nor answers can add a root. With --fetch, and
+with --memory FILE, the newest collateral seen is remembered and older is refused. Exit status: 0 conforms, 1 refused,
 2 malformed input or wrong use."""
 
 
@@ -70,11 +72,20 @@ def answer_for(args: argparse.Namespace) -> Answer:
     try:
         verified = verify_from(args)
     except AttestError as error:
-        return of_refusal(error, at)
+        return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
 
     answer = of_appraisal(appraise(verified, policy, at=at))
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
-    return answer
+    return _with_fetching(answer, args)
+
+
+def _with_fetching(answer: Answer, args: argparse.Namespace) -> Answer:
+    """What could not be fetched is told beside the verdict, whatever that was without it."""
+    fetching = getattr(args, "fetching", None)
+    if fetching is None or not fetching.problems:
+        return answer
+    verdict = "conforms-with-warnings" if answer.verdict == "conforms" else answer.verdict
+    return replace(answer, verdict=verdict, warnings=(*answer.warnings, *fetching.problems))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,7 +19,6 @@ from attest.anchors import Anchors
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Problem
 from attest.evidence import Evidence, Verifiable
-from attest.path import Path
 from attest.snp.chain import issuer_name
 from attest.snp.leaf import Kind, kind_of
 from attest.snp.report import Report
@@ -69,14 +69,12 @@ class Fetched:
         numbers: list[int] = []
         for endorsements in found:
             collateral = authentic_collateral(endorsements, anchors=anchors, log=CheckLog(), cache=None)
-            contents: list[tuple[TcbInfo | QeIdentity, Path]] = [
-                *((info.content, info.path) for info in collateral.tcb_infos),
-                *((identity.content, identity.path) for identity in collateral.qe_identities),
+            contents: list[TcbInfo | QeIdentity] = [
+                *(info.content for info in collateral.tcb_infos),
+                *(identity.content for identity in collateral.qe_identities),
             ]
             numbers += [
-                content.evaluation
-                for content, path in contents
-                if content.issue_date <= at <= content.next_update and not path.simulated
+                content.evaluation for content in contents if content.issue_date <= at <= content.next_update
             ]
         # The lower of both kinds: a set is only as new as its older half.
         return min(numbers) if len(numbers) == len(found) > 1 else None
@@ -137,6 +135,17 @@ def fetch_for(evidence: Evidence, sources: Sources, *, have: Endorsements | None
         return first, item.question.about
 
     return Fetched(tuple(sorted(run.items, key=place)), tuple(run.problems))
+
+
+def again(fetched: Fetched, sources: Sources) -> Endorsements:
+    """The manifests that came from the cache, asked for anew: before a device is judged by measurements
+    that do not match, its manifest must be the vendor's newest. Those that cannot be had are left out."""
+    found = Endorsements()
+    for item in fetched.items:
+        if item.kept and item.endorsements.rims:
+            with suppress(FetchFailed):
+                found += sources.ask(item.question, renew=True).endorsements
+    return found
 
 
 def _parts(evidence: Evidence, run: _Run) -> Iterator[Callable[[], object]]:

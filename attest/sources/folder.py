@@ -26,9 +26,12 @@ _NAME_BYTES = 200
 
 
 class Folder:
-    """Opened, or made with mode 0700. Raises FetchFailed (`sources.cache`) when it is unsafe or unusable."""
+    """Opened, or made with mode 0700. Raises FetchFailed (`sources.cache`) when it is unsafe or unusable.
 
-    def __init__(self, path: Path) -> None:
+    shared: the caller named a file in a folder of his choice, so who else may write there is his business.
+    """
+
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,7 +41,7 @@ class Folder:
             what = "a link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
             raise failed("sources.cache", where=str(path), found=what, temporary=False) from None
         state = os.fstat(self._fd)
-        if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+        if not shared and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
             os.close(self._fd)
             raise failed(
                 "sources.cache",
@@ -56,6 +59,14 @@ class Folder:
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, OSError):
             self.close()
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of this name, a dangling link included."""
+        try:
+            os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def read(self, name: str, limit: int) -> bytes | None:
         """The bytes; None when there is no regular file of this name, or a larger one."""

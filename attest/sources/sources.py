@@ -64,8 +64,9 @@ class Sources:
         client = Client(folder=store.folder)
         return cls(store, client, **keywords)  # type: ignore[arg-type] # the class's own fields
 
-    def ask(self, question: Question, *, beside: Iterable[Certificate] = ()) -> Item:
-        """The answer. beside: certificates that help to follow it to a root.
+    def ask(self, question: Question, *, beside: Iterable[Certificate] = (), renew: bool = False) -> Item:
+        """The answer. beside: certificates that help to follow it to a root. renew: ask again whatever is
+        kept; what is kept still serves where that fails.
 
         Raises FetchFailed when there is none, kept or new.
         """
@@ -73,10 +74,15 @@ class Sources:
         key = self._key(question)
         kept = self.store.get(key)
         item = self._kept(question, kept, beside)
-        if item is not None and kept is not None and not self.renew and self.store.now() < kept.refresh:
+        if (
+            item is not None
+            and kept is not None
+            and not (renew or self.renew)
+            and self.store.now() < kept.refresh
+        ):
             return item
         # Whoever has an answer that still serves waits for nobody.
-        patience = 0.0 if item is not None else question.request.budget * 1.5
+        patience = 0.0 if item is not None and not renew else question.request.budget * 1.5
         name = self.store.name(key)
         with self.store.folder.locked(name, patience=patience, sleep=self.client.sleep) as held:
             again = self.store.get(key)
