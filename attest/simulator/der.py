@@ -80,3 +80,8 @@ def time(value: datetime) -> bytes:
     if 1950 <= value.year <= 2049:
         return tlv(0x17, value.strftime("%y%m%d%H%M%SZ").encode())
     return tlv(0x18, value.strftime("%Y%m%d%H%M%SZ").encode())
+
+
+def generalized(value: datetime) -> bytes:
+    """GeneralizedTime whatever the year, as OCSP writes it (RFC 6960 §4.2.2.1)."""
+    return tlv(0x18, value.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())

@@ -1,26 +1,20 @@
-"""Hopper GPU evidence, byte-exact: the SPDM request and response, opaque data, chain and RIMs.
+"""Hopper and Blackwell GPUs: what an honest one reports, in each mode.
 
-Source: DMTF DSP0274 1.1 (GET_MEASUREMENTS), NVIDIA GPU attestation (opaque data, measurement record).
+Source: NVIDIA GPU attestation (opaque data, measurement record).
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from attest.simulator import nvidia, rim
-from attest.simulator.certificates import CertificatePlan, day_of, pem
+from attest.simulator import nvidia, ocsp, rim
+from attest.simulator.certificates import day_of
+from attest.simulator.device import Block, DevicePlan
 from attest.simulator.keys import Keyring
-from attest.simulator.simulated import Simulated
-
-if TYPE_CHECKING:
-    from attest.endorsements import Endorsements
-    from attest.evidence import Evidence, Verifiable
+from attest.simulator.nvidia import BLACKWELL, HOPPER, Chip
 
 BLOCKS = 64
 FLAGS = {"spt": 0, "mpt": 1, "ppcie": 2}
@@ -28,130 +22,33 @@ FLAGS = {"spt": 0, "mpt": 1, "ppcie": 2}
 DRIVER_VERSION, GPU_INFO, VBIOS_VERSION, NVDEC0_STATUS = 3, 4, 6, 11
 MSRSCNT, CPRINFO, BOARD_ID, CHIP_SKU, CHIP_SKU_MOD = 12, 13, 14, 15, 16
 PROJECT, PROJECT_SKU, PROJECT_SKU_MOD, FWID, PROTECTED_PCIE = 17, 18, 19, 20, 21
-SWITCH_PDI, OPAQUE_VERSION, FEATURE_FLAG = 22, 34, 36
+SWITCH_PDI, SYS_ENABLE, OPAQUE_VERSION, CHIP_INFO, FEATURE_FLAG = 22, 33, 34, 35, 36
+LINKS, NODE_GPUS, NODE_SWITCHES = 18, 8, 4
 
 
-@dataclass
-class Block:
-    """One measurement block, 55 bytes when honest."""
+@dataclass(frozen=True)
+class _Model:
+    """What differs between the families. driver, vbios: of an honest GPU unless said otherwise."""
 
-    index: int
-    value: bytes
-    specification: int = 1
-    value_type: int = 1
-    size: int | None = None
-    value_size: int | None = None
-
-    def encode(self) -> bytes:
-        value_size = len(self.value) if self.value_size is None else self.value_size
-        size = len(self.value) + 3 if self.size is None else self.size
-        return (
-            bytes((self.index, self.specification))
-            + size.to_bytes(2, "little")
-            + bytes((self.value_type,))
-            + value_size.to_bytes(2, "little")
-            + self.value
-        )
-
-
-@dataclass
-class GpuPlan:
-    """Everything that goes into one GPU's evidence; a fault changes one thing of it.
-
-    request, response: the fixed bytes before nonce and record. opaque: (id, value) in order. chain: leaf
-    first. sent: which of the chain are sent, in order. rims: driver and VBIOS manifests by role.
-    """
-
-    at: datetime
-    keys: Keyring
-    index: int
-    nonce: bytes
-    blocks: list[Block]
-    opaque: list[tuple[int, bytes]]
-    chain: list[CertificatePlan]
-    rims: dict[str, rim.RimPlan]
-    request: bytes = b"\x11\xe0\x01\xff"
-    slot: int = 0
-    response: bytes = b"\x11\x60\x00\x00"
-    block_count: int | None = None
-    record_length: int | None = None
-    opaque_length: int | None = None
-    opaque_tail: bytes = b""
-    report_key: str = ""
-    tail: bytes = b""
-    arch: str = "HOPPER"
-    sent: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
-    edit: Callable[[bytearray], None] | None = None
-
-    def set_opaque(self, kind: int, value: bytes | None) -> None:
-        """Replace, add or (None) remove an opaque field."""
-        present = [i for i, (k, _) in enumerate(self.opaque) if k == kind]
-        if value is None:
-            self.opaque = [pair for pair in self.opaque if pair[0] != kind]
-        elif present:
-            self.opaque[present[0]] = (kind, value)
-        else:
-            self.opaque.append((kind, value))
-
-    def report(self) -> bytes:
-        record = b"".join(block.encode() for block in self.blocks)
-        opaque = b"".join(
-            kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
-            for kind, value in self.opaque
-        )
-        opaque += self.opaque_tail
-        count = len(self.blocks) if self.block_count is None else self.block_count
-        record_length = len(record) if self.record_length is None else self.record_length
-        opaque_length = len(opaque) if self.opaque_length is None else self.opaque_length
-        device_nonce = hashlib.sha256(b"simulated device nonce" + self.nonce).digest()
-        signed = (
-            self.request
-            + self.nonce
-            + bytes((self.slot,))
-            + self.response
-            + bytes((count,))
-            + record_length.to_bytes(3, "little")
-            + record
-            + device_nonce
-            + opaque_length.to_bytes(2, "little")
-            + opaque
-        )
-        raw = bytearray(
-            signed + self.keys.raw_ecdsa(self.report_key or self.chain[0].key, signed) + self.tail
-        )
-        if self.edit is not None:
-            self.edit(raw)
-        return bytes(raw)
-
-    def build(self) -> Device:
-        chain = [plan.build(self.keys) for plan in self.chain]
-        return Device(
-            self.report(),
-            [chain[position] for position in self.sent],
-            {plan.file: plan.build() for plan in self.rims.values()},
-            self.arch,
-            self.nonce,
-        )
-
-
-@dataclass
-class Device:
-    """One finished device: report, chain as sent, RIMs by file name."""
-
-    report: bytes
-    chain: list[bytes]
-    rims: dict[str, bytes]
+    chip: Chip
     arch: str
-    nonce: bytes
+    driver: str
+    vbios: str
+    board: int
+    sku: bytes
+    project: bytes
+    info: bytes
+    region: int
 
-    def document(self) -> dict[str, str]:
-        """As NVIDIA's tools write it: one member of a list."""
-        return {
-            "arch": self.arch,
-            "nonce": self.nonce.hex(),
-            "evidence": base64.b64encode(self.report).decode(),
-            "certificate": base64.b64encode(b"".join(map(pem, self.chain))).decode(),
-        }
+
+_MODELS = {
+    "hopper": _Model(
+        HOPPER, "HOPPER", "550.90.07", "96.00.9F.00.01", 0x3B1, b"882", b"1010", b"\x80", 0x1C000
+    ),
+    "blackwell": _Model(
+        BLACKWELL, "BLACKWELL", "590.48.01", "97.00.88.00.0F", 0x66F, b"886", b"G525", b"\xa0", 0x40000
+    ),
+}
 
 
 def plan(
@@ -159,21 +56,26 @@ def plan(
     made: datetime,
     at: datetime,
     *,
+    architecture: str = "hopper",
     nonce: bytes | None = None,
-    driver: str = "550.90.07",
-    vbios: str = "96.00.9F.00.01",
+    driver: str | None = None,
+    vbios: str | None = None,
     mode: str = "spt",
     index: int = 0,
     opaque_version: int | None = None,
     measurements: Mapping[int, bytes] | None = None,
-) -> GpuPlan:
+) -> DevicePlan:
     """One honest GPU, not yet signed.
 
-    nonce: 32 bytes. driver: dotted numbers. vbios: five hex bytes. mode: spt, mpt or ppcie. index: which of
-    the simulator's GPUs. opaque_version: None for that of the driver's branch (from 580 on version 1, which
-    brings the feature flag). measurements: RIM index → 48 bytes in place of the golden value.
-    Raises ValueError.
+    architecture: hopper or blackwell. nonce: 32 bytes. driver: dotted numbers. vbios: five hex bytes. mode: spt,
+    mpt (Blackwell's) or ppcie (Hopper's). index: which of the simulator's GPUs; eight stand in one node.
+    opaque_version: None for that of the driver's branch (from 580 on version 1, which brings the feature flag).
+    measurements: RIM index → 48 bytes in place of the golden value. Raises ValueError.
     """
+    if architecture not in _MODELS:
+        raise ValueError(f"architecture is one of {', '.join(_MODELS)}")
+    model = _MODELS[architecture]
+    driver, vbios = driver or model.driver, vbios or model.vbios
     nonce = hashlib.sha256(b"simulated nonce").digest() if nonce is None else nonce
     if len(nonce) != 32:
         raise ValueError("a GPU nonce is exactly 32 bytes")
@@ -192,54 +94,70 @@ def plan(
     counts = b"".join((0 if value == rim.ZERO else 1).to_bytes(4, "little") for value in values.values())
     opaque: list[tuple[int, bytes]] = [
         (VBIOS_VERSION, encode_vbios(vbios)),
-        (BOARD_ID, (0x3B1).to_bytes(4, "little")),
-        (CHIP_SKU, b"882".ljust(9, b"\0")),
+        (BOARD_ID, model.board.to_bytes(4, "little")),
+        (CHIP_SKU, model.sku.ljust(9, b"\0")),
         (CHIP_SKU_MOD, b"0".ljust(5, b"\0")),
-        (PROJECT, b"1010\0"),
+        (PROJECT, model.project + b"\0"),
         (PROJECT_SKU, b"0200\0"),
         (PROJECT_SKU_MOD, b"\0\0"),
         (DRIVER_VERSION, driver.encode() + b"\0"),
-        (GPU_INFO, bytes.fromhex("8001000000000000")),
+        (GPU_INFO, model.info + b"\x01" + bytes(6)),
         (MSRSCNT, counts),
-        (CPRINFO, (0x1C000).to_bytes(4, "little")),
+        (CPRINFO, model.region.to_bytes(4, "little")),
         (NVDEC0_STATUS, b"\x55"),
         (FWID, fwid),
         (PROTECTED_PCIE, b"\xaa" if mode == "ppcie" else b"\x55"),
     ]
+    if architecture == "blackwell":
+        opaque += [(SYS_ENABLE, b"\x07\x07"), (CHIP_INFO, model.chip.product.encode() + b"\0")]
     if mode == "ppcie":
-        switches = b"".join(hashlib.sha256(b"simulated switch %d" % (i % 4)).digest()[:8] for i in range(18))
-        opaque.append((SWITCH_PDI, switches))
+        opaque.append((SWITCH_PDI, links(index)))
     if opaque_version:
         opaque.append((OPAQUE_VERSION, opaque_version.to_bytes(2, "little")))
         opaque.append((FEATURE_FLAG, FLAGS[mode].to_bytes(2, "little")))
-    signers = nvidia.rim_chain
-    digits = vbios.replace(".", "").upper()
-    rims = {
-        "driver": rim.RimPlan(
-            keys,
-            f"simulated-NV_GPU_DRIVER_GH100_{driver}.xml",
-            driver,
-            rim.entries(rim.DRIVER_INDEXES),
-            signers(keys, day_of(at)),
-        ),
-        "vbios": rim.RimPlan(
-            keys,
-            f"simulated-NV_GPU_VBIOS_1010_0200_882_{digits}.xml",
-            vbios.upper(),
-            rim.entries(rim.VBIOS_INDEXES),
-            signers(keys, day_of(at)),
-        ),
-    }
-    return GpuPlan(
+    chain = nvidia.device_chain(keys, index, fwid, model.chip)
+    rims = _rims(keys, at, model, driver, vbios)
+    return DevicePlan(
         at,
         keys,
         index,
         nonce,
         [Block(i + 1, value) for i, value in values.items()],
         opaque,
-        nvidia.device_chain(keys, index, fwid),
+        chain,
         rims,
+        ocsp.answers(keys, at, chain, rims["driver"].chain),
+        arch=model.arch,
     )
+
+
+def _rims(keys: Keyring, at: datetime, model: _Model, driver: str, vbios: str) -> dict[str, rim.RimPlan]:
+    """Driver and VBIOS manifest, under the ids that NVIDIA's service has them."""
+    product = model.chip.product
+    head = "NV_GPU_DRIVER_GH100" if model.chip is HOPPER else f"NV_GPU_CC_DRIVER_{product}"
+    board = f"{model.project.decode()}_0200_{model.sku.decode()}"
+    documents = {
+        "driver": (f"{head}_{driver}", driver, rim.DRIVER_INDEXES),
+        "vbios": (f"NV_GPU_VBIOS_{board}_{vbios.replace('.', '').upper()}", vbios.upper(), rim.VBIOS_INDEXES),
+    }
+    return {
+        role: rim.RimPlan(
+            keys,
+            f"simulated-{identifier}.xml",
+            version,
+            rim.entries(indexes),
+            nvidia.rim_chain(keys, day_of(at), model.chip),
+            product=product,
+        )
+        for role, (identifier, version, indexes) in documents.items()
+    }
+
+
+def links(index: int) -> bytes:
+    """Which switch is behind each of a GPU's 18 links: identifiers with their bytes turned round."""
+    first = index // NODE_GPUS * NODE_SWITCHES
+    switches = [nvidia.device_id(first + i % NODE_SWITCHES, "switch")[::-1] for i in range(LINKS)]
+    return b"".join(switches)
 
 
 def encode_vbios(text: str) -> bytes:
@@ -248,34 +166,3 @@ def encode_vbios(text: str) -> bytes:
     if len(parts) != 5:
         raise ValueError("a VBIOS version is five hex bytes")
     return parts[:4][::-1] + parts[4:] + bytes(3)
-
-
-def list_of(devices: list[Device], at: datetime) -> Simulated:
-    """Evidence of these devices without a CPU: one JSON list, as NVIDIA's tools write it."""
-    documents = [device.document() for device in devices]
-    rims: dict[str, bytes] = {}
-    for device in devices:
-        rims.update(device.rims)
-    files = {"simulated-gpu-evidence.json": json.dumps(documents, indent=1).encode(), **rims}
-    return Simulated(
-        devices[0].report,
-        files,
-        at,
-        tuple(certificate for device in devices for certificate in device.chain),
-        lambda: _evidence(documents),
-        lambda: rim_endorsements(rims),
-    )
-
-
-def rim_endorsements(rims: Mapping[str, bytes]) -> Endorsements:
-    from attest.endorsements import Endorsements
-
-    return Endorsements(rims=tuple(dict.fromkeys(rims.values())))
-
-
-def _evidence(documents: list[dict[str, str]]) -> Evidence:
-    from attest.evidence import Evidence
-    from attest.nvidia.containers import read_json
-
-    devices: tuple[Verifiable, ...] = read_json(documents, "simulated") or ()
-    return Evidence(devices=devices)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.binding import device_nonce, report_data
-from attest.simulator.gpu import Device, rim_endorsements
+from attest.simulator.device import Device, device_endorsements
 from attest.simulator.simulated import Simulated
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class MachinePlan:
             text = self.write(documents)
         rims: dict[str, bytes] = {}
         for device in devices:
-            rims.update(device.rims)
+            rims.update(device.endorsements)
         return Simulated(
             cpu.raw,
             composite_files(self.tee, cpu, text, rims),
@@ -112,4 +112,4 @@ def _evidence(cpu: Simulated, text: str) -> Evidence:
 
 
 def _endorsements(cpu: Simulated, rims: Mapping[str, bytes]) -> Endorsements:
-    return cpu.endorsements + rim_endorsements(rims)
+    return cpu.endorsements + device_endorsements(rims)

@@ -25,6 +25,16 @@ ALWAYS_ZERO = (0, 8, 10, 12, 23, 24, 28)
 """Indexes that a manifest lists and that read zero on a Hopper GPU in single pass-through."""
 
 
+SWITCH_INDEXES = tuple(range(31))
+
+
+def golden_switch(index: int) -> bytes:
+    """What the simulator's switch measures at a RIM index; some read zero, as on a real one."""
+    if index in (5, 7, 12, 13, 15, 16, 17):
+        return ZERO
+    return hashlib.sha384(b"simulated switch firmware %d" % index).digest()
+
+
 def golden(index: int) -> bytes:
     """What the simulator's GPU measures at a RIM index."""
     if index in ALWAYS_ZERO or not (index in DRIVER_INDEXES or index in VBIOS_INDEXES):
@@ -138,6 +148,14 @@ def _sign(text: str, certificates: list[str], key: Any, signature: str, digest: 
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     root = signer.sign(etree.fromstring(text.encode(), parser), key=key, cert=certificates)
     return bytes(etree.tostring(root))
+
+
+def switch_entries() -> list[Entry]:
+    """All 64 indexes, of which a switch's manifest has 31 active."""
+    return [
+        Entry(i, "True", [golden_switch(i)]) if i in SWITCH_INDEXES else Entry(i, "False", [ZERO])
+        for i in range(64)
+    ]
 
 
 def entries(active: tuple[int, ...]) -> list[Entry]:

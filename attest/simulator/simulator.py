@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from attest.anchors import Anchors
 from attest.simulator import amd, azure_chain, intel, nvidia
 from attest.simulator.certificates import CertificatePlan, pem
+from attest.simulator.device import Device, DevicePlan, list_of
 from attest.simulator.faults import find, planned
-from attest.simulator.gpu import Device, GpuPlan, list_of
 from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
 from attest.simulator.machine import MachinePlan
@@ -243,6 +243,6 @@ class Simulator:
         """What `tdx` builds."""
         return planned("tdx", fault, tdx_plan, self._keys, self._made, self.at, keywords)
 
-    def plan_gpu(self, *, fault: str | None = None, **keywords: Any) -> GpuPlan:
+    def plan_gpu(self, *, fault: str | None = None, **keywords: Any) -> DevicePlan:
         """What `gpu` builds."""
         return planned("gpu", fault, gpu_plan, self._keys, self._made, self.at, keywords)

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from attest.evidence import Evidence
-from attest.simulator.gpu import Device, rim_endorsements
+from attest.simulator.device import Device, device_endorsements
 from attest.simulator.machine import additional, challenge, composite_files, member
 from attest.simulator.simulated import Simulated
 from attest.site import SiteStatement
@@ -42,7 +42,7 @@ class SitePlan:
         cpu = self.cpu(self.report_data(self.bound, challenge(self.nonce), text))
         rims: dict[str, bytes] = {}
         for device in devices:
-            rims.update(device.rims)
+            rims.update(device.endorsements)
         statement = self.statement
         return Simulated(
             cpu.raw,
@@ -53,7 +53,7 @@ class SitePlan:
             self.at,
             cpu.certificates,
             lambda: _evidence(cpu, text, statement),
-            lambda: cpu.endorsements + rim_endorsements(rims),
+            lambda: cpu.endorsements + device_endorsements(rims),
             text,
             (cpu,),
         )

@@ -17,7 +17,7 @@ from attest.evidence import Evidence
 from attest.nvidia.containers import read_json
 from attest.simulator import gpu, nvidia
 from attest.simulator.certificates import pem
-from attest.simulator.gpu import GpuPlan
+from attest.simulator.device import DevicePlan
 from attest.simulator.keys import Keyring
 from attest.verified import Verified
 from attest.verifier import verify
@@ -35,12 +35,12 @@ class Bench:
         roots = (nvidia.device_root(self.keys), nvidia.rim_root(self.keys))
         self.anchors = Anchors.production().with_simulator(b"".join(pem(r.build(self.keys)) for r in roots))
 
-    def plan(self, **keywords: Any) -> GpuPlan:
+    def plan(self, **keywords: Any) -> DevicePlan:
         return gpu.plan(self.keys, AT, AT, **keywords)
 
     def verify(
         self,
-        *plans: GpuPlan,
+        *plans: DevicePlan,
         at: datetime = AT,
         cache: Cache | None = None,
         anchors: Anchors | None = None,
@@ -61,13 +61,13 @@ class Bench:
             anchors=anchors or self.anchors,
         )
 
-    def refused(self, *plans: GpuPlan, **more: Any) -> set[str]:
+    def refused(self, *plans: DevicePlan, **more: Any) -> set[str]:
         """The codes of the refusal; fails when there is none."""
         with pytest.raises(Rejected) as refusal:
             self.verify(*plans, **more)
         return refusal.value.codes
 
-    def claims(self, *plans: GpuPlan, **more: Any) -> dict[str, Any]:
+    def claims(self, *plans: DevicePlan, **more: Any) -> dict[str, Any]:
         claims: dict[str, Any] = self.verify(*plans, **more).claims["gpu"][0]
         return claims
 
