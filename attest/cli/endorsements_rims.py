@@ -1,8 +1,87 @@
-"""`attest endorsements serve`: hand a bundle out to other software."""
+"""`attest endorsements rims FILE... -o rims.json`: golden measurements for verifiers that read no XML."""
+
 from __future__ import annotations
 
+import argparse
 from typing import Any
+
+from attest.claims import instant
+from attest.cli.bundles import signing_key
+from attest.cli.endorsements_bundle import gather, told, write_file
+from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
+from attest.errors import AttestError, Rejected
+from attest.untrusted import escape
+
+_EPILOG = """\
+Each manifest's XML signature is verified, its signers' chain to NVIDIA's pinned root, its time, and what OCSP
+answers and lists among FILE say of its signers; one that does not hold ends the command, and nothing is
+written. The same files with the same --at give the same bytes.
+
+  attest endorsements rims rims/*.xml ocsp/*.der -o rims.json
+  attest endorsements rims rims/*.xml --sign rims.key -o rims.signed.json     a DSSE envelope around it
+
+The key of --sign signs nothing but this kind of file. Exit status: 0 written, 1 a manifest does not hold,
+2 malformed input or wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
-    return None
+    parser = verbs.add_parser(
+        "rims",
+        help="golden measurements of verified manifests, as JSON",
+        description="Verify NVIDIA reference manifests and write their golden measurements as canonical JSON.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="manifests; OCSP answers and lists about their signers"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
+    parser.add_argument("--sign", metavar="KEY", help="private key in PEM: Ed25519, P-256 or P-384")
+    parser.add_argument(
+        "--at", type=instant_argument, metavar="TIME", help="when it is made (RFC 3339); default now"
+    )
+    parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
+    parser.add_argument("--json", action="store_true", help="print what is in it as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        return _run(args)
+    except Rejected as error:
+        told(args, error.problems)
+        return 1
+    except AttestError as error:
+        return told(args, error.problems)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from attest.dsse import seal_envelope
+    from attest.sources.rims import golden_of, write_rims
+
+    made = at_of(args)
+    key = None if args.sign is None else signing_key("--sign", args.sign)
+    _, endorsements, _ = gather(args.files)
+    if not endorsements.rims:
+        raise usage("no reference manifest was given")
+    manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args))
+    document = write_rims(manifests, made)
+    write_file(args.output, document if key is None else seal_envelope("rims", document, key))
+    rows = [
+        {
+            "manifest": f"{one.rim.stated.edition} {one.rim.stated.product.shown} {one.rim.stated.version.shown}",
+            "measurements": str(len(one.rim.golden)),
+            "expires": instant(one.rim.path.not_after),
+            "cert": one.cert,
+        }
+        for one in manifests
+    ]
+    if args.json:
+        print_json({"output": args.output, "made": instant(made), "rims": rows})
+        return 0
+    print(f"{escape(args.output)}: {len(rows)} manifests, made {instant(made)}")
+    for row in rows:
+        print(
+            f"  {row['manifest']}: {row['measurements']} measurements, until {row['expires']}, signers {row['cert']}"
+        )
+    return 0
