@@ -23,6 +23,8 @@ MAX_ENTRIES = 256
 Kind = Literal[
     "snp-report",
     "tdx-quote",
+    "azure-evidence",
+    "ak-certificate",
     "ccel",
     "tpm-event-log",
     "devices",

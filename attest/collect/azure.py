@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from attest.azure.hcl import MAGIC, HclReport
+from attest.azure.tpm import Attest
 from attest.binding import equal
-from attest.canonical import read_json
 from attest.collect.errors import CollectError, failure
 from attest.collect.metadata import Metadata
 from attest.collect.tpm2 import Quoted, Tpm
@@ -29,17 +29,13 @@ HCL_REPORT, USER_DATA, AK_CERTIFICATE = 0x01400001, 0x01400002, 0x01C101D0
 AK = 0x81000003
 USER_DATA_SIZE = 64
 PCRS = tuple(range(24))
-MAX_QUALIFYING = 48
-"""What every TPM takes with a digest of up to 384 bits."""
+QUALIFYING = 48
+"""A TPM's qualifying data are at most as long as its longest digest: the hash alone, without a domain's tag."""
 
 WAIT_SECONDS = 3.0
 """How long the paravisor may take for a new report."""
 _TRIES = 4
-_MAGIC = b"HCLA"
-_HARDWARE, _HARDWARE_SIZE, _TD_REPORT_SIZE = 32, 1184, 1024
-_RUNTIME = _HARDWARE + _HARDWARE_SIZE
-_RUNTIME_HEADER = struct.Struct("<IIIII")
-_TEES = {2: "snp", 4: "tdx"}
+_TD_REPORT_SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class AzureEvidence:
 def is_azure(tpm: Tpm) -> bool:
     """Whether this TPM is a paravisor's: its NV index holds an HCL report. Raises CollectError."""
     try:
-        return tpm.nv_read(HCL_REPORT)[:4] == _MAGIC
+        return tpm.nv_read(HCL_REPORT)[:4] == MAGIC
     except CollectError as error:
         if error.code == "collect.unsupported":
             return False
@@ -66,18 +62,24 @@ def is_azure(tpm: Tpm) -> bool:
 def collect_azure(
     tpm: Tpm,
     metadata: Metadata,
-    digest: bytes,
+    report_data: bytes,
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> AzureEvidence:
-    """Evidence that carries `digest` (at most 48 bytes) in the quote and in the hardware-bound user data.
+    """Evidence for these 64 bytes of a layout.
 
-    Raises CollectError.
+    All of them become the user data that the hardware's report is bound to; their first 48, the digest, are
+    the qualifying data of the TPM quote. Raises CollectError.
     """
-    if not 1 <= len(digest) <= MAX_QUALIFYING:
-        raise failure("collect.bad-request", where="user data", expected=f"≤ {MAX_QUALIFYING} bytes")
-    hcl, tee = _fresh_report(tpm, digest.ljust(USER_DATA_SIZE, b"\0"), sleep)
-    quoted, values = _quote(tpm, digest)
+    if len(report_data) != USER_DATA_SIZE:
+        raise failure(
+            "collect.bad-request",
+            where="user data",
+            expected=f"{USER_DATA_SIZE} bytes",
+            found=len(report_data),
+        )
+    report = _fresh_report(tpm, report_data, sleep)
+    quoted, values = _quote(tpm, report_data[:QUALIFYING])
     document: dict[str, object] = {
         "version": 2,
         "tpm_quote": {
@@ -85,28 +87,30 @@ def collect_azure(
             "message": quoted.message.hex(),
             "pcrs": [value.hex() for value in values],
         },
-        "hcl_report": base64.urlsafe_b64encode(hcl).decode(),
+        "hcl_report": base64.urlsafe_b64encode(report.raw).decode(),
     }
     certificates: tuple[bytes, ...] = ()
-    if tee == "snp":
+    if report.kind == "snp":
         certificates = _amd_certificates(metadata)
         document["vcek"] = base64.urlsafe_b64encode(certificates[0]).decode()
     else:
-        document["td_quote"] = base64.urlsafe_b64encode(_td_quote(metadata, hcl)).decode()
+        quote = _td_quote(metadata, report.area[:_TD_REPORT_SIZE])
+        document["td_quote"] = base64.urlsafe_b64encode(quote).decode()
     return AzureEvidence(
-        tee, json.dumps(document, separators=(",", ":")).encode(), certificates, _ak_certificate(tpm)
+        report.kind, json.dumps(document, separators=(",", ":")).encode(), certificates, _ak_certificate(tpm)
     )
 
 
-def _fresh_report(tpm: Tpm, user_data: bytes, sleep: Callable[[float], None]) -> tuple[bytes, str]:
+def _fresh_report(tpm: Tpm, user_data: bytes, sleep: Callable[[float], None]) -> HclReport:
     """Write the user data, wait, read the report again until it carries them: the index is shared."""
     for _ in range(_TRIES):
         _write_user_data(tpm, user_data)
         sleep(WAIT_SECONDS)
         hcl = tpm.nv_read(HCL_REPORT)
-        tee, carried = _read_hcl(hcl)
+        report = _parsed(hcl)
+        carried = report.runtime.user_data or b""
         if equal(carried, user_data):
-            return hcl, tee
+            return report
     raise failure(
         "collect.race",
         message="The paravisor's report does not take up our user data",
@@ -132,31 +136,18 @@ def _write_user_data(tpm: Tpm, user_data: bytes) -> None:
     tpm.nv_write(USER_DATA, user_data)
 
 
-def _read_hcl(hcl: bytes) -> tuple[str, bytes]:
-    """snp or tdx, and the user data in the runtime claims; the rest is the verifier's to read."""
-    where = f"NV {HCL_REPORT:#x}"
-    start = _RUNTIME + _RUNTIME_HEADER.size
-    if hcl[:4] != _MAGIC or len(hcl) < start:
-        raise failure(
-            "collect.inconsistent", where=where, expected="an HCL report", found=f"{len(hcl)} bytes"
-        )
-    _, _, kind, _, size = _RUNTIME_HEADER.unpack_from(hcl, _RUNTIME)
-    tee = _TEES.get(kind)
-    if tee is None or start + size > len(hcl):
-        raise failure(
-            "collect.inconsistent", where=where, expected="type 2 or 4", found=f"type {kind}, {size} bytes"
-        )
+def _parsed(hcl: bytes) -> HclReport:
     try:
-        claims = read_json(hcl[start : start + size], where=where, limit=len(hcl))
+        return HclReport.parse(hcl)
     except Malformed as error:
-        raise failure("collect.inconsistent", where=where, found=error.problems[0].message) from None
-    text = claims.get("user-data", "") if isinstance(claims, dict) else ""
-    try:
-        # Upper or lower case, and absent where nobody ever wrote any.
-        carried = bytes.fromhex(text) if isinstance(text, str) else b""
-    except ValueError:
-        carried = b""
-    return tee, carried
+        told = error.problems[0]
+        raise failure(
+            "collect.inconsistent",
+            message=told.message,
+            where=f"NV {HCL_REPORT:#x} {told.where}",
+            expected=told.expected,
+            found=told.found,
+        ) from None
 
 
 def _quote(tpm: Tpm, digest: bytes) -> tuple[Quoted, list[bytes]]:
@@ -165,7 +156,8 @@ def _quote(tpm: Tpm, digest: bytes) -> tuple[Quoted, list[bytes]]:
         quoted = tpm.quote(AK, digest, PCRS)
         values = tpm.pcr_read(PCRS)
         listed = [values[pcr] for pcr in PCRS]
-        carried, over = _attested(quoted.message)
+        attested = _attested(quoted.message)
+        carried, over = attested.extra_data, attested.pcr_digest
         if not equal(carried, digest):
             raise failure("collect.inconsistent", where="TPM quote extraData", expected=digest, found=carried)
         if equal(over, hashlib.sha256(b"".join(listed)).digest()):
@@ -175,23 +167,11 @@ def _quote(tpm: Tpm, digest: bytes) -> tuple[Quoted, list[bytes]]:
     raise failure("collect.race", where="TPM quote", expected="the digest of the PCRs read", found=over)
 
 
-def _attested(message: bytes) -> tuple[bytes, bytes]:
-    """extraData and pcrDigest of a TPMS_ATTEST that quotes."""
+def _attested(message: bytes) -> Attest:
     try:
-        position = 6
-        for _ in range(2):
-            size = int.from_bytes(message[position : position + 2], "big")
-            extra = message[position + 2 : position + 2 + size]
-            position += 2 + size
-        # clock information, firmware version, then one selection of three bytes
-        position += 17 + 8 + 4 + 2 + 1 + 3
-        size = int.from_bytes(message[position : position + 2], "big")
-        over = message[position + 2 : position + 2 + size]
-        if position + 2 + size != len(message):
-            raise IndexError
-    except IndexError:
-        raise failure("collect.inconsistent", where="TPM quote", expected="a quote of 24 PCRs") from None
-    return extra, over
+        return Attest.parse(message)
+    except Malformed as error:
+        raise failure("collect.inconsistent", where="TPM quote", found=error.problems[0].message) from None
 
 
 def _amd_certificates(metadata: Metadata) -> tuple[bytes, ...]:
@@ -208,8 +188,7 @@ def _amd_certificates(metadata: Metadata) -> tuple[bytes, ...]:
         ) from None
 
 
-def _td_quote(metadata: Metadata, hcl: bytes) -> bytes:
-    td_report = hcl[_HARDWARE : _HARDWARE + _TD_REPORT_SIZE]
+def _td_quote(metadata: Metadata, td_report: bytes) -> bytes:
     quote = metadata.td_quote(td_report)
     carried = report_data_of("tdx", quote)
     if not equal(carried, td_report[128:192]):

@@ -45,7 +45,7 @@ class Interfaces:
 @dataclass(frozen=True)
 class Collected:
     """source: the interface used. tee: snp, tdx, az-snp-vtpm or az-tdx-vtpm. entries: of the bundle.
-    bound: the CPU's report data, or the TPM's qualifying data. notes: what was not collected, and why."""
+    bound: the 64 bytes of report data, on Azure the user data. notes: what was not collected, and why."""
 
     source: Source
     tee: str
@@ -149,12 +149,11 @@ class _Job:
             raise failure(
                 "collect.bad-request", where="service provider", expected="source tsm", found=source
             )
-        if source == "azure":
-            self._azure(self._layout.digest(additional))
-            return
         report_data = self._layout.report_data(additional)
         self.bound = report_data
-        if source == "tsm":
+        if source == "azure":
+            self._azure(report_data)
+        elif source == "tsm":
             self._add_report(self._tsm_report(report_data, service_provider))
         elif source == "sev-guest":
             self._add_report(
@@ -217,7 +216,7 @@ class _Job:
         if not {"vcek", "vlek"} & set(table):
             self.notes.append("the host gave no certificate for this chip: fetch it when verifying")
 
-    def _azure(self, digest: bytes) -> None:
+    def _azure(self, report_data: bytes) -> None:
         machine, given = self._machine, self._interfaces.tpm
         transport = given or DeviceTransport(machine.tpm)
         tpm = Tpm(transport, sleep=machine.sleep, name=str(machine.tpm))
@@ -226,13 +225,12 @@ class _Job:
             found = within(
                 _AZURE_SECONDS,
                 "virtual TPM",
-                lambda: collect_azure(tpm, metadata, digest, sleep=machine.sleep),
+                lambda: collect_azure(tpm, metadata, report_data, sleep=machine.sleep),
             )
         finally:
             if isinstance(transport, DeviceTransport):
                 transport.close()
         self.tee = f"az-{found.tee}-vtpm"
-        self.bound = digest
         self.add("azure-evidence", found.document)
         for certificate in found.certificates:
             self.add("certificates", certificate)

@@ -31,10 +31,6 @@ class Layout(Protocol):
         """The 64 bytes of a CPU's report."""
         ...
 
-    def digest(self, additional: str) -> bytes:
-        """The 48 bytes where the digest stands alone: a TPM's qualifying data."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Broker:
@@ -64,9 +60,6 @@ class Broker:
     def report_data(self, additional: str) -> bytes:
         return report_data(self._challenge, self.key, additional)
 
-    def digest(self, additional: str) -> bytes:
-        return self.report_data(additional)[:48]
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -88,10 +81,6 @@ class Site:
 
     def report_data(self, additional: str) -> bytes:
         return self.statement.report_data(base64.b64encode(self.nonce).decode(), additional)
-
-    def digest(self, additional: str) -> bytes:
-        # The purpose inside the hashed object separates the domains where the tag finds no room.
-        return self.report_data(additional)[:48]
 
 
 def _check_nonce(nonce: bytes) -> None:

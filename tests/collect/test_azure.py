@@ -28,6 +28,7 @@ from tests.collect.conftest import (
 )
 
 DIGEST = hashlib.sha384(b"what a broker's guest hashes").digest()
+DATA = DIGEST + bytes(16)
 THIM, TDQUOTE = "/metadata/THIM/amd/certification", "/acc/tdquote"
 
 
@@ -59,8 +60,8 @@ class Guest:
         assert len(report) == 1024
         return {"quote": base64.urlsafe_b64encode(self.paravisor.last.raw).rstrip(b"=").decode()}
 
-    def collect(self, digest: bytes = DIGEST) -> Any:
-        return collect_azure(self.tpm, Metadata(self.host.url), digest, sleep=self.played.sleep)
+    def collect(self, data: bytes = DATA) -> Any:
+        return collect_azure(self.tpm, Metadata(self.host.url), data, sleep=self.played.sleep)
 
 
 @pytest.fixture
@@ -71,8 +72,8 @@ def snp(simulator: Simulator, swtpm: SoftwareTpm, metadata_service: MetadataServ
         forget(guest.played.own, index)
 
 
-def document(guest: Guest, digest: bytes = DIGEST) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(guest.collect(digest).document)
+def document(guest: Guest, data: bytes = DATA) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(guest.collect(data).document)
     return read
 
 
@@ -111,12 +112,12 @@ def test_a_td_gets_its_quote_from_the_host(
     assert [(method, path) for method, path, _ in guest.host.log] == [("POST", TDQUOTE)]
     earlier = guest.paravisor.last.raw
     guest.host.gives("POST", TDQUOTE, lambda _: {"quote": base64.urlsafe_b64encode(earlier).decode()})
-    assert refusal(guest, hashlib.sha384(b"next").digest()) == "collect.inconsistent"
+    assert refusal(guest, hashlib.sha512(b"next").digest()) == "collect.inconsistent"
 
 
-def refusal(guest: Guest, digest: bytes = DIGEST) -> str:
+def refusal(guest: Guest, data: bytes = DATA) -> str:
     with pytest.raises(CollectError) as failure:
-        guest.collect(digest)
+        guest.collect(data)
     assert failure.value.problems[0].remedy
     return failure.value.code
 
@@ -125,7 +126,7 @@ def test_a_report_from_before_our_write_is_not_used(snp: Guest) -> None:
     snp.played.ignored = 2
     assert DIGEST.hex().upper().encode() in base64.urlsafe_b64decode(document(snp)["hcl_report"])
     snp.played.ignored = 99
-    assert refusal(snp, hashlib.sha384(b"another").digest()) == "collect.race"
+    assert refusal(snp, hashlib.sha512(b"another").digest()) == "collect.race"
 
 
 def test_another_writer_of_the_shared_index_is_found(snp: Guest) -> None:
@@ -162,9 +163,10 @@ def test_the_keys_certificate_is_cut_from_its_index(snp: Guest) -> None:
     assert snp.collect().ak_certificate == der
 
 
-def test_more_than_a_tpm_takes_is_refused_before_anything_is_written(snp: Guest) -> None:
+@pytest.mark.parametrize("size", [48, 63, 65])
+def test_report_data_of_another_length_are_refused_before_anything_is_written(snp: Guest, size: int) -> None:
     snp.played.commands.clear()
-    assert refusal(snp, bytes(49)) == "collect.bad-request"
+    assert refusal(snp, bytes(size)) == "collect.bad-request"
     assert snp.played.commands == []
 
 
@@ -234,5 +236,5 @@ def test_the_service_is_asked_with_its_header_and_without_a_proxy(
 
 def test_no_service_is_said(snp: Guest) -> None:
     with pytest.raises(CollectError) as failure:
-        collect_azure(snp.tpm, Metadata("http://127.0.0.1:9"), DIGEST, sleep=snp.played.sleep)
+        collect_azure(snp.tpm, Metadata("http://127.0.0.1:9"), DATA, sleep=snp.played.sleep)
     assert failure.value.code == "collect.metadata"
