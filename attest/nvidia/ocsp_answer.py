@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest.der import BIT_STRING, BOOLEAN, ENUMERATED, Tlv, read_der
+from attest.errors import Malformed
 from attest.problems import malformed
 from attest.x509 import Certificate
 
@@ -100,11 +101,15 @@ class Answer:
 
         if len(data) > MAX_ANSWER:
             _refuse(f"≤ {MAX_ANSWER} bytes", len(data))
-        _check_frame(data)
         try:
+            _check_frame(data)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # odd names warn, on standard error
                 return _read(cls, bytes(data), ocsp.load_der_ocsp_response(data))
+        except Malformed as error:
+            if error.problems[0].code.startswith("nvidia."):
+                raise
+            _refuse("a basic OCSP response", error.problems[0])
         except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
             _refuse("a basic OCSP response", str(error)[:120])
 
@@ -235,7 +240,8 @@ def _check_frame(data: bytes) -> None:
 
 def _check_singles(responses: Tlv) -> None:
     for single in responses.children():
-        for part in single.sequence():
+        # Behind CertID, status and thisUpdate: the status of a revocation has the same tag as the extensions.
+        for part in single.sequence()[3:]:
             if part.tag != 0xA1:
                 continue
             for extension in (one for wrapper in part.children() for one in wrapper.sequence()):

@@ -7,14 +7,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from attest.simulator import (  # noqa: F401  (each adds its own to the vendors' tables)
+    faults_azure_tpm,
     faults_eventlog,
     faults_gpu_chain,
+    faults_ocsp,
     faults_rim,
     faults_snp_chain,
     faults_tcb,
     faults_tdx_chain,
 )
 from attest.simulator.fault import Fault
+from attest.simulator.faults_azure import AZURE_FAULTS
 from attest.simulator.faults_gpu import GPU_FAULTS
 from attest.simulator.faults_machine import MACHINE_FAULTS
 from attest.simulator.faults_nras import NRAS_FAULTS
@@ -32,7 +35,7 @@ def _by_step(fault: Fault) -> int:
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for table in (SNP_FAULTS, TDX_FAULTS, GPU_FAULTS, MACHINE_FAULTS, SITE_FAULTS, NRAS_FAULTS)
+    for table in (SNP_FAULTS, TDX_FAULTS, AZURE_FAULTS, GPU_FAULTS, MACHINE_FAULTS, SITE_FAULTS, NRAS_FAULTS)
     for fault in sorted(table.faults.values(), key=_by_step)
 }
 """Every fault by name, vendor by vendor in the order of the vendor's checks."""

@@ -45,7 +45,8 @@ class OcspPlan:
 
     subject, issuer: of the chain; CertID follows what is in them when built. status: good, revoked or unknown;
     reason: code of a revocation, 6 for on hold. responder: None where the issuer answers itself. spoken_of: how
-    often the certificate is spoken of. edit: last change to the bytes.
+    often the certificate is spoken of. critical: whether the statement has an unknown critical extension. edit:
+    last change to the bytes.
     """
 
     file: str
@@ -61,6 +62,7 @@ class OcspPlan:
     hash_name: str = "sha384"
     nonce: bytes | None = None
     spoken_of: int = 1
+    critical: bool = False
     signer: str = ""
     outcome: int = 0
     singles: list[bytes] = field(default_factory=list)
@@ -94,6 +96,7 @@ class OcspPlan:
         """The SingleResponse."""
         hashed = [self.issuer.subject.public_bytes(), keys.point(self.issuer.key)]
         digests = [hashlib.new(self.hash_name, data, usedforsecurity=False).digest() for data in hashed]
+        unknown = Extension("1.3.6.1.4.1.5703.99", der.null(), True).encoded()
         until = () if self.next_update is None else (der.explicit(0, der.generalized(self.next_update)),)
         return der.sequence(
             der.sequence(
@@ -104,6 +107,7 @@ class OcspPlan:
             self._status(),
             der.generalized(self.this_update),
             *until,
+            *((der.explicit(1, der.sequence(unknown)),) if self.critical else ()),
         )
 
     def _status(self) -> bytes:
