@@ -40,6 +40,12 @@ def run(args: argparse.Namespace) -> int:
             continue
         for _, part in (*found.cpus, *(("", device) for device in found.devices)):
             shown.append({"file": file, "evidence": part.section, "fields": _fields(part)})
+        for log in found.event_logs:
+            from attest.eventlog.describe import describe
+
+            shown.append({"file": file, "evidence": f"{log.form} event log", "fields": describe(log)})
+        for table in found.tables:
+            shown.append({"file": file, "evidence": "ccel table", "fields": _fields(table)})
         shown += ({"file": file, **item} for item in _endorsements(found.endorsements()))
     if args.json:
         print_json({"verified": False, "contents": shown, "problems": [p.as_dict() for p in problems]})

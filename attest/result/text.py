@@ -24,7 +24,14 @@ _SHOWN = {
     "snp": (
         "product", "signing-key", "firmware", "tcb", "vmpl", "debug", "measurement", "host-data", "chip-id", "crl",
     ),
-    "tdx": ("tcb-status", "advisories", "tcb-date", "fmspc", "debug", "mrtd", "rtmr0", "rtmr1", "rtmr2", "crl"),
+    "tdx": (
+        "tcb-status", "advisories", "tcb-date", "fmspc", "debug", "mrtd", "rtmr0", "rtmr1", "rtmr2", "event-log", "crl",
+    ),
+    "azure": (
+        "evidence-version", "user-data-bound", "secure-boot", "vm-id", "ak-cert", "pcr4", "pcr7", "pcr8", "pcr9",
+        "pcr11",
+    ),
+    "boot": ("secure-boot", "kernel", "initrd", "cmdline"),
     "gpu": (
         "model", "architecture", "driver", "vbios", "mode", "measurements", "driver-rim", "vbios-rim", "cert", "id",
     ),
@@ -34,6 +41,8 @@ _SHOWN = {
 _TITLES = {
     "snp": "AMD SEV-SNP",
     "tdx": "Intel TDX",
+    "azure": "Azure, as its paravisor says",
+    "boot": "Boot, from the event log",
     "gpu": "NVIDIA GPU",
     "switch": "NVIDIA NVSwitch",
     "binding": "Binding",
