@@ -196,7 +196,8 @@ class Client:
         if announced.isdecimal() and int(announced[:12]) > request.limit:
             raise _too_large(request, announced, where)
         pieces, size = [], 0
-        for piece in response.iter_raw(16 << 10):
+        # As they come: pieces of a fixed size would be waited for, however slowly they fill.
+        for piece in response.iter_raw():
             size += len(piece)
             if size > request.limit:
                 raise _too_large(request, f"more than {request.limit}", where)
