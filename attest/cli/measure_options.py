@@ -110,7 +110,7 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no day like 2026-11-23") from None
 
 
-def run(args: argparse.Namespace, measure: Callable[[argparse.Namespace], Measured]) -> int:
+def run(args: argparse.Namespace, kind: str, measure: Callable[[argparse.Namespace], Measured]) -> int:
     """Measure and print; status 2 with the reason where that cannot be."""
     from attest.measure import ToolMissing
 
@@ -128,23 +128,23 @@ def run(args: argparse.Namespace, measure: Callable[[argparse.Namespace], Measur
         else:
             text = "\n".join(_lines(measured)) + "\n"
     except AttestError as error:
-        return _refuse(args, error)
+        return _refuse(args, kind, error)
     except (Wrong, ValueError, ToolMissing) as error:
         from attest.cli.options import usage
 
-        return _refuse(args, usage(str(error)))
+        return _refuse(args, kind, usage(str(error)))
     print(text, end="")
     return 0
 
 
-def _refuse(args: argparse.Namespace, error: AttestError) -> int:
+def _refuse(args: argparse.Namespace, kind: str, error: AttestError) -> int:
     if args.json:
         from attest.cli.options import print_json
         from attest.result.answer import of_refusal
 
         print_json(of_refusal(error, datetime.now(UTC)).as_dict())
     for found in error.problems:
-        print(f"attest measure {args.verb}: {found}", file=sys.stderr)
+        print(f"attest measure {kind}: {found}", file=sys.stderr)
         if found.remedy and found.code != "usage":
             print(f"  {found.remedy}", file=sys.stderr)
     return 2

@@ -73,7 +73,7 @@ def add_parser(verbs: Any) -> None:
     block.add_argument("--id-block", metavar="FILE", help="write the block, base64, as QEMU takes it")
     block.add_argument("--id-auth", metavar="FILE", help="write its signatures and keys, base64")
     add_output_arguments(parser)
-    parser.set_defaults(run=lambda args: run(args, _measure))
+    parser.set_defaults(run=lambda args: run(args, "snp", _measure))
 
 
 def _counts(text: str) -> list[int]:

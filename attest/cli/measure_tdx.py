@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attest.cli.measure_options import (
     Inputs,
@@ -16,6 +16,7 @@ from attest.cli.measure_options import (
 )
 
 if TYPE_CHECKING:
+    from attest.eventlog.log import EventLog
     from attest.measure import Measured, Register, TdxLaunch
     from attest.measure.mrtd import PageOrder
     from attest.measure.tdx import SetupHeader
@@ -59,6 +60,10 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--acpi", nargs=3, metavar=("LOADER", "RSDP", "TABLES"), help="QEMU's three ACPI files (fw_cfg)"
     )
+    parser.add_argument(
+        "--event-log", metavar="FILE",
+        help="of a machine started in this way once: whatever is not computed is taken from it, and observed",
+    )  # fmt: skip
     add_boot_arguments(parser)
     vmm = parser.add_argument_group("what depends on versions")
     vmm.add_argument(
@@ -80,7 +85,7 @@ def add_parser(verbs: Any) -> None:
         "--edk2", choices=("before-202505", "later"), default="before-202505", help="the firmware's release"
     )
     add_output_arguments(parser)
-    parser.set_defaults(run=lambda args: run(args, _measure))
+    parser.set_defaults(run=lambda args: run(args, "tdx", _measure))
 
 
 def _size(text: str) -> int:
@@ -99,17 +104,25 @@ def _version(text: str) -> tuple[int, ...]:
 def _measure(args: argparse.Namespace) -> Measured:
     from importlib.metadata import PackageNotFoundError, version
 
-    from attest.measure import LaunchValue, Measured, registers
+    from attest.measure import LaunchValue, Measured, registers, registers_of_log
 
     inputs = Inputs()
     launch = _launch(args, inputs)
     found = registers(launch)
+    if args.event_log is not None:
+        found = registers_of_log(launch, _read_log(args.event_log, inputs))
     try:
         tool = f"attest {version('attest')} measure tdx"
     except PackageNotFoundError:
         tool = "attest measure tdx"
     values = tuple(
-        LaunchValue(f"tdx.{register.name}", register.value, _covers(register), _MEANING[register.name])
+        LaunchValue(
+            f"tdx.{register.name}",
+            register.value,
+            _covers(register),
+            _meaning(register),
+            observed=register.observed,
+        )
         for register in found
         if register.value is not None
     )
@@ -117,8 +130,26 @@ def _measure(args: argparse.Namespace) -> Measured:
     return Measured("tdx", values, inputs.origin(tool), _LIMITS, left_out)
 
 
-def _covers(register: Register) -> Any:
+def _covers(register: Register) -> Literal["firmware", "image"]:
     return "image" if register.name in ("rtmr1", "rtmr2") else "firmware"
+
+
+def _meaning(register: Register) -> str:
+    if not register.observed:
+        return _MEANING[register.name]
+    taken = ", ".join(dict.fromkeys(register.observed))
+    return f"what the given log has; {len(register.observed)} of its events are not computed ({taken})"
+
+
+def _read_log(file: str, inputs: Inputs) -> EventLog:
+    """Raises Wrong, Malformed."""
+    from attest.recognise import MAX_FILE, Found, recognise
+
+    found = Found()
+    recognise(file, inputs.read("event log", file, MAX_FILE), found)
+    if len(found.event_logs) != 1:
+        raise Wrong(f"{file} does not hold one event log")
+    return found.event_logs[0]
 
 
 def _launch(args: argparse.Namespace, inputs: Inputs) -> TdxLaunch:
@@ -134,13 +165,13 @@ def _launch(args: argparse.Namespace, inputs: Inputs) -> TdxLaunch:
             *(inputs.read(name, file, 1 << 24) for name, file in zip(names, args.acpi, strict=True))
         )
     boot = read_boot(args, inputs)
-    if boot is None and (args.acpi is not None or args.memory is not None):
-        raise Wrong("--memory and --acpi go with --kernel: MRTD depends on neither")
+    if boot is None and args.event_log is None and (args.acpi is not None or args.memory is not None):
+        raise Wrong("--memory and --acpi go with --kernel or --event-log: MRTD depends on neither")
     qemu = args.qemu_version or (9, 2)
     order: PageOrder = args.page_order or ("section" if qemu < (9,) else "page")
     header: SetupHeader = args.setup_header or ("qemu" if qemu < (10, 2) else "file")
     inputs.say(f"pages by {order}")
-    if boot is not None:
+    if boot is not None or args.event_log is not None:
         memory = "unsaid" if args.memory is None else f"{args.memory} bytes"
         inputs.say(
             f"memory {memory}, setup header by {header}, initrd= {args.initrd_argument}, edk2 {args.edk2}"

@@ -14,6 +14,7 @@ from attest.measure.linux_boot import LinuxBoot
 from attest.measure.reference import LaunchValue, Measured
 from attest.measure.snp import SnpLaunch, ToolMissing, launch_digest, vcpu_signature
 from attest.measure.tdx import AcpiTables, Register, TdxLaunch, registers
+from attest.measure.template import registers_of_log
 
 __all__ = [
     "AcpiTables",
@@ -29,5 +30,6 @@ __all__ = [
     "key_digest",
     "launch_digest",
     "registers",
+    "registers_of_log",
     "vcpu_signature",
 ]

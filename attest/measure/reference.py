@@ -19,13 +19,15 @@ MAX_ORIGIN = 2000
 class LaunchValue:
     """claim: of a policy, such as snp.measurement. value: its bytes. covers: firmware, or an image with its
     operating system; None where the value alone covers neither. means: the same in words. variant: what
-    tells it from others of its claim, such as the number of vCPUs."""
+    tells it from others of its claim, such as the number of vCPUs. observed: parts that were taken from a
+    machine's log and not computed; a policy then warns."""
 
     claim: str
     value: bytes
     covers: Covers | None
     means: str
     variant: str | None = None
+    observed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Measured:
                     "covers": value.covers,
                     "means": value.means,
                     "variant": value.variant,
+                    "observed": list(value.observed),
                 }
                 for value in self.values
             ],
@@ -85,6 +88,8 @@ class Measured:
                 yield f"        name: {_quoted(label)}"
                 if value.covers is not None:
                     yield f"        covers: {value.covers}"
+                if value.observed:
+                    yield "        state: observed"
                 yield f"        from: {begins.isoformat()}"
                 yield f"        origin: {_quoted(self.origin)}"
         yield "# In the policy's require:"

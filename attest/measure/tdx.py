@@ -2,7 +2,7 @@
 
 MRTD follows from the firmware alone. RTMR0 needs the machine's memory and its ACPI tables, RTMR1 the
 kernel, RTMR2 command line and initrd. A boot from a disk (shim, GRUB) fills RTMR1 and RTMR2 from the disk,
-which is not read here.
+which is not read here: `attest.measure.template` takes such events from a log.
 Source: TCG PC Client Platform Firmware Profile, events; edk2, OvmfPkg/Tcg/TdTcg2Dxe; Linux, drivers/firmware/
 efi/libstub, measurement of initrd and load options.
 """
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from attest.eventlog.replay import extend_all
+from attest.eventlog.tie import Variable, load_options
 from attest.measure.authenticode import authenticode_sha384
 from attest.measure.linux_boot import LOW_MEMORY_SPLIT, InitrdArgument, LinuxBoot, patched_kernel
 from attest.measure.mrtd import PageOrder, mrtd
-from attest.measure.rtmr import extended
 from attest.measure.td_hob import td_hob
 from attest.measure.tdvf import CFV, PAYLOAD, Tdvf
 
@@ -30,14 +31,31 @@ _GLOBAL = UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")
 _IMAGE_SECURITY = UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")
 _UI_APP_VOLUME = UUID("7cb8bdc9-f8eb-4f34-aaea-3ee4af6516a1")
 _UI_APP = UUID("462caa21-7614-4503-836e-8ab6f4662331")
-_SECURE_BOOT = (
-    (_GLOBAL, "SecureBoot"),
-    (_GLOBAL, "PK"),
-    (_GLOBAL, "KEK"),
-    (_IMAGE_SECURITY, "db"),
-    (_IMAGE_SECURITY, "dbx"),
+SEPARATOR = bytes(4)
+_ACTIONS = (
+    b"Calling EFI Application from Boot Option",
+    b"Exit Boot Services Invocation",
+    b"Exit Boot Services Returned with Success",
 )
-_SEPARATOR = bytes(4)
+
+
+def digest_of(data: bytes) -> bytes:
+    return hashlib.sha384(data).digest()
+
+
+UNENROLLED = tuple(
+    (f"{name}, not enrolled", digest_of(Variable(guid.bytes_le, name, b"").encode()))
+    for guid, name in (
+        (_GLOBAL, "SecureBoot"),
+        (_GLOBAL, "PK"),
+        (_GLOBAL, "KEK"),
+        (_IMAGE_SECURITY, "db"),
+        (_IMAGE_SECURITY, "dbx"),
+    )
+)
+"""The Secure Boot variables of a firmware into which nobody enrolled a key."""
+CONSTANT = frozenset(map(digest_of, (SEPARATOR, *_ACTIONS))) | {digest for _, digest in UNENROLLED}
+"""Digests that say the same on every machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +98,14 @@ class TdxLaunch:
 @dataclass(frozen=True, slots=True)
 class Register:
     """name: mrtd, rtmr0, rtmr1, rtmr2. value: 48 bytes, None where it was not computed, and `why` says so.
-    events: what each digest is of, in order; without any for MRTD."""
+    events: what each digest is of, in order; without any for MRTD. observed: events whose digests were taken
+    from a machine's log, not computed."""
 
     name: str
     value: bytes | None
     events: tuple[tuple[str, bytes], ...] = ()
     why: str | None = None
+    observed: tuple[str, ...] = ()
 
 
 def registers(launch: TdxLaunch) -> tuple[Register, ...]:
@@ -122,26 +142,27 @@ def _rtmr0(tdvf: Tdvf, launch: TdxLaunch) -> Register:
         return _left_out(
             "rtmr0", "the ACPI tables depend on QEMU's version and devices: give the three files of --acpi"
         )
-    return _computed(
+    return _extended(
         "rtmr0",
         (
-            ("TD HOB", td_hob(tdvf, launch.memory)),
-            ("configuration firmware volume", volume.data),
-            *((f"{name}, not enrolled", efi_variable(guid, name)) for guid, name in _SECURE_BOOT),
-            ("separator", _SEPARATOR),
-            ("ACPI table loader", launch.acpi.loader),
-            ("ACPI RSDP", launch.acpi.rsdp),
-            ("ACPI tables", launch.acpi.tables),
-            ("BootOrder", bytes(2)),
-            ("Boot0000, UiApp", _ui_app()),
+            ("TD HOB", digest_of(td_hob(tdvf, launch.memory))),
+            ("configuration firmware volume", digest_of(volume.data)),
+            *UNENROLLED,
+            ("separator", digest_of(SEPARATOR)),
+            *acpi_digests(launch.acpi),
+            ("BootOrder", digest_of(bytes(2))),
+            ("Boot0000, UiApp", digest_of(_ui_app())),
         ),
     )
 
 
-def efi_variable(guid: UUID, name: str, data: bytes = b"") -> bytes:
-    """UEFI_VARIABLE_DATA, as firmware measures a variable: GUID, two lengths, name in UTF-16LE, data."""
-    head = guid.bytes_le + len(name).to_bytes(8, "little") + len(data).to_bytes(8, "little")
-    return head + name.encode("utf-16-le") + data
+def acpi_digests(acpi: AcpiTables) -> tuple[tuple[str, bytes], ...]:
+    """In the order of measuring."""
+    return (
+        ("ACPI table loader", digest_of(acpi.loader)),
+        ("ACPI RSDP", digest_of(acpi.rsdp)),
+        ("ACPI tables", digest_of(acpi.tables)),
+    )
 
 
 def _ui_app() -> bytes:
@@ -161,50 +182,54 @@ def _ui_app() -> bytes:
 def _rtmr1(launch: TdxLaunch) -> Register:
     if launch.boot is None:
         return _left_out("rtmr1", "without --kernel the firmware boots from a disk, which is not read")
-    kernel = launch.boot.kernel
-    if launch.setup_header == "qemu":
-        memory = launch.memory
-        if memory is None and launch.boot.initrd is not None:
-            return _left_out(
-                "rtmr1", "QEMU before 10.2 writes the initrd's address into the kernel: give --memory"
-            )
-        kernel = patched_kernel(launch.boot, LOW_MEMORY_SPLIT if memory is None else memory)
-    return _extended(
-        "rtmr1",
-        (
-            ("kernel, Authenticode", authenticode_sha384(kernel)),
-            ("boot attempt", _digest(b"Calling EFI Application from Boot Option")),
-            ("separator", _digest(_SEPARATOR)),
-            ("exit boot services", _digest(b"Exit Boot Services Invocation")),
-            ("exit boot services, done", _digest(b"Exit Boot Services Returned with Success")),
-        ),
-    )
+    kernel = kernel_digest(launch)
+    if kernel is None:
+        return _left_out(
+            "rtmr1", "QEMU before 10.2 writes the initrd's address into the kernel: give --memory"
+        )
+    events = [("kernel, Authenticode", kernel), ("boot attempt", digest_of(_ACTIONS[0]))]
+    events += [("separator", digest_of(SEPARATOR))]
+    events += [("exit boot services", digest_of(_ACTIONS[1])), ("and its return", digest_of(_ACTIONS[2]))]
+    return _extended("rtmr1", events)
+
+
+def kernel_digest(launch: TdxLaunch) -> bytes | None:
+    """What the firmware measures of the kernel; None where that depends on memory that is not given.
+
+    Raises Malformed (`measure.kernel`).
+    """
+    assert launch.boot is not None
+    if launch.setup_header == "file":
+        return authenticode_sha384(launch.boot.kernel)
+    if launch.memory is None and launch.boot.initrd is not None:
+        return None
+    memory = LOW_MEMORY_SPLIT if launch.memory is None else launch.memory
+    return authenticode_sha384(patched_kernel(launch.boot, memory))
 
 
 def _rtmr2(launch: TdxLaunch) -> Register:
     if launch.boot is None:
         return _left_out("rtmr2", "without --kernel the firmware boots from a disk, which is not read")
-    options = launch.boot.load_options(launch.initrd_argument)
-    if not options:
+    events = stub_digests(launch)
+    if not events:
         return _left_out("rtmr2", "without a command line and an initrd nothing is measured into it")
-    events = [("command line, load options", options.encode("utf-16-le") + b"\0\0")]
+    return _extended("rtmr2", events)
+
+
+def stub_digests(launch: TdxLaunch) -> tuple[tuple[str, bytes], ...]:
+    """What the kernel's EFI stub measures: load options, then the initrd."""
+    assert launch.boot is not None
+    options = launch.boot.load_options(launch.initrd_argument)
+    events = [("command line, load options", digest_of(load_options(options)))] if options else []
     if launch.boot.initrd is not None:
-        events.append(("initrd", launch.boot.initrd))
-    return _computed("rtmr2", events)
+        events.append(("initrd", digest_of(launch.boot.initrd)))
+    return tuple(events)
 
 
 def _left_out(name: str, why: str) -> Register:
     return Register(name, None, why=why)
 
 
-def _computed(name: str, events: Iterable[tuple[str, bytes]]) -> Register:
-    return _extended(name, [(what, _digest(data)) for what, data in events])
-
-
 def _extended(name: str, events: Iterable[tuple[str, bytes]]) -> Register:
     digests = tuple(events)
-    return Register(name, extended(digest for _, digest in digests), digests)
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha384(data).digest()
+    return Register(name, extend_all(digest for _, digest in digests), digests)

@@ -31,6 +31,11 @@ PROBLEMS: dict[str, Meaning] = {
         "Linux x86 boot protocol; Microsoft PE/COFF, Authenticode",
         "give the bzImage with EFI stub that the VMM is given",
     ),
+    "measure.log": Meaning(
+        "The event log is not of such a launch",
+        "TCG PC Client Platform Firmware Profile, event types",
+        "give the log of a machine that was started with the same firmware in the same way",
+    ),
     "measure.id-key": Meaning(
         "The key is no P-384 key",
         "AMD 56860, ID block",
