@@ -10,6 +10,9 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from attest.azure.containers import TEES
+from attest.azure.containers import is_evidence as is_azure
+from attest.azure.containers import read_evidence as read_azure
 from attest.canonical import read_json
 from attest.endorsements import Endorsements
 from attest.evidence import Evidence, Verifiable
@@ -26,7 +29,7 @@ DEVICE_KINDS = ("nvidia",)
 def read_composite(tee: str, primary: object, additional: str) -> tuple[Evidence, Endorsements]:
     """Parse what a guest sent.
 
-    tee: `snp` or `tdx`, as the guest named it. primary: JSON value. additional: text, "" for none.
+    tee: `snp`, `tdx`, `az-snp-vtpm` or `az-tdx-vtpm` (or `azsnpvtpm`, `aztdxvtpm`), as the guest named it. primary: JSON value. additional: text, "" for none.
     Returns unverified evidence with `additional` set, and the endorsements that came along.
     Raises Malformed for another kind of TEE, or content that is not of its kind.
     """
@@ -41,8 +44,7 @@ def read_composite(tee: str, primary: object, additional: str) -> tuple[Evidence
 def read_composite_document(document: Mapping[str, Any], found: Found, *, where: str) -> None:
     """The same from a file: {"primary_evidence": …, "additional_evidence": "…"}."""
     primary, additional = document["primary_evidence"], document["additional_evidence"]
-    tee = "snp" if isinstance(primary, dict) and "attestation_report" in primary else "tdx"
-    _read_primary(tee, primary, found, f"{where} primary_evidence")
+    _read_primary(_tee_of(primary), primary, found, f"{where} primary_evidence")
     if not isinstance(additional, str):
         raise malformed("Additional evidence is text", where=f"{where} additional_evidence")
     devices = read_additional(additional, where=f"{where} additional_evidence") if additional else ()
@@ -92,9 +94,23 @@ def write_primary(
     return {"quote": base64.b64encode(raw).decode(), "cc_eventlog": logged}
 
 
+def _tee_of(primary: object) -> str:
+    """What a file's primary evidence is, by its members."""
+    if not isinstance(primary, dict):
+        return "tdx"
+    if is_azure(primary):
+        return "az-tdx-vtpm" if "td_quote" in primary else "az-snp-vtpm"
+    return "snp" if "attestation_report" in primary else "tdx"
+
+
 def _read_primary(tee: str, primary: object, found: Found, where: str) -> None:
     if not isinstance(primary, dict):
         raise malformed("Evidence is an object", where=where)
+    if tee in TEES:
+        evidence, certificates = read_azure(primary, where=where, kind=TEES[tee])
+        found.add_cpu(where, evidence)
+        found.certificates += certificates
+        return
     if tee == "snp" and isinstance(primary.get("attestation_report"), dict):
         report, certificates = read_report_document(primary, where=where)
         found.add_cpu(where, report)

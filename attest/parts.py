@@ -12,7 +12,8 @@ class Part(Protocol):
     """A verified part. Only vendor `verify` functions make them, and only `attest.verify` uses them.
 
     section: snp, tdx, azure, gpu or switch. bound: the 64 bytes of report data of a CPU, the 32-byte nonce
-    of a device; of an Azure machine the TPM quote's extraData. identity: what tells this device from another. simulated: any root was a simulator's.
+    of a device; of an Azure machine the TPM quote's extraData. identity: what tells this device from
+    another. simulated: any root was a simulator's.
     expires: earliest end of the endorsements used. oldest: oldest thisUpdate or issueDate used, None
     where no dated collateral was used.
     """

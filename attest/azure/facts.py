@@ -19,9 +19,6 @@ from attest.parts import Part
 if TYPE_CHECKING:
     from attest.eventlog.verify import Replay
 
-if TYPE_CHECKING:
-    from attest.eventlog.verify import Replay
-
 LIMIT = (
     "Azure's paravisor says this, and it is worth as much as the paravisor is: whoever launched the machine "
     "can write all of it, unless a policy pins the paravisor's measurement."
@@ -130,6 +127,4 @@ class AzurePart:
                 "not_after": instant(leaf.not_after),
                 "fingerprint": leaf.fingerprint.hex(),
             }
-        if self.replay is not None:
-            fields["event_log"] = self.replay.raw()
         return fields

@@ -18,7 +18,7 @@ from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wante
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
 from attest.policy.document import Policy
 from attest.policy.explain import Judged, Outcome
-from attest.policy.identity import workload_pins
+from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.kinds import read
 from attest.policy.model import PARTS, Body, Entry, Group, Rule
 from attest.policy.warn import warnings_of
@@ -26,6 +26,8 @@ from attest.untrusted import escape
 from attest.verified import Verified
 
 _CPU_SECTIONS = ("snp", "tdx", "azure")
+_FROM_PARAVISOR = ("azure", "boot")
+"""Sections that hold an Azure paravisor's word."""
 _AGES = frozenset(
     {"time.evidence-age", "time.collateral-age", "gpu.evidence-age", "switch.evidence-age", "tdx.tcb-lag"}
 )
@@ -115,7 +117,23 @@ class Machine:
         value = self.section("snp").get("product")
         return str(value) if value in CLAIMS["snp"]["product"].values else None
 
+    @cached_property
+    def paravisor_known(self) -> bool:
+        """Whether the paravisor of an Azure machine is one that the policy pins.
+
+        Until then nothing it says of its guest is known, and neither is what its TPM's log says of the boot:
+        whoever launched the machine can write all of it (T-PARAVISOR).
+        """
+        if not self.platform.startswith("azure"):
+            return True
+        rules = paravisor_pins(self.body, self.platform) if self.policy.own and self.listed else ()
+        return bool(rules) and all(
+            self.judge(rule, self.section(rule.section)).result == "P" for rule in rules
+        )
+
     def section(self, name: str) -> Mapping[str, object]:
+        if name in _FROM_PARAVISOR and not self.paravisor_known:
+            return {}
         found = self.verified.claims.get(name)
         return found if isinstance(found, Mapping) else {}
 

@@ -35,10 +35,17 @@ def pins(body: Body, section: str) -> Mapping[str, tuple[Rule, ...]]:
 
 
 def paravisor_pins(body: Body, platform: str) -> tuple[Rule, ...]:
-    """The rules that pin Azure's paravisor; none: anyone can write its runtime data on a machine of his own."""
+    """The rules that pin Azure's paravisor; none: anyone can write its runtime data on a machine of his own.
+
+    All of them must pass before anything it says is known.
+    """
     if platform == "azure-tdx":
         return pins(body, "tdx").get("mrtd", ())
-    return _snp_pins(body)
+    found = _snp_pins(body)
+    if any(rule.claim.name == "id-key" for rule in found):
+        # The key alone signs old paravisors too.
+        return (*found, *pins(body, "snp").get("guest-svn", ()))
+    return found
 
 
 def _snp_pins(body: Body) -> tuple[Rule, ...]:

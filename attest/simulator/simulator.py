@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attest.anchors import Anchors
 from attest.simulator import amd, azure_chain, intel, nvidia
+from attest.simulator.azure import AzurePlan
+from attest.simulator.azure import plan as azure_plan
 from attest.simulator.certificates import CertificatePlan, pem
 from attest.simulator.device import Device, DevicePlan, list_of
 from attest.simulator.faults import find, planned
@@ -67,6 +69,7 @@ class Simulator:
                 self.snp(product=product, signing_key=signing_key)
         for authority in ("platform", "processor"):
             self.tdx(ca=authority)
+        self.azure()
         self.gpu()
 
     def save(self, path: str | Path) -> None:
@@ -114,6 +117,11 @@ class Simulator:
     def tdx(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
         """One TDX quote. keywords: as in `attest.simulator.tdx.plan`. Raises ValueError."""
         return self._marked(self.plan_tdx(fault=fault, **keywords).build())
+
+    def azure(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
+        """One Azure confidential VM; `files` has the evidence document. keywords: as in
+        `attest.simulator.azure.plan`. Raises ValueError."""
+        return self._marked(self.plan_azure(fault=fault, **keywords).build())
 
     def gpu(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
         """One Hopper GPU. keywords: as in `attest.simulator.gpu.plan`. Raises ValueError."""
@@ -242,6 +250,10 @@ class Simulator:
     def plan_tdx(self, *, fault: str | None = None, **keywords: Any) -> TdxPlan:
         """What `tdx` builds."""
         return planned("tdx", fault, tdx_plan, self._keys, self._made, self.at, keywords)
+
+    def plan_azure(self, *, fault: str | None = None, **keywords: Any) -> AzurePlan:
+        """What `azure` builds."""
+        return planned("azure", fault, azure_plan, self._keys, self._made, self.at, keywords)
 
     def plan_gpu(self, *, fault: str | None = None, **keywords: Any) -> DevicePlan:
         """What `gpu` builds."""

@@ -18,6 +18,7 @@ REFUSED_WHEN_READ = {
 }
 NO_FAULT = {
     "tdx.collateral.rollback": "needs a memory of earlier collateral: test_evidence",
+    "azure.event-log": "the simulator's TPM keeps no log: tests/eventlog",
     "gpu.crl": "NVIDIA's CRLs are optional: tests of the NVIDIA room",
     "gpu.revocation": "OCSP answers are not evaluated yet",
     **dict.fromkeys(
@@ -25,6 +26,7 @@ NO_FAULT = {
         "judges our own file, not evidence: tests/sources/test_offline",
     ),
     "devices.nonce": "needs devices that were asked apart: test_mistakes_of_others",
+    "second-opinion.nvidia": "another program's findings, not evidence: tests/nvidia/test_second_opinion",
     "binding.gpu-to-cpu": "never fails by itself: binding.report-data does",
 }
 """Checks that no fault of the simulator can fail, each with the reason."""

@@ -11,6 +11,7 @@ from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.errors import Malformed, Rejected
 from attest.simulator import FAULTS, Fault, Simulated, Simulator
+from attest.simulator.nras import SimulatedNras
 from attest.simulator.site import site_key
 from attest.verified import Verified
 from attest.verifier import verify
@@ -23,6 +24,7 @@ REPORT_DATA = b"what was asked".ljust(64, b"\x55")
 BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
     "snp": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
     "tdx": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
+    "azure": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
     "gpu": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
     "machine": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
     "site": (
@@ -34,6 +36,7 @@ BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
 NUMBERED_CHECKS = {
     "snp": [f"snp 12.{number}" for number in range(1, 9)],
     "tdx": [f"tdx 12.{number}" for number in range(1, 10)],
+    "azure": [f"azure 8.{number}" for number in range(1, 11)],
     "gpu": [f"gpu 15.{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10)],
     "machine": ["machine 15.11", "machine 15.12"],
 }
@@ -41,13 +44,16 @@ NUMBERED_CHECKS = {
 `verify`; claims (12.10, 15.13) are not checks."""
 
 
-def make(simulator: Simulator, vendor: str, fault: str | None) -> Simulated:
-    keywords, _ = BY_VENDOR[vendor]
-    made: Simulated = getattr(simulator, vendor)(fault=fault, **keywords)
+def make(simulator: Simulator, vendor: str, fault: str | None) -> Any:
+    keywords = {} if vendor == "nras" else BY_VENDOR[vendor][0]
+    made: Simulated | SimulatedNras = getattr(simulator, vendor)(fault=fault, **keywords)
     return made
 
 
-def judge(simulator: Simulator, anchors: Anchors, made: Simulated, vendor: str) -> Verified:
+def judge(simulator: Simulator, anchors: Anchors, made: Any, vendor: str) -> Verified:
+    if isinstance(made, SimulatedNras):
+        opinion = made.judged()
+        raise Rejected(opinion.problems, checks=opinion.checks)
     return verify(
         made.evidence,
         endorsements=made.endorsements,
