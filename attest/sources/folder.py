@@ -76,14 +76,16 @@ class Folder:
             )
         except OSError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode) or state.st_size > limit:
                 return None
-            try:
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(limit + 1)
-            except OSError:
-                return None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
         return data if len(data) <= limit else None
 
     def write(self, name: str, data: bytes) -> None:

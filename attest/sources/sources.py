@@ -84,7 +84,7 @@ class Sources:
         # Whoever has an answer that still serves waits for nobody.
         patience = 0.0 if item is not None and not renew else question.request.budget * 1.5
         name = self.store.name(key)
-        with self.store.folder.locked(name, patience=patience, sleep=self.client.sleep) as held:
+        with self.store.folder.locked(name, patience=patience) as held:
             again = self.store.get(key)
             if again is not None and again != kept:
                 # Somebody else asked while we waited, or was refused.
