@@ -20,6 +20,7 @@ from attest.simulator.keys import Keyring
 
 if TYPE_CHECKING:
     from attest.nvidia.nras import AskedDevice
+    from attest.nvidia.second_opinion.opinion import SecondOpinion
 
 KEY = "p384/nras"
 KID = "nv-eat-kid-simulated-1"
@@ -90,6 +91,18 @@ class SimulatedNras:
     asked: tuple[AskedDevice, ...]
     nonce: bytes
     at: datetime
+
+    def judged(self, **keywords: Any) -> SecondOpinion:
+        """What a verifier that was told of the simulator makes of it. Raises Malformed.
+
+        keywords: in place of what was asked: nonce, devices, at, simulated.
+        """
+        from attest.nvidia.nras import second_opinion
+        from attest.nvidia.nras_keys import Jwks
+        from attest.nvidia.nras_token import NrasAnswer
+
+        asked = {"nonce": self.nonce, "devices": self.asked, "at": self.at, "simulated": True, **keywords}
+        return second_opinion([NrasAnswer.parse(self.answer)], keys=Jwks.parse(self.jwks), **asked)
 
 
 def plan(

@@ -26,6 +26,7 @@ class Hosts:
     pccs: str | None = None
     rim: str = "https://rim.attestation.nvidia.com"
     ocsp: str = "https://ocsp.ndis.nvidia.com"
+    nras: str = "https://nras.attestation.nvidia.com"
     thim: str = "http://169.254.169.254"
 
     def __post_init__(self) -> None:
@@ -50,6 +51,7 @@ VARIABLES = {
     "pccs": "ATTEST_PCCS_URL",
     "rim": "ATTEST_RIM_URL",
     "ocsp": "ATTEST_OCSP_URL",
+    "nras": "ATTEST_NRAS_URL",
     "thim": "ATTEST_THIM_URL",
 }
 """Member → environment variable that names another base."""

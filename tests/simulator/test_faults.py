@@ -26,6 +26,8 @@ BY_VENDOR: dict[str, tuple[Mapping[str, Any], Expected]] = {
     "tdx": ({"report_data": REPORT_DATA}, Expected(report_data=REPORT_DATA)),
     "azure": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
     "gpu": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
+    "switch": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
+    "fabric": ({"nonce": NONCE}, Expected(gpu_nonce=NONCE)),
     "machine": ({"nonce": NONCE, "key": KEY}, Expected(nonce=NONCE, key=KEY)),
     "site": (
         {"nonce": NONCE, "origin": ORIGIN},
@@ -37,7 +39,9 @@ NUMBERED_CHECKS = {
     "snp": [f"snp 12.{number}" for number in range(1, 9)],
     "tdx": [f"tdx 12.{number}" for number in range(1, 10)],
     "azure": [f"azure 8.{number}" for number in range(1, 11)],
-    "gpu": [f"gpu 15.{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10)],
+    "gpu": [f"gpu 15.{number}" for number in range(1, 11)],
+    "switch": [f"switch 15.{number}" for number in range(2, 11)],
+    "fabric": ["fabric 15.11"],
     "machine": ["machine 15.11", "machine 15.12"],
 }
 """Steps in scope. Reference values (SNP 12.9) and OCSP (GPU 15.7) are not judged by
@@ -81,7 +85,7 @@ def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anch
             assert len(failed) == 1, "this check alone refuses"
         return
     assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
-    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine", "site") else fault.vendor]
+    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine", "site", "fabric") else fault.vendor]
     claims = {
         **(section[0] if isinstance(section, tuple) else section),
         "boot": verified.claims.get("boot", {}),
