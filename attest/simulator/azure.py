@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from attest.binding import runtime_data
 from attest.simulator import azure_chain
 from attest.simulator.certificates import CertificatePlan, CrlPlan, day_of, pem
+from attest.simulator.eventlog import EventLogPlan, tpm_boot
+from attest.simulator.eventlog import pcrs as pcrs_of
 from attest.simulator.keys import Keyring
 from attest.simulator.machine import challenge
 from attest.simulator.paravisor import HclPlan, bind, hardware_area, runtime_claims
@@ -105,6 +107,7 @@ class AzurePlan:
     what the hardware covers in its place; bound_tail: second half of its report data. ak: name of the key in
     the runtime data. host: body that the TDREPORT is made of. document: last change to the evidence document.
     certificate: of the key, None for none; intermediate, root: above it. stray: certificates given beside.
+    event_log: the TPM's, beside the evidence; None without one.
     """
 
     kind: str
@@ -125,6 +128,7 @@ class AzurePlan:
     host: Callable[[bytearray], None] | None = None
     document: Callable[[dict[str, Any]], None] | None = None
     nv_certificate: Callable[[bytes], bytes] = field(default=lambda der: der.ljust(4096, b"\0"))
+    event_log: EventLogPlan | None = None
 
     def build(self) -> Simulated:
         text = self.text if self.text is not None else json.dumps(self.claims, separators=(",", ":")).encode()
@@ -154,6 +158,8 @@ class AzurePlan:
             certificates.append(above)
         if self.crl is not None and self.certificate is not None:
             files["simulated-azure-root.crl"] = self.crl.build(self.keys)
+        if self.event_log is not None:
+            files["simulated-tpm-event-log.bin"] = self.event_log.encode()
         given = dict(files)
         return Simulated(
             hcl,
@@ -212,12 +218,14 @@ def plan(
     pcrs: Mapping[int, bytes] | None = None,
     secure_boot: bool = True,
     ak_certificate: bool = True,
+    event_log: bool = False,
     **hardware: Any,
 ) -> AzurePlan:
     """An honest machine, not yet signed.
 
     kind: snp or tdx. version: of the evidence document, 0 to 2. nonce, key: bound as the guest protocol 0.4
-    does; tpm_nonce: other bytes for the quote. pcrs: registers that differ. hardware: keywords of the report
+    does; tpm_nonce: other bytes for the quote. pcrs: registers that differ. event_log: whether a log
+    of the boot comes along, whose registers the quote then has. hardware: keywords of the report
     or quote; SNP has an ID block. Raises ValueError.
     """
     if kind not in TEES or version not in (0, 1, 2):
@@ -225,7 +233,8 @@ def plan(
     asked = runtime_data(challenge(nonce), key, "") if tpm_nonce is None else tpm_nonce
     if not 1 <= len(asked) <= 64:
         raise ValueError("a TPM nonce is 1 to 64 bytes")
-    values = default_pcrs() | dict(pcrs or {})
+    log = tpm_boot(secure_boot=secure_boot) if event_log else None
+    values = default_pcrs() | dict(pcrs_of(log) if log else {}) | dict(pcrs or {})
     below: SnpPlan | TdxPlan
     if kind == "snp":
         block = {"id_key_digest": ID_KEY, "guest_svn": GUEST_SVN, "product": "milan", "version": 3}
@@ -253,6 +262,7 @@ def plan(
         intermediate,
         root,
         azure_chain.root_crl(root, day_of(at)),
+        event_log=log,
     )
 
 

@@ -1,11 +1,13 @@
-"""Faults of a TD's event log: it stays beside an honest quote, and must not pass for the log of its boot."""
+"""Faults of event logs: they lie beside honest registers, and must not pass for the log of that boot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from attest.simulator import eventlog
+from attest.simulator.azure import AzurePlan
 from attest.simulator.eventlog import EventLogPlan
+from attest.simulator.faults_azure import AZURE_FAULTS
 from attest.simulator.faults_tdx import TDX_FAULTS
 from attest.simulator.tdx import TdxPlan
 
@@ -44,7 +46,7 @@ def _unreadable(
     return register
 
 
-def _log(plan: TdxPlan) -> EventLogPlan:
+def _log(plan: TdxPlan | AzurePlan) -> EventLogPlan:
     if plan.event_log is None:
         raise ValueError("this fault needs an event log: event_log=True")
     return plan.event_log
@@ -160,6 +162,45 @@ def _(raw: bytearray) -> None:
 @_unreadable("too-large", "more than a mebibyte", _LARGE)
 def _(raw: bytearray) -> None:
     raw += b"\xff" * (1 << 20)
+
+
+# -- an Azure machine's TPM -----------------------------------------------------------------------------------
+
+
+def _of_tpm(name: str, breaks: str) -> Callable[[Callable[[EventLogPlan], None]], None]:
+    def register(change: Callable[[EventLogPlan], None]) -> None:
+        @AZURE_FAULTS(
+            f"log-{name}",
+            "8.10 event log",
+            breaks,
+            claims={"boot.kernel": None, "boot.secure-boot": None},
+            warnings="event-log.mismatch",
+            event_log=True,
+        )
+        def _(plan: AzurePlan) -> None:
+            change(_log(plan))
+
+    return register
+
+
+@_of_tpm("digest", "one digest is another")
+def _(log: EventLogPlan) -> None:
+    log.find(4, 0x80000003).measured = b"another image"
+
+
+@_of_tpm("event-missing", "an entry of PCR 5 is left out")
+def _(log: EventLogPlan) -> None:
+    log.events.remove(log.find(5, 0x80000007))
+
+
+@_of_tpm("locality", "a startup locality that no TPM has")
+def _(log: EventLogPlan) -> None:
+    log.events.insert(0, eventlog.tied(0, 3, b"StartupLocality\0\x07"))
+
+
+@_of_tpm("bank", "there are no SHA-256 digests")
+def _(log: EventLogPlan) -> None:
+    log.algorithms = (eventlog.SHA384,)
 
 
 _HEAD = len(eventlog.EventLogPlan([]).encode())

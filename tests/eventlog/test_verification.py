@@ -288,3 +288,70 @@ def test_by_the_defaults_a_mismatch_is_a_warning_never_silence(
     appraisal = appraise(judge(logged, anchors, with_log(logged, read(boot))), None, at=logged.at)
     assert appraisal.verdict == "conforms-with-warnings"
     assert "event-log.mismatch" in {warning.code for warning in appraisal.warnings}
+
+
+# -- Azure: the TPM's log against the quoted PCRs ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def machine(simulator: Simulator) -> Simulated:
+    return simulator.azure(event_log=True)
+
+
+def test_an_azure_machines_log_replays_into_the_quoted_pcrs(machine: Simulated, anchors: Anchors) -> None:
+    verified = judge(machine, anchors)
+    assert outcome(verified, "azure.event-log") == "passed"
+    assert set(verified.claims["boot"]) == {"kernel", "initrd", "cmdline", "secure-boot"}
+    assert verified.claims["raw"]["azure"]["event_log"]["state"] == "replayed"
+
+
+def test_an_azure_machine_without_a_log_or_with_a_tds_is_told_so(
+    machine: Simulated, anchors: Anchors, boot: EventLogPlan
+) -> None:
+    for logs in ((), (read(boot),)):
+        verified = judge(machine, anchors, with_log(machine, *logs))
+        assert outcome(verified, "azure.event-log") == "not-run"
+        assert "boot" not in verified.claims
+        unused = [warning.where for warning in verified.warnings if warning.code == "event-log.unused"]
+        assert unused == ["ccel event log"] * len(logs)
+
+
+@pytest.mark.parametrize(("index", "said"), [(7, "failed"), (4, "failed"), (10, "passed"), (16, "passed")])
+def test_only_pcrs_of_the_boot_are_compared(
+    simulator: Simulator, anchors: Anchors, index: int, said: str
+) -> None:
+    made = simulator.azure(event_log=True, pcrs={index: b"\x5a" * 32})
+    verified = judge(made, anchors)
+    assert outcome(verified, "azure.event-log") == said
+    assert mismatches(verified) == ([f"pcr{index}"] if said == "failed" else [])
+    assert ("boot" in verified.claims) == (said == "passed")
+
+
+def test_an_azure_tds_registers_measure_nothing(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.azure(kind="tdx", event_log=True)
+    verified = judge(made, anchors)
+    assert outcome(verified, "tdx.event-log") == "not-run"
+    assert outcome(verified, "azure.event-log") == "passed"
+    assert verified.claims["tdx"]["event-log"] == "absent"
+
+
+AZURE = """policy: 1
+name: booted
+platforms: [azure-snp]
+require:
+  snp: {measurement: %s}
+  azure: {secure-boot: true}
+  boot: {secure-boot: true}
+"""
+
+
+def test_boot_facts_of_a_paravisor_that_is_not_pinned_are_unknown(
+    machine: Simulated, anchors: Anchors
+) -> None:
+    """Whoever launched the machine wrote the registers and the log (T-PARAVISOR)."""
+    verified = judge(machine, anchors)
+    right = verified.claims["snp"]["measurement"]
+    for measurement, refused in ((right, False), ("00" * 48, True)):
+        appraisal = appraise(verified, Policy.from_text(AZURE % measurement), at=verified.at)
+        codes = {problem.code for problem in appraisal.problems}
+        assert ("policy.boot.secure-boot" in codes) == refused
