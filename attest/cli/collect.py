@@ -8,7 +8,6 @@ import os
 import secrets
 import shlex
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,10 @@ from attest.errors import AttestError, Malformed
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from attest.collect import Broker, Collected, Interfaces, Machine, Site
+    from attest.site import SiteStatement
 
 _SOURCES = ("tsm", "tdx-guest", "sev-guest", "azure")
 _EPILOG = """\
@@ -90,11 +92,15 @@ def run(
     drawn = args.nonce is None
     if drawn:
         args.nonce = secrets.token_bytes(32)
+    machine = machine or Machine(root=Path(args.root), nvml=args.nvml, nscq=args.nscq)
     try:
-        layout = _layout(args)
+        layout = _layout(args, machine)
+    except AttestError as error:
+        return _refuse(args, error, 2)
+    try:
         collected = collect(
             layout,
-            machine or Machine(root=Path(args.root), nvml=args.nvml, nscq=args.nscq),
+            machine,
             source=args.source,
             gpus=args.gpus,
             service_provider=args.service_provider,
@@ -110,7 +116,7 @@ def run(
     return 0
 
 
-def _layout(args: argparse.Namespace) -> Broker | Site:
+def _layout(args: argparse.Namespace, machine: Machine) -> Broker | Site:
     """Raises Malformed (`usage`) when options contradict each other, CollectError for an unfit key."""
     from attest.collect import Broker, Site
 
@@ -123,15 +129,15 @@ def _layout(args: argparse.Namespace) -> Broker | Site:
     if key is None or not args.origin:
         raise usage("--site needs --key and --origin")
     check_length("--nonce", args.nonce, 32, 32)
-    return Site(args.nonce, _statement(key, args.origin))
+    return Site(args.nonce, _statement(key, args.origin, machine.now()))
 
 
-def _statement(key: dict[str, Any], origins: list[str]) -> Any:
+def _statement(key: dict[str, Any], origins: list[str], epoch_time: datetime) -> SiteStatement:
     """What this site says of itself, with a fresh epoch. Raises Malformed (`usage`)."""
     from attest.site import SiteStatement
 
     statement = SiteStatement(
-        key, secrets.token_bytes(32), datetime.now(UTC).replace(microsecond=0), tuple(sorted(set(origins)))
+        key, secrets.token_bytes(32), epoch_time.replace(microsecond=0), tuple(sorted(set(origins)))
     )
     try:
         return SiteStatement.read(statement.document(), where="--site")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 METADATA = "http://169.254.169.254"
@@ -15,12 +16,14 @@ METADATA = "http://169.254.169.254"
 class Machine:
     """root: what stands before every path, for tests and containers. metadata: base URL of the cloud's
     metadata service. nvml, nscq: files of NVIDIA's libraries, None for those of the loader's path.
-    clock: monotonic seconds. sleep: waits that many."""
+    now: the time of day, for a site's
+    epoch. clock: monotonic seconds. sleep: waits that many."""
 
     root: Path = Path("/")
     metadata: str = METADATA
     nvml: str | None = None
     nscq: str | None = None
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 

@@ -210,7 +210,11 @@ def test_an_empty_certificate_table_is_no_error(simulator: Simulator) -> None:
 def test_a_hung_answer_is_left_to_itself_and_cleans_up_when_it_comes(kernel: KernelTsm) -> None:
     """No lock is held, nothing is repeated, and the entry goes when the kernel gives the answer."""
     go = threading.Event()
-    kernel.before = lambda: None if go.wait(20) else None
+
+    def hold() -> None:
+        go.wait(20)
+
+    kernel.before = hold
     with pytest.raises(CollectError) as failure:
         collect_report(kernel, DATA, total=0.05)
     assert failure.value.code == "collect.timeout"
