@@ -18,7 +18,9 @@ from attest.errors import AttestError
 if TYPE_CHECKING:
     from attest.simulator import Simulated, Simulator
 
-_KINDS = ("snp", "tdx", "gpu", "machine", "site")
+_KINDS = ("snp", "tdx", "gpu", "switch", "fabric", "machine", "site")
+_DEVICES = ("gpu", "switch", "fabric")
+"""Kinds without a CPU: their challenge is the 32 bytes a device is asked with."""
 _CHALLENGED = ("machine", "site")
 """Kinds that answer a challenge with CPU and devices bound to each other."""
 _ROOT = "simulator-root.pem"
@@ -28,6 +30,8 @@ examples:
   attest simulate snp -o demo --product milan --set reported_tcb.snp=20
   attest simulate tdx -o demo --set version=5 --set module_svn=5
   attest simulate machine -o demo --nonce HEX --set cpu=tdx --set gpus=2
+  attest simulate gpu -o demo --set architecture=blackwell --set mode=mpt
+  attest simulate fabric -o demo                     eight GPUs, four switches, protected PCIe
   attest simulate site -o demo --set origin=https://site.example
   attest simulate gpu -o demo --fault gpu-nonce      one link broken, everything else right
   attest simulate --list-faults                      every fault, and the check that must refuse it
@@ -48,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("kind", nargs="?", choices=_KINDS, metavar="KIND", help=", ".join(_KINDS))
     parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to write; default here")
     parser.add_argument("--at", type=instant_argument, metavar="TIME", help="the time it is made for")
-    parser.add_argument("--nonce", type=hex_argument, metavar="HEX", help="the challenge (gpu: 32 bytes)")
+    parser.add_argument("--nonce", type=hex_argument, metavar="HEX", help="the challenge (devices: 32 bytes)")
     parser.add_argument("--report-data", type=hex_argument, metavar="HEX", help="REPORT_DATA of snp or tdx")
     parser.add_argument(
         "--key", metavar="JWK", help="the workload's public key, JSON text or a file (machine, site)"
@@ -145,8 +149,8 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError("--report-data is for snp and tdx; a machine's follows from --nonce")
         keywords["report_data"] = args.report_data
     if args.nonce is not None:
-        if args.kind not in ("gpu", *_CHALLENGED):
-            raise ValueError("--nonce is for gpu, machine and site; give snp and tdx --report-data")
+        if args.kind not in (*_DEVICES, *_CHALLENGED):
+            raise ValueError("--nonce is for devices, machine and site; give snp and tdx --report-data")
         keywords["nonce"] = args.nonce
     elif args.kind in _CHALLENGED:
         keywords["nonce"] = hashlib.sha256(os.urandom(32)).digest()
@@ -210,7 +214,7 @@ def _tell(args: argparse.Namespace, made: Simulated, names: list[str], keywords:
             line += ["--origin", keywords.get("origin", "https://site.example")]
         if args.key is not None:
             line += ["--key", args.key]
-    elif args.kind == "gpu" and args.nonce is not None:
+    elif args.kind in _DEVICES and args.nonce is not None:
         line += ["--gpu-nonce", args.nonce.hex()]
     print("Verify it with:\n  " + shlex.join(line))
 

@@ -27,12 +27,12 @@ def simulate(
 ) -> Simulated:
     """One piece of simulated evidence in one call.
 
-    kind: snp, tdx, azure, gpu or machine. simulator: None for a new one, whose roots are then only in
-    `Simulated.roots_pem`. at: None for that of the simulator, or now. keywords: as the simulator's method of
+    kind: snp, tdx, azure, gpu, switch, fabric or machine. simulator: None for a new one, whose roots are
+    then only in `Simulated.roots_pem`. at: None for that of the simulator, or now. keywords: as the simulator's method of
     that name takes. Raises ValueError.
     """
-    if kind not in ("snp", "tdx", "azure", "gpu", "machine"):
-        raise ValueError("kind is snp, tdx, azure, gpu or machine")
+    if kind not in ("snp", "tdx", "azure", "gpu", "switch", "fabric", "machine"):
+        raise ValueError("kind is snp, tdx, azure, gpu, switch, fabric or machine")
     if simulator is None:
         simulator = Simulator.create(at or datetime.now(UTC))
     elif at is not None:

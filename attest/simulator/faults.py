@@ -18,11 +18,13 @@ from attest.simulator import (  # noqa: F401  (each adds its own to the vendors'
 )
 from attest.simulator.fault import Fault
 from attest.simulator.faults_azure import AZURE_FAULTS
+from attest.simulator.faults_fabric import FABRIC_FAULTS
 from attest.simulator.faults_gpu import GPU_FAULTS
 from attest.simulator.faults_machine import MACHINE_FAULTS
 from attest.simulator.faults_nras import NRAS_FAULTS
 from attest.simulator.faults_site import SITE_FAULTS
 from attest.simulator.faults_snp import SNP_FAULTS
+from attest.simulator.faults_switch import SWITCH_FAULTS
 from attest.simulator.faults_tdx import TDX_FAULTS
 from attest.simulator.keys import Keyring
 
@@ -35,7 +37,17 @@ def _by_step(fault: Fault) -> int:
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for table in (SNP_FAULTS, TDX_FAULTS, AZURE_FAULTS, GPU_FAULTS, MACHINE_FAULTS, SITE_FAULTS, NRAS_FAULTS)
+    for table in (
+        SNP_FAULTS,
+        TDX_FAULTS,
+        AZURE_FAULTS,
+        GPU_FAULTS,
+        SWITCH_FAULTS,
+        FABRIC_FAULTS,
+        MACHINE_FAULTS,
+        SITE_FAULTS,
+        NRAS_FAULTS,
+    )
     for fault in sorted(table.faults.values(), key=_by_step)
 }
 """Every fault by name, vendor by vendor in the order of the vendor's checks."""

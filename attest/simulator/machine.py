@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass
 class MachinePlan:
     """cpu: makes the CPU's evidence for 64 bytes of report data. device: makes a GPU for an index and a
-    nonce. nonce, key: what is bound; a fault binds others. devices: which GPUs are asked, in order.
+    nonce. nonce, key: what is bound; a fault binds others. devices: which GPUs are asked, in order; switches: which switches, after them; switch: makes one.
     write: the exact text of the device evidence; bound_write, bound_text: what the CPU covers in its place.
     after: changes the device list once it is bound."""
 
@@ -32,6 +32,8 @@ class MachinePlan:
     devices: list[int]
     cpu: Callable[[bytes], Simulated]
     device: Callable[[int, bytes], Device]
+    switches: list[int] = field(default_factory=list)
+    switch: Callable[[int, bytes], Device] | None = None
     gpu_nonce: bytes | None = None
     bound_text: str | None = None
     bound_write: Callable[[list[dict[str, str]]], str] | None = None
@@ -41,6 +43,8 @@ class MachinePlan:
     def build(self) -> Simulated:
         asked = self.gpu_nonce or device_nonce(challenge(self.nonce), self.key)
         devices = [self.device(index, asked) for index in self.devices]
+        if self.switch is not None:
+            devices += [self.switch(index, asked) for index in self.switches]
         documents = [member(device) for device in devices]
         text = self.write(documents)
         bound = (self.bound_write or self.write)(documents) if self.bound_text is None else self.bound_text

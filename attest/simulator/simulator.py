@@ -17,6 +17,7 @@ from attest.simulator.azure import AzurePlan
 from attest.simulator.azure import plan as azure_plan
 from attest.simulator.certificates import CertificatePlan, pem
 from attest.simulator.device import Device, DevicePlan, list_of
+from attest.simulator.fabric import plan as fabric_plan
 from attest.simulator.faults import find, planned
 from attest.simulator.gpu import plan as gpu_plan
 from attest.simulator.keys import Keyring
@@ -28,6 +29,7 @@ from attest.simulator.simulated import Simulated
 from attest.simulator.site import SitePlan, site_key
 from attest.simulator.snp import SnpPlan
 from attest.simulator.snp import plan as snp_plan
+from attest.simulator.switch import plan as switch_plan
 from attest.simulator.tdx import TdxPlan
 from attest.simulator.tdx import plan as tdx_plan
 from attest.site import SiteStatement
@@ -71,6 +73,8 @@ class Simulator:
             self.tdx(ca=authority)
         self.azure()
         self.gpu()
+        self.gpu(architecture="blackwell")
+        self.fabric()
 
     def save(self, path: str | Path) -> None:
         """Keep keys and roots in one file (private keys: for its owner alone)."""
@@ -124,7 +128,7 @@ class Simulator:
         return self._marked(self.plan_azure(fault=fault, **keywords).build())
 
     def gpu(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
-        """One Hopper GPU. keywords: as in `attest.simulator.gpu.plan`. Raises ValueError."""
+        """One Hopper or Blackwell GPU. keywords: as in `attest.simulator.gpu.plan`. Raises ValueError."""
         return self._marked(list_of([self.plan_gpu(fault=fault, **keywords).build()], self.at))
 
     def gpus(self, count: int, nonce: bytes, **keywords: Any) -> Simulated:
@@ -132,27 +136,44 @@ class Simulator:
         devices = [self.plan_gpu(nonce=nonce, index=index, **keywords).build() for index in range(count)]
         return self._marked(list_of(devices, self.at))
 
+    def switch(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
+        """One LS10 NVSwitch. keywords: as in `attest.simulator.switch.plan`. Raises ValueError."""
+        return self._marked(list_of([self.plan_switch(fault=fault, **keywords).build()], self.at))
+
+    def fabric(self, *, fault: str | None = None, **keywords: Any) -> Simulated:
+        """Eight GPUs and four switches in protected PCIe mode, without a CPU. keywords: nonce, driver. Raises
+        ValueError."""
+        plan = fabric_plan(self.plan_gpu, self.plan_switch, self.at, **keywords)
+        if fault is not None:
+            chosen = find(fault)
+            if chosen.vendor != "fabric":
+                raise ValueError(f"{fault} is a fault of {chosen.vendor}, not of fabric")
+            chosen.apply(plan)
+        return self._marked(plan.build())
+
     def machine(
         self,
         *,
         cpu: str = "snp",
         gpus: int = 1,
+        switches: int = 0,
         nonce: bytes,
         key: Mapping[str, Any] | None = None,
         fault: str | None = None,
         gpu_keywords: Mapping[str, Any] | None = None,
         **cpu_keywords: Any,
     ) -> Simulated:
-        """CPU and GPUs bound to each other, to a challenge and to a key (guest protocol 0.4).
+        """CPU, GPUs and switches bound to each other, to a challenge and to a key (guest protocol 0.4).
 
+        A node in protected PCIe mode: `gpus=8, switches=4, mode="ppcie", driver="590.48.01"`.
         nonce: the challenge's bytes. key: JWK, all members. fault: of the machine, its CPU or its first GPU.
-        cpu_keywords, gpu_keywords: for the CPU's and each GPU's plan; `driver`, `vbios`, `mode` and
-        `measurements` may stand among the former. Raises ValueError.
+        cpu_keywords, gpu_keywords: for the CPU's and each GPU's plan; `architecture`, `driver`, `vbios`, `mode`
+        and `measurements` may stand among the former. Raises ValueError.
         """
         if cpu not in ("snp", "tdx"):
             raise ValueError("cpu is snp or tdx")
         device_keywords = dict(gpu_keywords or {})
-        for name in ("driver", "vbios", "mode", "measurements", "opaque_version"):
+        for name in ("architecture", "driver", "vbios", "mode", "measurements", "opaque_version"):
             if name in cpu_keywords:
                 device_keywords[name] = cpu_keywords.pop(name)
         vendor = find(fault).vendor if fault else None
@@ -169,7 +190,11 @@ class Simulator:
             own = fault if vendor == "gpu" and index == 0 else None
             return self.plan_gpu(fault=own, index=index, nonce=asked, **device_keywords).build()
 
+        def make_switch(index: int, asked: bytes) -> Device:
+            return self.plan_switch(index=index, nonce=asked).build()
+
         plan = MachinePlan(self.at, cpu, nonce, key, list(range(gpus)), make_cpu, make_device)
+        plan.switches, plan.switch = list(range(switches)), make_switch
         if fault is not None and vendor == "machine":
             find(fault).apply(plan)
         return self._marked(plan.build())
@@ -258,3 +283,7 @@ class Simulator:
     def plan_gpu(self, *, fault: str | None = None, **keywords: Any) -> DevicePlan:
         """What `gpu` builds."""
         return planned("gpu", fault, gpu_plan, self._keys, self._made, self.at, keywords)
+
+    def plan_switch(self, *, fault: str | None = None, **keywords: Any) -> DevicePlan:
+        """What `switch` builds."""
+        return planned("switch", fault, switch_plan, self._keys, self._made, self.at, keywords)

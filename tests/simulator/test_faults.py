@@ -115,6 +115,7 @@ def test_faults_of_one_code_are_the_rule() -> None:
         "gpu-chain-without-leaf",
         "gpu-chain-swapped",
         "gpu-rim-in-both-roles",
+        "fabric-nonces",
         "machine-replayed",
         "machine-key-swapped",
         "site-broker-layout",
