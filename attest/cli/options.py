@@ -166,6 +166,7 @@ def verify_from(args: argparse.Namespace) -> Verified:
             memory = file.update(fetching.raise_minimum(memory))
 
     def judged(endorsements: Endorsements) -> Verified:
+        args.judged = evidence, endorsements, question.anchors
         return verify(
             evidence,
             endorsements=endorsements,

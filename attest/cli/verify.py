@@ -11,7 +11,13 @@ from typing import Any
 
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
 from attest.cli.policy import add_parameters
-from attest.errors import AttestError
+from attest.cli.second_opinion import (
+    Judged,
+    add_second_opinion_arguments,
+    check_usage,
+    with_second_opinion,
+)
+from attest.errors import AttestError, Rejected
 from attest.result.answer import Answer, of_appraisal, of_refusal
 
 _EPILOG = """\
@@ -22,6 +28,7 @@ examples:
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
   attest verify report.bin --fetch                           what is missing comes from the vendors
+  attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
 Without --fetch only the given files are used. Neither files nor answers can add a root. With --fetch, and
 with --memory FILE, the newest collateral seen is remembered and older is refused. Exit status: 0 conforms, 1 refused,
@@ -39,6 +46,7 @@ def add_parser(commands: Any) -> None:
     add_evidence_arguments(parser)
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
     add_parameters(parser)
+    add_second_opinion_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,7 +78,10 @@ def answer_for(args: argparse.Namespace) -> Answer:
     elif args.param:
         return of_refusal(usage("--param gives a value to a policy: give --policy too"), at)
     try:
+        check_usage(args)
         verified = verify_from(args)
+    except Rejected as error:
+        return _with_fetching(with_second_opinion(of_refusal(error, at), args, None), args)
     except AttestError as error:
         return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
@@ -79,6 +90,8 @@ def answer_for(args: argparse.Namespace) -> Answer:
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
+    evidence, endorsements, anchors = args.judged
+    answer = with_second_opinion(answer, args, Judged(evidence, endorsements, verified, anchors))
     return _with_fetching(answer, args)
 
 

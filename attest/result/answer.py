@@ -28,7 +28,8 @@ _NO_POLICY: dict[str, Any] = {"name": None, "digest": None, "file": None, "floor
 
 @dataclass(frozen=True)
 class Answer:
-    """claims: empty unless the evidence is authentic; nothing unverified is ever in it."""
+    """claims: empty unless the evidence is authentic; nothing unverified is ever in it. second_opinions: what
+    others said, where they were asked (`SecondOpinion.as_dict`)."""
 
     verdict: Verdict
     authentic: bool
@@ -40,6 +41,7 @@ class Answer:
     warnings: tuple[Problem, ...] = ()
     rules: tuple[dict[str, Any], ...] = ()
     checks: tuple[CheckRecord, ...] = ()
+    second_opinions: tuple[dict[str, Any], ...] = ()
 
     @property
     def conforms(self) -> bool:
@@ -50,7 +52,7 @@ class Answer:
         return EXIT[self.verdict]
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        answer = {
             "verdict": self.verdict,
             "authentic": self.authentic,
             "conforms": self.conforms,
@@ -63,6 +65,10 @@ class Answer:
             "rules": list(self.rules),
             "checks": [record.as_dict() for record in self.checks],
         }
+        if self.second_opinions:
+            # Only where one was asked for: everybody else reads the members above.
+            answer["second_opinions"] = list(self.second_opinions)
+        return answer
 
 
 def _dicts(problems: Iterable[Problem]) -> list[dict[str, str | None]]:

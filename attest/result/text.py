@@ -66,6 +66,7 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
     for warning in answer.warnings:
         lines += _problem(warning, "!", width)
     lines += _claims(answer.claims, width, paint)
+    lines += _opinions(answer, width, paint)
     if answer.checks:
         lines.append("")
         counts = dict.fromkeys(("passed", "failed", "not-run"), 0)
@@ -125,6 +126,21 @@ def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
                 limit = escape(str(claims["raw"]["binding"]["gpu-to-cpu"]), 600)
                 indent = " " * 17
                 yield from textwrap.wrap(limit, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def _opinions(answer: Answer, width: int, paint: Any) -> Iterator[str]:
+    """Who else was asked; what he said of a device only where he does not agree."""
+    for opinion in answer.second_opinions:
+        yield ""
+        verdict = "agrees" if opinion["agrees"] else "does NOT agree"
+        yield paint("bold", "Second opinion") + f"  {escape(opinion['who'])} {verdict}"
+        for device in opinion["devices"]:
+            if device["agrees"]:
+                yield f"  {escape(device['name']):<14} agrees"
+                continue
+            for name, said in device["said"].items():
+                label = f"{escape(device['name'])} {escape(name)}"
+                yield f"  {label:<28} {_value(said, max(20, width - 31))}"
 
 
 def _value(value: object, room: int) -> str:

@@ -39,6 +39,7 @@ class Findings:
 
     def __init__(self, kind: str) -> None:
         self.steps = dict.fromkeys(_STEPS[kind], ("not-run", "an earlier step failed"))
+        self.steps["revocation"] = ("not-run", "this process has no network to ask OCSP by")
 
     def run(self, name: str, step: Callable[[], Any]) -> Any:
         """The step's value; None when it raised or was false. Theirs raise everything there is."""
@@ -313,7 +314,11 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     _no_network()
-    library = Library()
+    try:
+        library = Library()
+    except Exception as error:  # noqa: BLE001
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"[:300]}), file=answers, flush=True)
+        return 1
     packages = ("nv-local-gpu-verifier", "nv-attestation-sdk")
     ready = ", ".join(f"{name} {version(name)}" for name in packages)
     print(json.dumps({"ready": ready}), file=answers, flush=True)
