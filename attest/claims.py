@@ -170,8 +170,23 @@ def _claims() -> dict[str, dict[str, Claim]]:
     )
     add("binding", "protocol", "version", "guest protocol the evidence came by")
 
-    add("boot", "kernel initrd cmdline", "bytes", "digest from a replayed event log", size=(32, 48))
-    add("boot", "secure-boot", "bool", "from a replayed event log")
+    # Each is the word of what ran before it: kernel of the firmware, the other two of the kernel.
+    add(
+        "boot",
+        "kernel",
+        "bytes",
+        "Authenticode digest of the one image started; pin the firmware too",
+        (32, 48),
+    )
+    add("boot", "initrd", "bytes", "digest of the initrd; pin firmware, kernel and cmdline too", (32, 48))
+    add(
+        "boot",
+        "cmdline",
+        "bytes",
+        "digest of the load options; pin firmware, kernel and initrd too",
+        (32, 48),
+    )
+    add("boot", "secure-boot", "bool", "SecureBoot before the first separator; pin the firmware too")
 
     add("time", "evidence-age", "duration", "since our nonce was made")
     add("time", "collateral-age", "duration", "since the oldest thisUpdate or issueDate used")
