@@ -96,7 +96,9 @@ class Bundle:
         serial: int,
         rim_ids: Mapping[bytes, str] | None = None,
     ) -> Bundle:
-        """Put together whatever is given, each once, in one order. rim_ids: SHA-256 of a manifest → its id."""
+        """Put together whatever is given, each once, kind by kind in the order given: of a device's chain that
+        came in a file of its own the order says which is the leaf. rim_ids: SHA-256 of a manifest → its id.
+        """
         if not made <= expires:
             raise ValueError("a bundle ends after it is made")
         if not 0 <= serial < 10**19:
@@ -105,7 +107,7 @@ class Bundle:
         if len(entries) > MAX_ENTRIES:
             raise ValueError(f"a bundle holds at most {MAX_ENTRIES} entries, not {len(entries)}")
         order = {kind: index for index, kind in enumerate(ENTRY_KINDS)}
-        entries.sort(key=lambda entry: (order[entry.kind], entry.dates.about, entry.data))
+        entries.sort(key=lambda entry: order[entry.kind])
         return cls(made, expires, serial, tuple(entries))
 
     @property
