@@ -47,6 +47,8 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "from attest import Cache, Expected, load, verify",
         "from attest import appraise",
         "import kbs",
+        "import attest.collect",
+        "from attest.cli.main import build_parser; build_parser('collect')",
     ],
 )
 def test_an_import_brings_no_heavy_library(program: str) -> None:
