@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from attest.anchors import Anchors, Role
 from attest.endorsements import Endorsements
 from attest.snp.leaf import HWID_SIZE, Kind, kind_of, read_leaf
 from attest.snp.report import Report
@@ -25,11 +24,6 @@ from attest.x509 import MAX_CERTIFICATE, MAX_CRL, Certificate, Crl, parse_certif
 PACE = 10.0
 _BUDGET = 180.0
 _TITLE: dict[Product, str] = {"milan": "Milan", "genoa": "Genoa", "turin": "Turin"}
-_ROLE: dict[Product, Role] = {
-    "milan": "amd-ark-milan",
-    "genoa": "amd-ark-genoa",
-    "turin": "amd-ark-turin",
-}
 _PARAMETERS: dict[str, str] = {
     "fmc": "fmcSPL",
     "bootloader": "blSPL",
@@ -37,7 +31,6 @@ _PARAMETERS: dict[str, str] = {
     "snp": "snpSPL",
     "microcode": "ucodeSPL",
 }
-_FOR_EVER = timedelta(days=36_500)
 _DAY = timedelta(days=1)
 
 
@@ -91,7 +84,7 @@ def vcek(hosts: Hosts, product: Product, chip_id: bytes, reported_tcb: bytes) ->
         f"{hosts.kds}/vcek/v1/{_TITLE[product]}/{hwid.hex()}?{query}",
         MAX_CERTIFICATE,
         read,
-        _FOR_EVER,
+        None,  # the same question always has the same answer
     )
 
 
@@ -126,13 +119,7 @@ def crl(hosts: Hosts, kind: Kind, product: Product) -> Question:
     )
 
 
-def knows_issuers(anchors: Anchors, product: Product) -> bool:
-    """Whether every pinned ARK of the product has an intermediate that we ship, so that none is asked for."""
-    subjects = {certificate.issuer_der for certificate in anchors.intermediates}
-    return all(anchor.certificate.subject_der in subjects for anchor in anchors.for_role(_ROLE[product]))
-
-
 def _question(
-    about: str, url: str, limit: int, read: Callable[[bytes, bytes], Endorsements], renew: timedelta
+    about: str, url: str, limit: int, read: Callable[[bytes, bytes], Endorsements], renew: timedelta | None
 ) -> Question:
     return Question(about, Request(url, limit, pace=PACE, budget=_BUDGET), read, renew)

@@ -104,6 +104,10 @@ class _Run:
             self.note(item.note)
         return item
 
+    def replace(self, old: Item, new: Item) -> None:
+        with self.lock:
+            self.items[self.items.index(old)] = new
+
     def note(self, problem: Problem) -> None:
         with self.lock:
             if problem not in self.problems:
@@ -185,18 +189,20 @@ def _snp(report: Report, run: _Run) -> None:
             found=f"family {report.cpuid_fam_id}, model {report.cpuid_mod_id}",
         )
     product: Product = wanted[0]
-    chain = _amd_chain(kind, product, run) if not amd_kds.knows_issuers(run.sources.anchors, product) else ()
+    item = None
     if not leaves and kind == "vlek":
         run.note(failed("sources.unavailable", where="VLEK: AMD gives it to the cloud provider alone").reason)
     elif not leaves:
-        found = _vcek(report, wanted, chain, run)
+        found = _vcek(report, wanted, run)
         if found is not None:
-            product, leaf = found
-            leaves = [leaf]
-    known = (*run.have.certificates, *run.sources.anchors.intermediates, *chain)
-    if leaves and not chain and not any(leaf.issued_by(c) for leaf in leaves for c in known):
-        # AMD has re-issued an ASK before; ours may be the old one.
-        _amd_chain(kind, product, run)
+            product, item = found
+            leaves = list(item.endorsements.certificates)
+    known = (*run.have.certificates, *run.sources.anchors.intermediates)
+    if leaves and not any(leaf.issued_by(certificate) for leaf in leaves for certificate in known):
+        # AMD has re-issued an ASK before: ours may be the old one.
+        chain = _amd_chain(kind, product, run)
+        if item is not None and not item.authentic:
+            run.replace(item, run.sources.judge_again(item, (*known, *chain)))
     run.ask(amd_kds.crl(run.sources.hosts, kind, product))
 
 
@@ -205,16 +211,14 @@ def _amd_chain(kind: Kind, product: Product, run: _Run) -> tuple[Certificate, ..
     return item.endorsements.certificates if item is not None else ()
 
 
-def _vcek(
-    report: Report, products: Sequence[Product], chain: Iterable[Certificate], run: _Run
-) -> tuple[Product, Certificate] | None:
+def _vcek(report: Report, products: Sequence[Product], run: _Run) -> tuple[Product, Item] | None:
     """From the first product line that knows the chip; the refusals count when none does."""
     refusals = []
     for product in products:
         try:
             item = run.sources.ask(
                 amd_kds.vcek(run.sources.hosts, product, report.chip_id, report.reported_tcb),
-                beside=(*run.have.certificates, *chain),
+                beside=run.have.certificates,
             )
         except FetchFailed as failure:
             refusals.append(failure.reason)
@@ -223,7 +227,7 @@ def _vcek(
             run.items.append(item)
         if item.note is not None:
             run.note(item.note)
-        return product, item.endorsements.certificates[0]
+        return product, item
     for reason in refusals:
         run.note(reason)
     return None

@@ -17,14 +17,14 @@ class Question:
 
     chain: reads the PEM issuer chain out of the answer's headers. read: turns body and chain into
     endorsements and raises Malformed, or FetchFailed (`sources.content`), when they are not what was asked.
-    renew: at the latest after this time a newer answer is asked for. check: looks at an answer just come
+    renew: at the latest after this time a newer answer is asked for; None for what never changes. check: looks at an answer just come
     (a nonce), and at no kept one.
     """
 
     about: str
     request: Request
     read: Callable[[bytes, bytes], Endorsements]
-    renew: timedelta
+    renew: timedelta | None
     name: str = ""
     chain: Callable[[Answer], bytes] = lambda answer: b""
     check: Callable[[bytes], None] = lambda body: None

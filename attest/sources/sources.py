@@ -109,12 +109,21 @@ class Sources:
             return question.key
         return f"{question.key} simulated {self.anchors.digest.hex()}"
 
-    def keep(self, item: Item, body: bytes, chain: bytes, now: datetime) -> None:
+    def judge_again(self, item: Item, beside: Iterable[Certificate]) -> Item:
+        """An answer that consists of one certificate, with more at hand to follow it; kept if that helps."""
+        (certificate,) = item.endorsements.certificates
+        judged = self._judged(item.question, item.endorsements, tuple(beside), item.fetched)
+        self._keep(judged, certificate.der, b"")
+        return judged
+
+    def _keep(self, item: Item, body: bytes, chain: bytes) -> None:
         """Put an authentic answer into the cache, until the first thing in it ends."""
+        now = self.store.now()
         if not item.authentic or item.ends is None or item.ends <= now:
             return
         # Half of its life at most, so that a service that is down for a day hurts nobody.
-        renew = min(item.question.renew, (item.ends - now) / 2)
+        life = item.ends - now
+        renew = life if item.question.renew is None else min(item.question.renew, life / 2)
         self.store.put(Entry(self._key(item.question), now, now + renew, item.ends, body, chain))
 
     def _fetch(self, question: Question, beside: tuple[Certificate, ...]) -> Item:
@@ -133,23 +142,16 @@ class Sources:
             raise failed(
                 "sources.content", where=question.about, found=str(error.problems[0]), temporary=False
             ) from None
-        item = self._judged(question, found, beside, now, kept=False)
-        self.keep(item, answer.body, chain, now)
+        item = self._judged(question, found, beside, now)
+        self._keep(item, answer.body, chain)
         return item
 
     def _judged(
-        self,
-        question: Question,
-        found: Endorsements,
-        beside: tuple[Certificate, ...],
-        fetched: datetime,
-        *,
-        kept: bool,
+        self, question: Question, found: Endorsements, beside: tuple[Certificate, ...], fetched: datetime
     ) -> Item:
-        now = self.store.now()
-        judgements = Judge(self.anchors, beside=beside).judge(found, now)
+        judgements = Judge(self.anchors, beside=beside).judge(found, self.store.now())
         authentic = bool(judgements) and all(judgement.authentic for judgement in judgements)
-        return Item(question, found, fetched, authentic, kept, earliest_end(judgements))
+        return Item(question, found, fetched, authentic, False, earliest_end(judgements))
 
     def _kept(self, question: Question, entry: Entry | None, beside: tuple[Certificate, ...]) -> Item | None:
         """What the cache holds. Raises FetchFailed for a refusal that still counts."""
