@@ -23,7 +23,7 @@ from attest.collect.metadata import Metadata
 from attest.collect.tpm2 import Quoted, Tpm
 from attest.collect.tsm import report_data_of
 from attest.errors import Malformed
-from attest.x509 import pem_blocks
+from attest.x509 import parse_certificates
 
 HCL_REPORT, USER_DATA, AK_CERTIFICATE = 0x01400001, 0x01400002, 0x01C101D0
 AK = 0x81000003
@@ -175,12 +175,13 @@ def _attested(message: bytes) -> Attest:
 
 
 def _amd_certificates(metadata: Metadata) -> tuple[bytes, ...]:
+    """DER, the chip's own first."""
     leaf, chain = metadata.amd_certificates()
     try:
         return tuple(
-            der
+            certificate.der
             for text, where in ((leaf, "vcekCert"), (chain, "certificateChain"))
-            for _, der in pem_blocks(text.encode("utf-8", "replace").strip(), where=where)
+            for certificate in parse_certificates(text.encode("utf-8", "replace").strip(), where=where)
         )
     except Malformed as error:
         raise failure(

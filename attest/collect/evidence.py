@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from attest.bundle import KINDS, Kind, write_bundle
+from attest.bundle import Kind, write_bundle
 from attest.collect import nvidia, nvswitch, quote_service, snp_device, tdx_device
 from attest.collect.azure import collect_azure
 from attest.collect.deadline import within
@@ -23,6 +23,7 @@ from attest.collect.metadata import Metadata
 from attest.collect.tpm2 import DeviceTransport, Tpm, Transport
 from attest.collect.tsm import Tsm, TsmDirectory, TsmReport, collect_report
 from attest.errors import Malformed
+from attest.recognise import Found, recognise
 from attest.snp.certificate_table import read_certificate_table
 
 GpuMode = Literal["auto", "require", "none"]
@@ -99,11 +100,18 @@ class _Job:
         self.bound = b""
         self.device_count = 0
 
-    def add(self, kind: str, data: bytes) -> None:
-        if kind in KINDS:
-            self.entries.append((cast("Kind", kind), data))
+    def add(self, kind: Kind, data: bytes) -> None:
+        self.entries.append((kind, data))
+
+    def add_readable(self, kind: Kind, data: bytes) -> None:
+        """What host or firmware wrote beside the evidence: one that nobody can read would spoil all the rest."""
+        try:
+            bundle = write_bundle([(kind, data)])
+            recognise(kind, bundle, Found())
+        except Malformed as error:
+            self.notes.append(f"{kind} left out: {error.problems[0]}")
         else:
-            self.notes.append(f"{kind}: the bundle has no such kind; left out")
+            self.add(kind, data)
 
     # -- which interface --------------------------------------------------------------------------------
 
@@ -212,7 +220,7 @@ class _Job:
             self.notes.append(f"the host's certificate table is left out: {error.problems[0]}")
             return
         for name, value in table.items():
-            self.add("crl" if name == "crl" else "certificates", value)
+            self.add_readable("crl" if name == "crl" else "certificates", value)
         if not {"vcek", "vlek"} & set(table):
             self.notes.append("the host gave no certificate for this chip: fetch it when verifying")
 
@@ -235,7 +243,7 @@ class _Job:
         for certificate in found.certificates:
             self.add("certificates", certificate)
         if found.ak_certificate is not None:
-            self.add("ak-certificate", found.ak_certificate)
+            self.add_readable("ak-certificate", found.ak_certificate)
         else:
             self.notes.append("the TPM holds no certificate of its attestation key")
 
@@ -247,7 +255,7 @@ class _Job:
         elif source == "azure":
             self._log("tpm-event-log", self._machine.tpm_event_log)
 
-    def _log(self, kind: str, file: Path) -> None:
+    def _log(self, kind: Kind, file: Path) -> None:
         try:
             with open(file, "rb") as stream:
                 data = stream.read(MAX_LOG + 1)
@@ -257,4 +265,4 @@ class _Job:
         if len(data) > MAX_LOG:
             self.notes.append(f"no event log: {file} is larger than {MAX_LOG} bytes")
         elif data:
-            self.add(kind, data)
+            self.add_readable(kind, data)

@@ -133,10 +133,12 @@ class PlayedParavisor:
         self.spoil: Callable[[bytes], bytes] = bytes
         self.commands: list[bytes] = []
         self.before_command: Callable[[bytes], None] = lambda _: None
+        self.alter: Callable[[bytes], bytes] = bytes
         self._write(report(bytes(64)))
 
     def __call__(self, command: bytes) -> bytes:
         self.before_command(command)
+        command = self.alter(command)
         self.commands.append(command)
         answer = self._locked(command)
         code, handles = command[6:10], command[10:18]

@@ -156,6 +156,17 @@ def test_a_pcr_that_changes_between_quote_and_reading_is_read_again(snp: Guest, 
     assert refusal(snp) == "collect.race"
 
 
+def test_a_quote_over_other_data_is_refused(snp: Guest) -> None:
+    """Somebody between us and the TPM changes what it is asked with."""
+
+    def alter(command: bytes) -> bytes:
+        quotes = command[6:10] == (0x158).to_bytes(4, "big")
+        return command.replace(DIGEST, DIGEST[::-1]) if quotes else command
+
+    snp.played.alter = alter
+    assert refusal(snp) == "collect.inconsistent"
+
+
 def test_the_keys_certificate_is_cut_from_its_index(snp: Guest) -> None:
     assert snp.collect().ak_certificate is None
     der = snp.paravisor.last.certificates[0]

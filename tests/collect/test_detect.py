@@ -12,9 +12,9 @@ from attest.collect.detect import detect
 from attest.collect.tpm2 import Tpm
 from attest.simulator import Simulator
 from tests.collect.conftest import MetadataService, SoftwareTpm
-from tests.collect.kernel import snp_kernel
+from tests.collect.kernel import certificate_table, snp_kernel, tdx_kernel
 from tests.collect.test_azure import Guest
-from tests.collect.test_end_to_end import NONCE
+from tests.collect.test_end_to_end import GUIDS, NONCE
 from tests.collect.test_nvidia import FakeNvml
 
 
@@ -146,8 +146,26 @@ def test_a_broken_certificate_table_is_left_out_and_said(machine: Machine, simul
     assert any("certificate table" in note for note in collected.notes)
 
 
-def test_missing_event_log_is_said(machine: Machine, simulator: Simulator) -> None:
-    from tests.collect.kernel import tdx_kernel
+def test_what_the_host_wrote_and_nobody_can_read_is_left_out_and_said(
+    machine: Machine, simulator: Simulator
+) -> None:
+    """It would make the whole bundle unreadable."""
+    leaf = simulator.snp().certificates[0]
+    table = certificate_table(
+        {GUIDS["vcek"]: leaf, GUIDS["ask"]: b"no certificate", GUIDS["crl"]: b"no list"}
+    )
+    kernel = snp_kernel(simulator, auxblob=table)
+    collected = collect(Broker(NONCE), machine, gpus="none", interfaces=Interfaces(tsm=kernel))
+    assert [data for kind, data in collected.entries if kind == "certificates"] == [leaf]
+    assert {note.split()[0] for note in collected.notes if "left out" in note} == {"certificates", "crl"}
+    log = machine.ccel
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"no log" * 9)
+    collected = collect(Broker(NONCE), machine, gpus="none", interfaces=Interfaces(tsm=tdx_kernel(simulator)))
+    assert [kind for kind, _ in collected.entries] == ["tdx-quote"]
+    assert any("ccel left out" in note for note in collected.notes)
 
+
+def test_missing_event_log_is_said(machine: Machine, simulator: Simulator) -> None:
     collected = collect(Broker(NONCE), machine, gpus="none", interfaces=Interfaces(tsm=tdx_kernel(simulator)))
     assert any("no event log" in note for note in collected.notes)

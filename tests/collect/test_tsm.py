@@ -209,15 +209,17 @@ def test_an_empty_certificate_table_is_no_error(simulator: Simulator) -> None:
 
 def test_a_hung_answer_is_left_to_itself_and_cleans_up_when_it_comes(kernel: KernelTsm) -> None:
     """No lock is held, nothing is repeated, and the entry goes when the kernel gives the answer."""
-    go = threading.Event()
+    go, reached = threading.Event(), threading.Event()
 
     def hold() -> None:
+        reached.set()
         go.wait(20)
 
     kernel.before = hold
     with pytest.raises(CollectError) as failure:
         collect_report(kernel, DATA, total=0.05)
     assert failure.value.code == "collect.timeout"
+    assert reached.wait(20)
     assert len(kernel.entries) == 1
     go.set()
     for thread in threading.enumerate():
