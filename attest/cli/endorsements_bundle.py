@@ -21,8 +21,8 @@ from attest.untrusted import escape
 if TYPE_CHECKING:
     from attest.endorsements import Endorsements
     from attest.evidence import Evidence
-    from attest.sources.coverage import Need
     from attest.sources.judge import Judgement
+    from attest.sources.needs import Need
     from attest.sources.offline import Bundle
 
 _MAX_DAYS = 366
@@ -190,7 +190,8 @@ def write_file(output: str, data: bytes) -> None:
 def _needs(
     evidences: dict[str, Evidence], kept: Endorsements, at: Any, anchors: Any
 ) -> dict[str, tuple[Need, ...]]:
-    from attest.sources.coverage import needs, select
+    from attest.sources.coverage import select
+    from attest.sources.needs import needs
 
     return {
         file: needs(evidence, select(kept, evidence), at=at, anchors=anchors)

@@ -11,7 +11,8 @@ from attest.endorsements import Endorsements
 from attest.evidence import Evidence
 from attest.simulator import Simulator
 from attest.simulator.simulated import Simulated
-from attest.sources.coverage import issuers_of, manifest_ids, needs, select
+from attest.sources.coverage import issuers_of, manifest_ids, select
+from attest.sources.needs import needs
 from tests.conftest import NOON, Sample
 
 
