@@ -6,6 +6,7 @@ attestation key: as the tools of the TPM and of Azure leave them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from attest.azure.ak import NAME_SUFFIX
@@ -32,6 +33,16 @@ class AzureParts:
 
     def __bool__(self) -> bool:
         return any((self.hcl, self.quotes, self.messages, self.signatures, self.certificates))
+
+    def shown(self) -> Iterator[tuple[str, object]]:
+        """(what it is, the part) of each, for people."""
+        yield from (("hcl report", hcl) for hcl in self.hcl)
+        yield from (("tpm quote", quote) for quote in self.quotes)
+        yield from (("tpm quote", {"message": message}) for message in self.messages)
+        yield from (("tpm quote", {"signature": signature}) for signature in self.signatures)
+        for certificate in self.certificates:
+            names = {"subject": certificate.common_name, "issuer": certificate.issuer_common_name}
+            yield "ak certificate", names
 
     def put_together(
         self, cpus: list[tuple[str, Verifiable]], certificates: list[Certificate]

@@ -7,6 +7,8 @@ import dataclasses
 from datetime import datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 from attest.claims import instant
 from attest.cli.options import print_json
 from attest.endorsements import Endorsements
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         for _, part in (*found.cpus, *(("", device) for device in found.devices)):
             shown.append({"file": file, "evidence": part.section, "fields": _fields(part)})
+        for kind, part in found.azure.shown():
+            shown.append({"file": file, "evidence": kind, "fields": _fields(part)})
         for log in found.event_logs:
             from attest.eventlog.describe import describe
 
@@ -104,11 +108,13 @@ def _fields(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return value.hex()
     if isinstance(value, dict):
-        return {str(key): _fields(item) for key, item in value.items()}
+        return {escape(str(key)): _fields(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_fields(item) for item in value]
     if isinstance(value, datetime):
         return instant(value)
+    if isinstance(value, RSAPublicKey):
+        return f"RSA, {value.key_size} bits"
     if value is None or isinstance(value, (bool, int)):
         return "absent" if value is None else str(value)
     return escape(str(value))

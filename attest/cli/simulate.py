@@ -18,11 +18,11 @@ from attest.errors import AttestError
 if TYPE_CHECKING:
     from attest.simulator import Simulated, Simulator
 
-_KINDS = ("snp", "tdx", "gpu", "switch", "fabric", "machine", "site")
+_KINDS = ("snp", "tdx", "azure", "gpu", "switch", "fabric", "machine", "site")
 _DEVICES = ("gpu", "switch", "fabric")
 """Kinds without a CPU: their challenge is the 32 bytes a device is asked with."""
-_CHALLENGED = ("machine", "site")
-"""Kinds that answer a challenge with CPU and devices bound to each other."""
+_CHALLENGED = ("azure", "machine", "site")
+"""Kinds that answer a challenge, as the guest protocol or a site binds it."""
 _ROOT = "simulator-root.pem"
 _OPTIONS = ("nonce", "report_data", "key", "fault", "product")
 _EPILOG = """\
@@ -32,6 +32,8 @@ examples:
   attest simulate machine -o demo --nonce HEX --set cpu=tdx --set gpus=2
   attest simulate gpu -o demo --set architecture=blackwell --set mode=mpt
   attest simulate fabric -o demo                     eight GPUs, four switches, protected PCIe
+  attest simulate azure -o demo --set kind=tdx --set version=2
+  attest simulate azure -o demo --fault azure-forged-paravisor
   attest simulate site -o demo --set origin=https://site.example
   attest simulate gpu -o demo --fault gpu-nonce      one link broken, everything else right
   attest simulate --list-faults                      every fault, and the check that must refuse it
@@ -55,7 +57,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--nonce", type=hex_argument, metavar="HEX", help="the challenge (devices: 32 bytes)")
     parser.add_argument("--report-data", type=hex_argument, metavar="HEX", help="REPORT_DATA of snp or tdx")
     parser.add_argument(
-        "--key", metavar="JWK", help="the workload's public key, JSON text or a file (machine, site)"
+        "--key", metavar="JWK", help="the workload's public key, JSON text or a file (azure, machine, site)"
     )
     parser.add_argument("--product", metavar="NAME", help="milan, genoa, turin, bergamo or siena")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change one field")
@@ -150,7 +152,7 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
         keywords["report_data"] = args.report_data
     if args.nonce is not None:
         if args.kind not in (*_DEVICES, *_CHALLENGED):
-            raise ValueError("--nonce is for devices, machine and site; give snp and tdx --report-data")
+            raise ValueError("--nonce is for devices, azure, machine and site; give snp and tdx --report-data")
         keywords["nonce"] = args.nonce
     elif args.kind in _CHALLENGED:
         keywords["nonce"] = hashlib.sha256(os.urandom(32)).digest()
@@ -158,7 +160,7 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
         check_length("--nonce", args.nonce, 16, 64)
     if args.key is not None:
         if args.kind not in _CHALLENGED:
-            raise ValueError("--key is for machine and site")
+            raise ValueError("--key is for azure, machine and site")
         keywords["key"] = read_key(args.key)
     return keywords
 
