@@ -60,19 +60,24 @@ ACTIONS = frozenset(
     }
 )
 """The only strings: hashing the right data under this type, anybody could make any digest an action."""
+MAX_LISTED, MAX_PAYLOAD = 32, 4096
+"""What a guest may put into the claim tree, however long its log."""
 
 
 class _Registers(NamedTuple):
+    """blocks: types of what the firmware measures before its variables, into the same register."""
+
     variables: int
     images: int
     stub: int
+    blocks: tuple[int, ...] = ()
 
 
-_TD = _Registers(variables=1, images=2, stub=3)
+_TD = _Registers(1, 2, 3, (EV_EFI_HANDOFF_TABLES2, EV_EFI_PLATFORM_FIRMWARE_BLOB2))
 _PLACES: Mapping[Form, _Registers] = {
     "ccel": _TD,
     "dstack": _TD,
-    "tpm": _Registers(variables=7, images=4, stub=9),
+    "tpm": _Registers(7, 4, 9),
 }
 
 
@@ -116,7 +121,7 @@ def boot_facts(log: EventLog, bank: str, matching: Set[int]) -> BootFacts:
     try:
         if places.variables not in matching:
             raise _Unknown("the register of the firmware's variables is not among the signed ones")
-        secure_boot = _secure_boot(_of(log, places.variables), algorithm)
+        secure_boot = _secure_boot(_of(log, places.variables), algorithm, places.blocks)
     except _Unknown as why:
         unknown["secure-boot"] = str(why)
     try:
@@ -136,20 +141,18 @@ def boot_facts(log: EventLog, bank: str, matching: Set[int]) -> BootFacts:
 
 
 def images(log: EventLog, bank: str) -> tuple[bytes, ...]:
-    """Authenticode digests of all that was logged as started by the firmware, in order."""
+    """Authenticode digests of what was logged as started by the firmware, in order, MAX_LISTED at most."""
     measured = _of(log, _PLACES[log.form].images)
-    return tuple(
-        event.digest(BANKS[bank]) or b""
-        for event in measured
-        if event.type == EV_EFI_BOOT_SERVICES_APPLICATION
-    )
+    started = [event for event in measured if event.type == EV_EFI_BOOT_SERVICES_APPLICATION]
+    return tuple(event.digest(BANKS[bank]) or b"" for event in started[:MAX_LISTED])
 
 
 def dstack_identities(log: EventLog) -> dict[str, bytes]:
     """Name → payload of what dstack's guest measured into RTMR3 before its workload could.
 
     Of a log that replays. Empty unless RTMR3 begins with runtime events, each tied to its digest and none
-    of a name seen before, up to `system-ready`: what follows that is the workload's word.
+    of a name seen before, up to `system-ready`: what follows that is the workload's word. Empty too where
+    there are more than MAX_LISTED, or a payload is longer than MAX_PAYLOAD.
     """
     measured = _of(log, 4)
     found: dict[str, bytes] = {}
@@ -159,6 +162,8 @@ def dstack_identities(log: EventLog) -> dict[str, bytes]:
         if event.name == "system-ready":
             again = any(later.name in (*found, event.name) for later in measured[position + 1 :])
             return {} if again else found
+        if len(found) == MAX_LISTED or len(event.data) > MAX_PAYLOAD:
+            return {}
         found[event.name] = event.data
     return {}
 
@@ -167,8 +172,8 @@ def _of(log: EventLog, index: int) -> list[Event]:
     return [event for event in log.events if event.index == index and event.type != EV_NO_ACTION]
 
 
-def _secure_boot(events: Sequence[Event], algorithm: int) -> bool:
-    before = [EV_EFI_HANDOFF_TABLES2, EV_EFI_PLATFORM_FIRMWARE_BLOB2]
+def _secure_boot(events: Sequence[Event], algorithm: int, blocks: tuple[int, ...]) -> bool:
+    before = list(blocks)
     values: list[bytes] = []
     for event in events:
         if event.type in before:

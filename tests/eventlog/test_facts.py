@@ -390,3 +390,20 @@ def test_facts_never_raise_on_a_parsed_log(vectors: Vectors) -> None:
         for end in range(len(log.events)):
             shorter = EventLog(log.form, b"", log.algorithms, log.events[:end])
             assert isinstance(Replay(shorter, "sha384", frozenset(range(1, 5)), {}).facts(), facts.BootFacts)
+
+
+def test_what_a_guest_lists_is_bounded(boot: EventLogPlan) -> None:
+    many = [f"name-{number}" for number in range(facts.MAX_LISTED + 1)]
+    assert len(dstack_identities(_dstack(*many[1:], "system-ready"))) == facts.MAX_LISTED
+    assert dstack_identities(_dstack(*many, "system-ready")) == {}
+    most = b"x" * facts.MAX_PAYLOAD
+    assert dstack_identities(_dstack("app-id", "system-ready", payload=most)) == {"app-id": most}
+    assert dstack_identities(_dstack("app-id", "system-ready", payload=most + b"x")) == {}
+    boot.events += [eventlog.image(2, b"MZ %d" % number) for number in range(100)]
+    assert len(facts.images(read(boot), "sha384")) == facts.MAX_LISTED
+
+
+def test_a_tpm_has_no_blocks_before_its_variables(tpm: EventLogPlan) -> None:
+    position = tpm.events.index(tpm.find(7, 0x80000001))
+    tpm.events.insert(position, eventlog.tied(7, 0x8000000A, b"a block"))
+    assert secure_boot_of(tpm) is None
