@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attest.claims import instant
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
 from attest.endorsements import Endorsements
-from attest.errors import AttestError, Problem
+from attest.errors import AttestError, Malformed, Problem
 from attest.loader import read_file
 from attest.recognise import Found, recognise
 from attest.untrusted import escape
+from attest.x509 import Certificate, parse_certificates
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,8 +77,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         files.append((str(file), found.endorsements()))
         helping.add_endorsements(found.endorsements())
-        for device in found.devices:
-            helping.certificates += getattr(device, "chain", None) or ()
+        helping.certificates += _chains(found)
 
     from attest.sources.judge import Judge
 
@@ -87,6 +88,22 @@ def run(args: argparse.Namespace) -> int:
     by_item = dict(zip(_each(everything), judged, strict=True))
     rows = [(file, by_item[item]) for file, held in files for item in _each(held)]
     return _end(args, rows, problems)
+
+
+def _chains(found: Found) -> list[Certificate]:
+    """The certificates that evidence brings along: a device's chain, the PCK chain of a quote."""
+    from attest.sources.coverage import hardware
+    from attest.tdx.quote import PCK_CHAIN, Quote
+
+    chains: list[Certificate] = []
+    for device in found.devices:
+        chains += getattr(device, "chain", None) or ()
+    for _, cpu in found.cpus:
+        quote = hardware(cpu)
+        if isinstance(quote, Quote) and quote.certification_data_type == PCK_CHAIN:
+            with suppress(Malformed):
+                chains += parse_certificates(quote.certification_data, where="quote", limit=3)
+    return chains
 
 
 def _each(endorsements: Endorsements) -> list[object]:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from attest.anchors import Anchors
+from attest.endorsements import Endorsements
 from attest.simulator import Simulator
 from attest.simulator.simulated import Simulated
 from attest.sources.sources import Sources
+from attest.tdx.quote import Quote
+from attest.x509 import parse_certificates
 from tests.conftest import NOON
 from tests.sources.vendors import Vendors, rim_ids_of, running
 
@@ -60,9 +63,17 @@ class Site:
         return sources
 
     def serve(self, made: Simulated) -> Simulated:
-        self.vendors.serve(made.endorsements)
+        self.vendors.serve(made.endorsements, issuers_of(made))
         self.vendors.rim_ids |= rim_ids_of(dict(made.files))
         return made
+
+
+def issuers_of(made: Simulated) -> Endorsements:
+    """The PCK CA that a quote brings along: Intel's service sends it with the CA's list."""
+    quote = made.evidence.cpu
+    if not isinstance(quote, Quote):
+        return Endorsements()
+    return Endorsements(certificates=parse_certificates(quote.certification_data, where="quote")[1:])
 
 
 @pytest.fixture

@@ -1,0 +1,316 @@
+"""`attest endorsements fetch|verify`, and `attest verify --fetch` with its memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attest.anchors import Anchors
+from attest.cli import endorsements_fetch, fetching
+from attest.cli.main import main
+from attest.memory import Memory
+from attest.simulator import Simulator
+from attest.simulator.simulated import Simulated
+from attest.sources import amd_kds
+from attest.sources.hosts import VARIABLES
+from attest.sources.memory_file import MemoryFile
+from attest.sources.sources import Sources
+from tests.conftest import NOON
+from tests.sources.conftest import Site
+from tests.sources.vendors import Fault
+
+AT = ["--at", "2026-11-23T12:00:00Z"]
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def folder(site: Site, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder; the environment leads to the local services, and the cache's clock stands at noon."""
+    for member, name in VARIABLES.items():
+        if member != "pccs":
+            monkeypatch.setenv(name, site.vendors.base)
+    monkeypatch.delenv("ATTEST_PCCS_URL", raising=False)
+    monkeypatch.setenv("ATTEST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(amd_kds, "PACE", 0.0)
+    honest = fetching.sources_of
+
+    def at_noon(args: Any, anchors: Anchors) -> Sources:
+        sources = honest(args, anchors)
+        sources.store.now = site.clock.now
+        sources.client.now, sources.client.sleep = site.clock.now, site.clock.sleep
+        return sources
+
+    for module in (fetching, endorsements_fetch):
+        monkeypatch.setattr(module, "sources_of", at_noon)
+    (tmp_path / "root.pem").write_bytes(simulator.roots_pem)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        status = main([*words, "--simulator-root", "root.pem", "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def quote(folder: Path, tdx: Simulated) -> str:
+    (folder / "quote.bin").write_bytes(tdx.raw)
+    return "quote.bin"
+
+
+def codes(answer: dict[str, Any], name: str = "problems") -> set[str]:
+    return {problem["code"] for problem in answer[name]}
+
+
+# -- verify --fetch ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["snp", "tdx"])
+def test_evidence_alone_is_enough_with_fetch(
+    folder: Path, run: Run, site: Site, simulator: Simulator, kind: str
+) -> None:
+    made = site.serve(getattr(simulator, kind)())
+    (folder / "evidence.bin").write_bytes(made.raw)
+    status, answer = run("verify", "evidence.bin", *AT)
+    assert (status, site.vendors.requests) == (1, [])
+    status, answer = run("verify", "evidence.bin", "--fetch", *AT)
+    assert (status, answer["verdict"]) == (0, "conforms-with-warnings")
+    assert "collateral-memory-absent" not in codes(answer, "warnings")
+
+
+def test_a_whole_machine_is_enough_with_fetch(
+    folder: Path, run: Run, site: Site, simulator: Simulator
+) -> None:
+    made = site.serve(simulator.machine(nonce=bytes(range(32))))
+    name = "simulated-machine.json"
+    (folder / name).write_bytes(made.files[name])
+    status, answer = run("verify", name, "--nonce", bytes(range(32)).hex(), "--fetch", *AT)
+    assert status == 0, answer["problems"]
+    assert answer["claims"]["gpu"][0]["cert"] == "good"
+
+
+def test_what_cannot_be_had_is_told_beside_the_verdict(run: Run, site: Site, quote: str) -> None:
+    site.vendors.fail("/sgx/certification/v4/pckcrl", Fault("status", 404))
+    status, answer = run("verify", quote, "--fetch", *AT)
+    assert status == 1
+    assert codes(answer) == {"x509.crl.missing"}
+    assert "sources.not-found" in codes(answer, "warnings")
+
+
+def test_served_old_is_a_warning(run: Run, site: Site, quote: str) -> None:
+    assert run("verify", quote, "--fetch", *AT)[0] == 0
+    site.clock.forward(days=2)
+    site.vendors.faults = {"/": [Fault("status", 403)] * 4}
+    status, answer = run("verify", quote, "--fetch", *AT)
+    assert status == 0
+    assert "sources.stale-served" in codes(answer, "warnings")
+
+
+def test_progress_is_told_on_standard_error(
+    folder: Path, quote: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["verify", quote, "--fetch", *AT, "--simulator-root", "root.pem"])
+    told = capsys.readouterr()
+    assert "TCB info of FMSPC 00806f050000, standard" in told.err
+    assert "asking" not in told.out
+
+
+def test_a_cache_that_others_can_write_is_refused(folder: Path, run: Run, quote: str) -> None:
+    (folder / "open").mkdir()
+    (folder / "open").chmod(0o777)
+    status, answer = run("verify", quote, "--fetch", "--cache", "open", *AT)
+    assert status == 2
+    assert codes(answer) == {"sources.cache"}
+
+
+def test_an_address_that_is_none_is_wrong_use(run: Run, quote: str) -> None:
+    status, answer = run("verify", quote, "--fetch", "--pccs", "pccs.example", *AT)
+    assert (status, codes(answer)) == (2, {"usage"})
+
+
+# -- the memory ----------------------------------------------------------------------------------------
+
+
+def remembered(folder: Path) -> Memory:
+    return MemoryFile(folder / "cache" / "memory-simulated.json", simulated=True).read()
+
+
+def test_fetching_remembers_and_own_collateral_sets_the_minimum(folder: Path, run: Run, quote: str) -> None:
+    run("verify", quote, "--fetch", *AT)
+    memory = remembered(folder)
+    assert memory.minimum_evaluation == 21
+    assert len(memory.crls) == 2
+    assert set(memory.documents) == {"TDX/00806f050000/21", "TD_QE//21"}
+
+
+def test_an_early_set_does_not_set_the_minimum(folder: Path, run: Run, quote: str) -> None:
+    """T-MEMORY"""
+    assert run("verify", quote, "--fetch", "--early", *AT)[0] == 0
+    assert remembered(folder).minimum_evaluation is None
+
+
+def test_what_a_site_staples_does_not_set_the_minimum(
+    folder: Path, run: Run, site: Site, simulator: Simulator, quote: str
+) -> None:
+    """T-MEMORY: a stapled early set is judged, and raises nothing."""
+    early = simulator.tdx(tcb_evaluation=30)
+    names = [name for name in early.files if name.endswith(".json")]
+    for name in names:
+        (folder / name).write_bytes(early.files[name])
+    for _ in range(2):
+        assert run("verify", quote, *names, "--fetch", *AT)[0] == 0
+    assert remembered(folder).minimum_evaluation == 21
+
+
+def test_older_collateral_than_our_own_fetch_showed_is_refused(
+    folder: Path, run: Run, simulator: Simulator, quote: str
+) -> None:
+    """T-COLLATERAL-ROLLBACK: still in its time, and still refused."""
+    run("verify", quote, "--fetch", *AT)
+    old = simulator.tdx(tcb_evaluation=20)
+    for name, data in old.files.items():
+        (folder / name).write_bytes(data)
+    status, answer = run(
+        "verify", *old.files, "--memory", str(folder / "cache" / "memory-simulated.json"), *AT
+    )
+    assert status == 1
+    assert codes(answer) == {"tdx.collateral.evaluation"}
+
+
+def test_a_list_older_than_remembered_is_refused_and_the_number_of_amds_counts(
+    folder: Path, run: Run, simulator: Simulator
+) -> None:
+    plan = simulator.plan_snp()
+    assert plan.crl is not None
+
+    def verify(number: int, days: int) -> tuple[int, set[str]]:
+        assert plan.crl is not None
+        plan.crl.number, plan.crl.this_update = number, NOON - timedelta(days=days)
+        made = plan.build()
+        for name, data in made.files.items():
+            (folder / name).write_bytes(data)
+        status, answer = run("verify", *made.files, "--memory", "m.json", *AT)
+        return status, codes(answer)
+
+    assert verify(5, 10)[0] == 0
+    assert verify(5, 11) == (1, {"x509.crl.rollback"})
+    assert verify(4, 9) == (1, {"x509.crl.rollback"})
+    assert verify(6, 9)[0] == 0
+
+
+def test_refused_evidence_teaches_the_memory_nothing(folder: Path, run: Run, simulator: Simulator) -> None:
+    made = simulator.tdx(fault="tdx-mrsignerseam")
+    for name, data in made.files.items():
+        (folder / name).write_bytes(data)
+    assert run("verify", *made.files, "--memory", "m.json", *AT)[0] == 1
+    assert not (folder / "m.json").exists()
+
+
+def test_a_broken_memory_is_no_reason_to_go_on(folder: Path, run: Run, quote: str) -> None:
+    (folder / "m.json").write_text("{}")
+    status, answer = run("verify", quote, "--memory", "m.json", *AT)
+    assert (status, codes(answer)) == (2, {"sources.memory"})
+
+
+# -- endorsements fetch --------------------------------------------------------------------------------
+
+
+def test_what_was_fetched_is_enough_without_a_network(folder: Path, run: Run, site: Site, quote: str) -> None:
+    status, answer = run("endorsements", "fetch", quote, "-o", "endorsements.json")
+    assert (status, answer["problems"], answer["written"]) == (0, [], ["endorsements.json"])
+    assert all(item["authentic"] and not item["from-cache"] for item in answer["fetched"])
+    status, _ = run("endorsements", "fetch", quote, "-o", "folder/")
+    files = [str(file) for file in (folder / "folder").iterdir()]
+    asked = len(site.vendors.requests)
+    for given in (["endorsements.json"], files):
+        assert run("verify", quote, *given, *AT)[0] == 0
+        assert run("endorsements", "verify", *given, *AT)[0] == 0
+    assert len(site.vendors.requests) == asked
+
+
+def test_several_machines_are_fetched_for_at_once(
+    folder: Path, run: Run, site: Site, simulator: Simulator, quote: str
+) -> None:
+    made = [site.serve(simulator.snp(chip_number=number)) for number in range(2)]
+    for index, one in enumerate(made):
+        (folder / f"{index}.bin").write_bytes(one.raw)
+    status, answer = run("endorsements", "fetch", "0.bin", "1.bin", quote)
+    assert status == 0
+    assert sum("VCEK of" in item["about"] for item in answer["fetched"]) == 2
+    assert sum("CRL of ARK" in item["about"] for item in answer["fetched"]) == 1
+
+
+def test_what_could_not_be_had_ends_with_1(run: Run, site: Site, quote: str) -> None:
+    site.vendors.fail("/tdx/certification/v4/tcb", Fault("status", 404))
+    status, answer = run("endorsements", "fetch", quote)
+    assert (status, codes(answer)) == (1, {"sources.not-found"})
+
+
+def test_a_second_time_says_since_when_it_is_kept(
+    quote: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert main(["endorsements", "fetch", quote, "--simulator-root", "root.pem"]) == 0
+    out = capsys.readouterr().out
+    assert "TCB info of FMSPC 00806f050000, standard: fetched, until 2026-12-22T00:00:00Z" in out
+    assert "TCB info of FMSPC 00806f050000, standard: kept since 2026-11-23T12:00:00Z" in out
+
+
+def test_endorsements_alone_say_not_what_to_fetch(folder: Path, run: Run, tdx: Simulated) -> None:
+    name = next(name for name in tdx.files if name.endswith(".crl"))
+    (folder / name).write_bytes(tdx.files[name])
+    status, answer = run("endorsements", "fetch", name)
+    assert (status, codes(answer)) == (2, {"usage"})
+
+
+# -- endorsements verify -------------------------------------------------------------------------------
+
+
+def test_each_endorsement_is_named_with_its_end(
+    folder: Path, tdx: Simulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, data in tdx.files.items():
+        (folder / name).write_bytes(data)
+    assert main(["endorsements", "verify", *tdx.files, *AT, "--simulator-root", "root.pem"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "tcb-info FMSPC 00806f050000, evaluation 21\n    current under Intel SGX Root CA (SIMULATED); " in out
+    )
+    assert out.count("✔") >= 4
+    assert main(["endorsements", "verify", *tdx.files, *AT]) == 1
+    assert "not authentic" in capsys.readouterr().out
+
+
+def test_what_will_have_ended_is_told_ahead(folder: Path, run: Run, tdx: Simulated) -> None:
+    for name, data in tdx.files.items():
+        (folder / name).write_bytes(data)
+    status, answer = run("endorsements", "verify", *tdx.files, "--at", "2027-01-15T00:00:00Z")
+    assert status == 1
+    states = {row["kind"]: row["state"] for row in answer["endorsements"]}
+    assert (states["tcb-info"], states["certificate"]) == ("ended", "current")
+
+
+def test_a_file_that_is_none_ends_with_2(folder: Path, run: Run) -> None:
+    (folder / "x").write_text("hello")
+    status, answer = run("endorsements", "verify", "x")
+    assert status == 2
+    assert answer["problems"]
+
+
+@pytest.mark.parametrize("verb", ["fetch", "verify"])
+def test_help_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["endorsements", verb, "--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out
+    assert "Exit status:" in out

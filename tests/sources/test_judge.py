@@ -1,0 +1,140 @@
+"""A lone endorsement: signed down from a pinned root or not, and current or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from attest.anchors import Anchors
+from attest.endorsements import Endorsements
+from attest.simulator import Simulator
+from attest.simulator.simulated import Simulated
+from attest.sources.judge import Judge, Judgement, earliest_end
+from attest.tdx.quote import Quote
+from attest.x509 import Certificate, Crl, parse_certificates
+from tests.conftest import NOON, Sample, Vectors
+
+DAY = timedelta(days=1)
+
+
+def judged(anchors: Anchors, endorsements: Endorsements, **keywords: object) -> list[Judgement]:
+    return Judge(anchors, **keywords).judge(endorsements, NOON)  # type: ignore[arg-type]
+
+
+def pck_chain(made: Simulated) -> tuple[Certificate, ...]:
+    """A quote brings its own chain, whose CA signs the list of platforms."""
+    quote = made.evidence.cpu
+    return parse_certificates(quote.certification_data, where="quote") if isinstance(quote, Quote) else ()
+
+
+@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
+def test_everything_of_an_honest_machine_is_authentic_and_current(
+    simulator: Simulator, anchors: Anchors, kind: str
+) -> None:
+    made = getattr(simulator, kind)()
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates), *pck_chain(made)])
+    assert len(rows) >= 2
+    assert {row.state(NOON) for row in rows} == {"current"}
+    assert all(row.simulated for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
+def test_without_the_root_nothing_of_it_is(simulator: Simulator, kind: str) -> None:
+    made = getattr(simulator, kind)()
+    rows = judged(Anchors.production(), made.endorsements)
+    assert {row.state(NOON) for row in rows} == {"unauthentic"}
+    assert all(row.why for row in rows)
+
+
+@pytest.mark.parametrize("name", ["genoa", "td", "h100"])
+def test_real_endorsements_lead_to_the_vendors_roots(name: str, request: pytest.FixtureRequest) -> None:
+    sample: Sample = request.getfixturevalue(name)
+    rows = Judge(Anchors.production()).judge(sample.endorsements, sample.at)
+    assert rows
+    assert {row.state(sample.at) for row in rows} == {"current"}
+    assert not any(row.simulated for row in rows)
+
+
+def test_every_flipped_bit_of_a_signed_list_is_noticed(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.tdx()
+    crl = made.endorsements.crls[0]
+    beside = made.endorsements.certificates
+    for place in (40, len(crl.der) // 2, len(crl.der) - 1):
+        data = bytearray(crl.der)
+        data[place] ^= 1
+        try:
+            flipped = Crl(bytes(data))
+        except Exception:  # noqa: BLE001 # what no longer parses is no list
+            continue
+        (row,) = judged(anchors, Endorsements(crls=(flipped,)), beside=beside)
+        assert not row.authentic
+
+
+def test_altered_collateral_is_not_authentic(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.tdx()
+    for document in made.endorsements.documents:
+        changed = replace(document, body=document.body.replace(b'"UpToDate"', b'"OutOfDate"', 1))
+        assert changed.body != document.body
+        (row,) = judged(anchors, Endorsements(documents=(changed,)), beside=made.endorsements.certificates)
+        assert not row.authentic
+        assert row.why
+
+
+def test_a_ca_that_may_not_issue_vouches_for_nobody(simulator: Simulator, anchors: Anchors) -> None:
+    """A leaf under a root is no issuer, whatever it signs."""
+    plan = simulator.plan_tdx()
+    plan.tcb_signer.issuer, plan.tcb_signer.signer = plan.pck.subject, plan.pck.key
+    made = plan.build()
+    leaf = plan.pck.build(plan.keys)
+    signer = Certificate(plan.tcb_signer.build(plan.keys))
+    beside = (Certificate(leaf), Certificate(plan.ca.build(plan.keys)), *made.endorsements.certificates)
+    (row,) = judged(anchors, Endorsements(certificates=(signer,)), beside=beside)
+    assert not row.authentic
+
+
+def test_dates_decide_between_current_and_not(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.tdx()
+    (info,) = [d for d in made.endorsements.documents if d.kind == "tcb-info"]
+    (row,) = judged(anchors, Endorsements(documents=(info,)))
+    assert row.begins is not None
+    assert row.ends is not None
+    assert row.state(row.begins) == row.state(row.ends) == "current"
+    assert row.state(row.begins - timedelta(seconds=1)) == "not-yet"
+    assert row.state(row.ends + timedelta(seconds=1)) == "ended"
+    assert earliest_end([row, replace(row, ends=NOON)]) == NOON
+    assert earliest_end([row, replace(row, ends=None)]) is None
+    assert earliest_end([]) is None
+
+
+def test_a_list_at_hand_revokes_what_it_names(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.snp(fault="snp-ask-revoked")
+    rows = {row.about: row for row in judged(anchors, made.endorsements)}
+    assert rows["SEV-Genoa"].state(NOON) == "revoked"
+    # The leaf's serial number is 0, as of every other leaf: no list speaks of it.
+    assert rows["SEV-VCEK"].state(NOON) == "current"
+
+
+def test_a_list_of_a_stranger_revokes_nothing(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.snp(fault="snp-ask-revoked")
+    production = Anchors.production()
+    rows = judged(production, made.endorsements)
+    assert not any(row.revoked for row in rows)
+
+
+def test_an_ocsp_answer_needs_its_certificate_and_says_what_it_says(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.gpu()
+    chain = [Certificate(der) for der in made.certificates]
+    alone = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp))
+    assert {row.state(NOON) for row in alone} == {"unauthentic"}
+    rows = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp), beside=chain)
+    assert "GH100 A01 GSP BROM is good" in {row.about for row in rows if row.authentic}
+
+
+def test_the_shared_roots_are_authentic(vectors: Vectors) -> None:
+    for file in sorted(vectors.path("roots").glob("amd-*a*k*.pem")):
+        certificates = parse_certificates(file.read_bytes(), where=file.name)
+        assert {row.authentic for row in judged(Anchors.production(), Endorsements(certificates))} == {True}
