@@ -14,6 +14,7 @@ from attest.cache import Cache
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.evidence import Evidence
+from attest.memory import Memory
 from attest.nvidia.containers import read_json
 from attest.simulator import gpu, nvidia
 from attest.simulator.certificates import pem
@@ -45,9 +46,10 @@ class Bench:
         cache: Cache | None = None,
         anchors: Anchors | None = None,
         rims: Sequence[bytes] | None = None,
+        memory: Memory | None = None,
         **endorsements: Any,
     ) -> Verified:
-        """rims: in place of those of the plans."""
+        """rims: in place of those of the plans. Their OCSP answers are not given."""
         devices = [plan.build() for plan in plans]
         parsed = read_json([device.document() for device in devices], "bench")
         assert parsed is not None
@@ -58,6 +60,7 @@ class Bench:
             endorsements=Endorsements(rims=tuple(dict.fromkeys(rims)), **endorsements),
             at=at,
             cache=cache,
+            memory=memory,
             anchors=anchors or self.anchors,
         )
 
