@@ -35,6 +35,7 @@ def compare(
     opinions = []
     for part, answer in answers.items():
         before = len(log.problems)
+        code: str | None
         for name, step in answer.steps.items():
             mine = _mine(part, name, ours, measurements)
             found = step.outcome + (f": {step.why}" if step.why else "")
