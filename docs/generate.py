@@ -29,6 +29,8 @@ _VENDORS = {
     "binding": "Binding",
     "devices": "Set of devices",
     "nvidia": "NVIDIA devices",
+    "nras": "Tokens of NVIDIA's remote attestation service",
+    "second-opinion": "Second opinions",
     "evidence": "Evidence and files",
     "x509": "Certification paths and revocation lists",
     "nonce": "Nonces of sample code",
