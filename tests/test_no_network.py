@@ -17,6 +17,8 @@ EDGES = {
     "attest/collect/metadata.py": "Azure's instance metadata, at a fixed address",
     "attest/collect/quote_service.py": "the host's quoting service, by vsock",
     "attest/sources/asked.py": "percent-encodes a chain for a header",
+    "attest/sources/client.py": "the one client of the vendors' services",
+    "attest/sources/hosts.py": "reads configured addresses",
     "attest/sources/serve.py": "listens, and hands out what it was given",
     "kbs/cli/admin_client.py": "the administrator's client",
     "kbs/cli/serve.py": "listens",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,12 +67,8 @@ def add_fetch_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sources_of(args: argparse.Namespace, anchors: Anchors) -> Sources:
     """Raises Malformed (`usage`) for a bad address, FetchFailed for a bad cache folder."""
-    try:
-        import httpx  # noqa: F401
-    except ImportError:
-        raise Malformed(
-            problem("usage", message="Fetching needs httpx: pip install 'attest[sources]'")
-        ) from None
+    if find_spec("httpx") is None:
+        raise Malformed(problem("usage", message="Fetching needs httpx: pip install 'attest[sources]'"))
     from attest.sources.hosts import Hosts
     from attest.sources.sources import Sources
 
