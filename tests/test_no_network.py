@@ -16,6 +16,7 @@ NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "socket"
 EDGES = {
     "attest/collect/metadata.py": "Azure's instance metadata, at a fixed address",
     "attest/collect/quote_service.py": "the host's quoting service, by vsock",
+    "attest/nvidia/second_opinion/peer.py": "closes sockets off, in the process that asks NVIDIA's verifier",
     "attest/sources/asked.py": "percent-encodes a chain for a header",
     "attest/sources/client.py": "the one client of the vendors' services",
     "attest/sources/hosts.py": "reads configured addresses",

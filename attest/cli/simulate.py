@@ -8,6 +8,7 @@ import os
 import shlex
 import struct
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from attest.errors import AttestError
 if TYPE_CHECKING:
     from attest.simulator import Simulated, Simulator
 
-_KINDS = ("snp", "tdx", "azure", "gpu", "switch", "fabric", "machine", "site")
-_DEVICES = ("gpu", "switch", "fabric")
+_KINDS = ("snp", "tdx", "azure", "gpu", "switch", "fabric", "nras", "machine", "site")
+_DEVICES = ("gpu", "switch", "fabric", "nras")
 """Kinds without a CPU: their challenge is the 32 bytes a device is asked with."""
 _CHALLENGED = ("azure", "machine", "site")
 """Kinds that answer a challenge, as the guest protocol or a site binds it."""
 _ROOT = "simulator-root.pem"
+_TOKEN, _JWKS = "simulated-nras.json", "simulated-nras-jwks.json"
 _OPTIONS = ("nonce", "report_data", "key", "fault", "product")
 _EPILOG = """\
 examples:
@@ -34,6 +36,7 @@ examples:
   attest simulate fabric -o demo                     eight GPUs, four switches, protected PCIe
   attest simulate azure -o demo --set kind=tdx --set version=2
   attest simulate azure -o demo --fault azure-forged-paravisor
+  attest simulate nras -o demo --nonce HEX           a GPU, and what NVIDIA's remote service would say of it
   attest simulate site -o demo --set origin=https://site.example
   attest simulate gpu -o demo --fault gpu-nonce      one link broken, everything else right
   attest simulate --list-faults                      every fault, and the check that must refuse it
@@ -103,7 +106,11 @@ def _wrong(message: str) -> int:
 def _make(simulator: Simulator, args: argparse.Namespace, keywords: dict[str, Any]) -> Simulated:
     """Raises ValueError that speaks of fields and options, whatever the simulator met."""
     try:
-        made: Simulated = getattr(simulator, args.kind)(fault=args.fault, **keywords)
+        made: Simulated
+        if args.kind == "nras":
+            made = _with_service(simulator, args, keywords)
+        else:
+            made = getattr(simulator, args.kind)(fault=args.fault, **keywords)
     except (TypeError, AttributeError, LookupError, OverflowError, struct.error):
         raise _unfit(args) from None
     except ValueError as error:
@@ -112,6 +119,15 @@ def _make(simulator: Simulator, args: argparse.Namespace, keywords: dict[str, An
             raise _unfit(args) from None
         raise
     return made
+
+
+def _with_service(simulator: Simulator, args: argparse.Namespace, keywords: dict[str, Any]) -> Simulated:
+    """GPUs, and the remote service's answer about them with its key set."""
+    answer = simulator.nras(fault=args.fault, **keywords)
+    first = answer.asked[0]
+    made = simulator.gpus(len(answer.asked), answer.nonce, driver=first.driver, vbios=first.vbios)
+    keywords["nonce"] = answer.nonce
+    return replace(made, files={**made.files, _TOKEN: answer.answer, _JWKS: answer.jwks})
 
 
 def _unfit(args: argparse.Namespace) -> ValueError:
@@ -152,7 +168,9 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
         keywords["report_data"] = args.report_data
     if args.nonce is not None:
         if args.kind not in (*_DEVICES, *_CHALLENGED):
-            raise ValueError("--nonce is for devices, azure, machine and site; give snp and tdx --report-data")
+            raise ValueError(
+                "--nonce is for devices, azure, machine and site; give snp and tdx --report-data"
+            )
         keywords["nonce"] = args.nonce
     elif args.kind in _CHALLENGED:
         keywords["nonce"] = hashlib.sha256(os.urandom(32)).digest()
@@ -203,7 +221,7 @@ def _tell(args: argparse.Namespace, made: Simulated, names: list[str], keywords:
     line = [
         "attest",
         "verify",
-        *(str(folder / name) for name in names),
+        *(str(folder / name) for name in names if name not in (_TOKEN, _JWKS)),
         "--simulator-root",
         str(folder / _ROOT),
     ]
@@ -216,8 +234,11 @@ def _tell(args: argparse.Namespace, made: Simulated, names: list[str], keywords:
             line += ["--origin", keywords.get("origin", "https://site.example")]
         if args.key is not None:
             line += ["--key", args.key]
-    elif args.kind in _DEVICES and args.nonce is not None:
-        line += ["--gpu-nonce", args.nonce.hex()]
+    elif args.kind in _DEVICES and "nonce" in keywords:
+        line += ["--gpu-nonce", keywords["nonce"].hex()]
+    if args.kind == "nras":
+        line += ["--second-opinion", "nvidia"]
+        line += ["--nras-token", str(folder / _TOKEN), "--nras-jwks", str(folder / _JWKS)]
     print("Verify it with:\n  " + shlex.join(line))
 
 

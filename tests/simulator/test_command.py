@@ -26,7 +26,7 @@ def verify_as_told(output: str, capsys: pytest.CaptureFixture[str]) -> int:
     return status
 
 
-@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu", "machine", "site"])
+@pytest.mark.parametrize("kind", ["snp", "tdx", "gpu", "nras", "machine", "site"])
 def test_printed_line_verifies_what_was_written(
     tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
