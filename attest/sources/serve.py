@@ -115,6 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.close_connection = True
+        self._log(reply.status, len(reply.body))
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))
@@ -125,7 +126,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
-        self._log(reply.status, len(reply.body))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the library refuses by itself: a request line or headers that are none."""
@@ -138,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         # Target and method are the client's text: one line, no control characters, not without end.
         asked = f"{escape(self.command, 16)} {escape(self.path, 300)}"
         client = escape(str(self.client_address[0]))
-        self.server.log(f"{instant(datetime.now(UTC))} {client} {asked} {status} {size}")
+        line = f"{instant(datetime.now(UTC))} {client} {asked} {status} {size}"
+        self.server.log(line.encode("ascii", "backslashreplace").decode())
 
     def log_message(self, *_: object) -> None:
         """Nothing beside the line of `_log`."""
