@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attest.claims import flag
-from attest.eventlog.log import EV_NO_ACTION, RUNTIME_EVENT, Event, EventLog, Form
+from attest.eventlog.log import EV_NO_ACTION, Event, EventLog, Form
 from attest.eventlog.replay import BANKS
 from attest.eventlog.tie import (
     EV_EFI_ACTION,
@@ -157,7 +157,7 @@ def dstack_identities(log: EventLog) -> dict[str, bytes]:
     measured = _of(log, 4)
     found: dict[str, bytes] = {}
     for position, event in enumerate(measured):
-        if event.type != RUNTIME_EVENT or tie(event) != "runtime" or event.name in found:
+        if tie(event) != "runtime" or event.name in found:
             return {}
         if event.name == "system-ready":
             again = any(later.name in (*found, event.name) for later in measured[position + 1 :])

@@ -140,6 +140,7 @@ def test_pcrs_extended_after_boot_are_not_the_logs_to_give(tpm: EventLogPlan, in
     [
         ({0, 4, 9}, {"kernel", "cmdline", "initrd"}),
         ({0, 4, 7}, {"secure-boot"}),
+        ({4, 9}, {"kernel", "cmdline", "initrd"}),
         ({7, 9}, {"secure-boot"}),
         ({0, 1}, set()),
     ],
@@ -204,6 +205,26 @@ def test_a_separator_that_reports_an_error_ends_nothing(boot: EventLogPlan, data
     assert secure_boot_of(boot) is None
 
 
+def test_a_separator_that_the_digest_is_not_of_ends_nothing(boot: EventLogPlan) -> None:
+    """Otherwise an entry of any digest would end the variables where it suits."""
+    boot.find(1, 4).measured = b"something else"
+    assert secure_boot_of(boot) is None
+
+
+@pytest.mark.parametrize("kind", [0x800000E0, 0x80000007, 0x80000006])
+def test_a_variable_under_another_type_is_none(boot: EventLogPlan, kind: int) -> None:
+    boot.events[2].type = kind
+    assert secure_boot_of(boot) is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"short", bytes(31), bytes(16) + b"\xff" * 16, bytes(24) + b"\1" + bytes(8)]
+)
+def test_a_variable_that_cannot_be_read_makes_all_doubtful(boot: EventLogPlan, data: bytes) -> None:
+    boot.events.insert(3, eventlog.tied(1, 0x80000001, data))
+    assert secure_boot_of(boot) is None
+
+
 @pytest.mark.parametrize("kind", [0x8000000A, 0x8000000B, 0x3, 0xD, 6, 0x80000002])
 def test_the_real_variables_cannot_be_hidden_under_other_types(boot: EventLogPlan, kind: int) -> None:
     """An operating system that was booted insecurely appends the firmware's entries as it would like them."""
@@ -249,11 +270,22 @@ def test_an_evil_image_cannot_be_hidden_behind_the_wanted_one(boot: EventLogPlan
         (0x80000006, evil.measured),
         (4, evil.measured),
         (4, b"\0\0\0\0"),
+        (0x800000E0, evil.measured),
         (0x80000001, evil.measured),
     ]:
         boot.events[boot.events.index(evil)] = evil = relabelled(evil, kind, data)
         assert of(boot).kernel is None, f"{kind:#x} {data!r}"
         evil.index = 2
+
+
+@pytest.mark.parametrize("kind", [0x800000E0, 0x80000001, 0x80000007])
+def test_only_a_partition_table_may_begin_as_one(boot: EventLogPlan, kind: int) -> None:
+    boot.events.append(eventlog.tied(2, kind, b"EFI PART"))
+    assert of(boot).kernel is None
+    boot.events[-1].type = 0x80000006
+    assert of(boot) == DIRECT
+    boot.events[-1] = eventlog.tied(2, 0x80000006, b"MZ a program")
+    assert of(boot).kernel is None
 
 
 def test_an_image_that_measured_nothing_and_came_from_elsewhere_is_no_kernel(boot: EventLogPlan) -> None:

@@ -233,6 +233,7 @@ def test_a_log_beside_an_snp_report_is_said_to_be_unused(
     verified = judge(made, anchors, with_log(made, read(boot), read(tpm)))
     unused = [warning.where for warning in verified.warnings if warning.code == "event-log.unused"]
     assert unused == ["ccel event log", "tpm event log"]
+    assert not any("event-log" in record.name for record in verified.checks)
     assert "boot" not in verified.claims
 
 
