@@ -6,6 +6,7 @@ installed them.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from attest.checks import CheckRecord
+from attest.cli.main import main
 from attest.loader import load
 from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.second_opinion import runner
@@ -25,6 +27,7 @@ from attest.nvidia.second_opinion.compare import compare
 from attest.nvidia.second_opinion.opinion import SecondOpinion
 from attest.nvidia.second_opinion.question import Question, question_of
 from attest.nvidia.second_opinion.runner import Outcome, Peer, PeerAnswer, Step, Unavailable
+from attest.simulator import Simulator
 from tests.conftest import ROOT, Sample, Vectors
 
 QUESTION = Question("gpu", "hopper", b"r", (b"c",), None, datetime(2026, 1, 1, tzinfo=UTC))
@@ -306,3 +309,43 @@ def test_theirs_and_ours_agree_about_every_shared_vector(peer: Peer, vectors: Ve
                     assert answer.steps[name].outcome == mine, f"{case['id']} {index} {name}"
                     compared += 1
     assert compared > 80
+
+
+# -- the command ------------------------------------------------------------------------------------------------
+
+
+def command(peer: Peer, *line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    status = main(
+        ["verify", *line, "--json", "--second-opinion", "nvidia", "--nvidia-python", str(peer.python)]
+    )
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return status, answer
+
+
+def test_the_command_asks_theirs_about_real_evidence(
+    peer: Peer, h100: Sample, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(file) for file in h100.files]
+    status, answer = command(peer, *files, "--at", h100.at.isoformat(), capsys=capsys)
+    assert (status, answer["verdict"]) == (0, "conforms-with-warnings")
+    (opinion,) = answer["second_opinions"]
+    assert opinion["agrees"]
+    assert opinion["devices"][0]["said"]["measurements"] == "passed"
+
+
+def test_theirs_knows_no_simulator_so_the_command_refuses(
+    peer: Peer, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ours was told of the simulator's root and accepts; theirs has NVIDIA's alone. The disagreement is shown."""
+    made = simulator.gpu()
+    for name, data in {**made.files, "root.pem": simulator.roots_pem}.items():
+        (tmp_path / name).write_bytes(data)
+    files = [str(tmp_path / name) for name in made.files]
+    at, root = simulator.at.isoformat(), str(tmp_path / "root.pem")
+    assert main(["verify", *files, "--simulator-root", root, "--at", at]) == 0
+    capsys.readouterr()
+    status, answer = command(peer, *files, "--simulator-root", root, "--at", at, capsys=capsys)
+    assert (status, answer["verdict"], answer["authentic"]) == (1, "refused", True)
+    found = {problem["where"]: problem["code"] for problem in answer["problems"]}
+    assert found["gpu[0].chain"] == "second-opinion.disagrees"
+    assert "gpu[0].signature" not in found
