@@ -30,7 +30,7 @@ environment:
   ATTEST_KDS_URL, ATTEST_PCS_URL, ATTEST_PCS_ROOT_CRL_URL, ATTEST_RIM_URL, ATTEST_OCSP_URL, ATTEST_THIM_URL
                      other addresses of AMD's, Intel's, NVIDIA's and Azure's services
   ATTEST_PROXY       an HTTP proxy for them; no other variable is read
-  ATTEST_CA_FILE     certificates (PEM) to check the services' TLS with, where they are your own
+  ATTEST_CA_FILE     more certificates (PEM) to check the services' TLS with, for a PCCS of your own
   ATTEST_NVIDIA_KEY  a service key for NVIDIA's services, where you have one"""
 
 

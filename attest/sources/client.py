@@ -128,8 +128,9 @@ class Client:
             "accept-encoding": "identity",
             **request.headers,
         }
+        client = self._client(request)
         try:
-            with self._client(request).stream(
+            with client.stream(
                 request.method, request.url, content=request.body, headers=headers
             ) as response:
                 self._check_head(request, response, where)
@@ -216,9 +217,13 @@ class Client:
             if client is None:
                 verify: Any = True
                 if self.ca_file is not None:
-                    import ssl
-
-                    verify = ssl.create_default_context(cafile=self.ca_file)
+                    verify = httpx.create_ssl_context(trust_env=False)
+                    try:
+                        verify.load_verify_locations(cafile=self.ca_file)
+                    except OSError as error:  # SSLError among them
+                        raise failed(
+                            "sources.unreachable", where=self.ca_file, found=str(error), temporary=False
+                        ) from None
                 client = self._clients[proxied] = httpx.Client(
                     timeout=httpx.Timeout(self.read, connect=self.connect),
                     limits=httpx.Limits(max_connections=16, max_keepalive_connections=8),

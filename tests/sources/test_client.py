@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from datetime import timedelta
 from email.utils import format_datetime
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from attest.errors import Malformed
 from attest.sources.client import Client, Request, shown
@@ -146,6 +154,52 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert ask(site, client)
+
+
+# -- TLS -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def behind_tls(site: Site, tmp_path: Path) -> Path:
+    """The services under a certificate that only `ca.pem` vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOON - timedelta(days=3650))
+        .not_valid_after(NOON + timedelta(days=3650))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+    assert site.vendors.server is not None
+    site.vendors.server.socket = context.wrap_socket(site.vendors.server.socket, server_side=True)
+    site.vendors.base = site.vendors.base.replace("http:", "https:")
+    return tmp_path / "ca.pem"
+
+
+def test_a_certificate_of_a_stranger_is_not_talked_to(site: Site, client: Client, behind_tls: Path) -> None:
+    client.attempts = 1
+    assert codes(site, client) == {"sources.unreachable"}
+    assert site.vendors.requests == []
+
+
+def test_a_ca_of_our_own_can_be_named(site: Site, client: Client, behind_tls: Path) -> None:
+    client.ca_file = str(behind_tls)
+    assert ask(site, client)
+
+
+def test_a_ca_file_that_is_none_is_said_so(site: Site, client: Client, tmp_path: Path) -> None:
+    client.ca_file = str(tmp_path / "missing.pem")
+    assert codes(site, client) == {"sources.unreachable"}
 
 
 # -- pace ----------------------------------------------------------------------------------------------

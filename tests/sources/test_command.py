@@ -15,6 +15,7 @@ from attest.cli import endorsements_fetch, fetching
 from attest.cli.main import main
 from attest.memory import Memory
 from attest.simulator import Simulator
+from attest.simulator.device import list_of
 from attest.simulator.simulated import Simulated
 from attest.sources import amd_kds
 from attest.sources.hosts import VARIABLES
@@ -22,7 +23,7 @@ from attest.sources.memory_file import MemoryFile
 from attest.sources.sources import Sources
 from tests.conftest import NOON
 from tests.sources.conftest import Site
-from tests.sources.vendors import Fault
+from tests.sources.vendors import Fault, rim_ids_of
 
 AT = ["--at", "2026-11-23T12:00:00Z"]
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -96,6 +97,29 @@ def test_a_whole_machine_is_enough_with_fetch(
     status, answer = run("verify", name, "--nonce", bytes(range(32)).hex(), "--fetch", *AT)
     assert status == 0, answer["problems"]
     assert answer["claims"]["gpu"][0]["cert"] == "good"
+
+
+def test_a_manifest_that_was_issued_anew_is_fetched_before_a_mismatch_counts(
+    folder: Path, run: Run, site: Site, simulator: Simulator
+) -> None:
+    """NVIDIA re-issues manifests under their id, sometimes with other values."""
+    plan = simulator.plan_gpu(measurements={25: bytes(range(48))})
+    made = site.serve(list_of([plan.build()], NOON))
+    name = "simulated-gpu-evidence.json"
+    (folder / name).write_bytes(made.files[name])
+    words = ("verify", name, "--gpu-nonce", plan.nonce.hex(), "--fetch", *AT)
+    status, answer = run(*words)
+    assert (status, answer["claims"]["gpu"][0]["measurements"]) == (1, "mismatch")
+    for entry in plan.rims["driver"].entries:
+        if entry.index == 25:
+            entry.hashes.append(bytes(range(48)))
+    site.vendors.rim_ids = rim_ids_of(dict(plan.build().rims))
+    asked = len(site.vendors.asked("/v1/rim/"))
+    status, answer = run(*words)
+    assert answer["claims"]["gpu"][0]["measurements"] == "match"
+    assert len(site.vendors.asked("/v1/rim/")) == asked + 2
+    assert run(*words)[1]["claims"]["gpu"][0]["measurements"] == "match"
+    assert len(site.vendors.asked("/v1/rim/")) == asked + 2
 
 
 def test_what_cannot_be_had_is_told_beside_the_verdict(run: Run, site: Site, quote: str) -> None:

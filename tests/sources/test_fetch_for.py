@@ -318,6 +318,23 @@ def test_a_service_key_goes_to_nvidia_alone(site: Site, simulator: Simulator) ->
     assert not any(b"secret" in file.read_bytes() for file in (site.folder / "answers").iterdir())
 
 
+@pytest.mark.parametrize("kind", ["switch", "fabric"])
+def test_switches_and_whole_fabrics_are_asked_for(site: Site, simulator: Simulator, kind: str) -> None:
+    made = site.serve(getattr(simulator, kind)())
+    fetched = fetch(site, made.evidence)
+    assert fetched.problems == ()
+    claims = judged(site, made.evidence, fetched.endorsements).claims
+    assert {device["cert"] for device in claims["switch"]} == {"good"}
+    assert {device["measurements"] for device in claims["switch"]} == {"match"}
+
+
+def test_an_azure_machines_hardware_report_is_asked_for(site: Site, simulator: Simulator) -> None:
+    made = site.serve(simulator.azure())
+    fetched = fetch(site, made.evidence, have=Endorsements(certificates=made.endorsements.certificates))
+    assert site.vendors.asked("/crl")
+    assert fetched.problems == ()
+
+
 # -- T-SSRF --------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,7 @@ class Vendors:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     base: str = ""
     pccs: bool = False
+    server: ThreadingHTTPServer | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -260,6 +261,7 @@ def running(vendors: Vendors) -> Iterator[Vendors]:
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
+    vendors.server = server
     vendors.base = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         yield vendors
