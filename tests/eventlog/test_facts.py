@@ -218,7 +218,7 @@ def test_a_variable_under_another_type_is_none(boot: EventLogPlan, kind: int) ->
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"short", bytes(31), bytes(16) + b"\xff" * 16, bytes(24) + b"\1" + bytes(8)]
+    "data", [b"", b"short", bytes(31), bytes(16) + b"\xff" * 16, bytes(24) + b"\2" + bytes(8)]
 )
 def test_a_variable_that_cannot_be_read_makes_all_doubtful(boot: EventLogPlan, data: bytes) -> None:
     boot.events.insert(3, eventlog.tied(1, 0x80000001, data))

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from attest.anchors import Anchors
+from attest.azure.facts import AzurePart
 from attest.binding import Expected
 from attest.cache import Cache
+from attest.checks import CheckLog
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
 from attest.eventlog.log import EventLog
+from attest.eventlog.verify import check_event_logs
 from attest.evidence import Evidence
 from attest.loader import load
+from attest.parts import Part
 from attest.policy import Policy, appraise
 from attest.simulator import Simulated, Simulator
 from attest.simulator.eventlog import EventLogPlan, tied
@@ -334,6 +338,18 @@ def test_an_azure_tds_registers_measure_nothing(simulator: Simulator, anchors: A
     assert outcome(verified, "tdx.event-log") == "not-run"
     assert outcome(verified, "azure.event-log") == "passed"
     assert verified.claims["tdx"]["event-log"] == "absent"
+
+
+@pytest.mark.parametrize(("pcrs", "said"), [(None, "not-run"), ({10: bytes(32)}, "failed"), ({}, "failed")])
+def test_a_quote_of_no_register_of_the_boot_replays_nothing(
+    machine: Simulated, anchors: Anchors, tpm: EventLogPlan, pcrs: dict[int, bytes] | None, said: str
+) -> None:
+    part = next(part for part in judge(machine, anchors)._parts if isinstance(part, AzurePart))
+    parts: list[Part] = [replace(part, pcrs=pcrs)]
+    log = CheckLog()
+    assert check_event_logs((read(tpm),), "azure", parts, [], log) == {}
+    assert [(record.name, record.outcome) for record in log.records()] == [("azure.event-log", said)]
+    assert bool(log.warnings) == (said == "failed")
 
 
 AZURE = """policy: 1
