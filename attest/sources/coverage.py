@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attest.endorsements import Endorsements, SignedDocument
 from attest.errors import Malformed
 from attest.evidence import Evidence, Verifiable
+from attest.nvidia.chain import DEPTH, given_chain
 from attest.nvidia.family import Family
 from attest.nvidia.ocsp_answer import Answer
 from attest.nvidia.opaque import Opaque
@@ -51,7 +52,8 @@ def select(held: Endorsements, evidence: Evidence) -> Endorsements:
     cpu = hardware(evidence.cpu)
     devices = [device for device in evidence.devices if hasattr(device, "chain")]
     leaves = snp_leaves(held.certificates, cpu) if isinstance(cpu, Report) else []
-    own_chains = all(getattr(device, "chain", None) for device in devices)
+    lacking = any(not getattr(device, "chain", None) for device in devices)
+    chains = _whole_chains(held.certificates) if lacking else ()
 
     def wanted(certificate: Certificate) -> bool:
         if kind_of(certificate) is not None:
@@ -59,7 +61,7 @@ def select(held: Endorsements, evidence: Evidence) -> Endorsements:
         if certificate.common_name == _PCK_LEAF:
             return isinstance(cpu, Quote)
         # Of a device that brought its own chain no other is looked at.
-        return not (own_chains and _is_device_certificate(certificate))
+        return certificate in chains or not _is_device_certificate(certificate)
 
     certificates = tuple(certificate for certificate in held.certificates if wanted(certificate))
     documents = _documents(held.documents, cpu)
@@ -75,13 +77,17 @@ def select(held: Endorsements, evidence: Evidence) -> Endorsements:
 
 
 def issuers_of(evidence: Evidence) -> tuple[Certificate, ...]:
-    """Certificates of authorities that a quote carries: a service that hands out lists needs them. Never a
-    platform's own certificate, which names the machine."""
+    """Certificates that evidence carries and that a service needs beside lists and answers: the authorities
+    of a quote, never the platform's own certificate; of a device all that OCSP is asked about, never its
+    leaf, which is made at each boot."""
+    found: list[Certificate] = []
     cpu = hardware(evidence.cpu)
-    if not isinstance(cpu, Quote):
-        return ()
-    chain = pck_chain(cpu, Endorsements())
-    return tuple(link for link in chain if link.raw_extension(SGX_EXTENSION) is None)
+    if isinstance(cpu, Quote):
+        chain = pck_chain(cpu, Endorsements())
+        found += (link for link in chain if link.raw_extension(SGX_EXTENSION) is None)
+    for device in evidence.devices:
+        found += (getattr(device, "chain", None) or ())[1:]
+    return tuple(dict.fromkeys(found))
 
 
 # -- AMD ------------------------------------------------------------------------------------------------
@@ -164,9 +170,32 @@ def is_for(document: SignedDocument, fmspc: bytes) -> bool:
 
 
 def _is_device_certificate(certificate: Certificate) -> bool:
-    from attest.nvidia.chain import given_chain
-
     return bool(given_chain((certificate,)))
+
+
+def _whole_chains(certificates: Iterable[Certificate]) -> set[Certificate]:
+    """Device chains that are there from their leaf on. With several a device that brought none has no way
+    to say which is its own, and verify refuses: evidence of a fleet carries its chains."""
+    held = [certificate for certificate in certificates if _is_device_certificate(certificate)]
+    by_subject: dict[bytes, list[Certificate]] = {}
+    for certificate in held:
+        by_subject.setdefault(certificate.subject_der, []).append(certificate)
+    issuing = {certificate.issuer_der for certificate in held}
+    whole: set[Certificate] = set()
+    for leaf in held:
+        if leaf.subject_der in issuing:
+            continue
+        chain = [leaf]
+        while len(chain) < DEPTH:
+            # Devices of one model have certificates of one name: the signature tells whose it is.
+            named = by_subject.get(chain[-1].issuer_der, ())
+            issuer = next((one for one in named if chain[-1].issued_by(one)), None)
+            if issuer is None:
+                break
+            chain.append(issuer)
+        if len(chain) == DEPTH:
+            whole |= set(chain)
+    return whole
 
 
 def opaque_of(device: Verifiable) -> Opaque | None:

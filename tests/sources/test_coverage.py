@@ -116,6 +116,15 @@ def test_a_quote_gives_its_authorities_and_never_its_platform(td: Sample) -> Non
     assert issuers_of(Evidence()) == ()
 
 
+def test_a_device_without_its_chain_takes_the_one_that_is_whole(h100: Sample, simulator: Simulator) -> None:
+    """What OCSP is asked about of other devices lies in the same file, and is no chain of anybody."""
+    others = Endorsements(issuers_of(simulator.gpu().evidence))
+    assert len(others.certificates) == 4
+    taken = select(others + h100.endorsements, h100.evidence)
+    assert taken.certificates == h100.endorsements.certificates
+    verify(h100.evidence, endorsements=taken, at=h100.at)
+
+
 def test_a_devices_fields_name_its_manifests(simulator: Simulator) -> None:
     (device,) = simulator.gpu(driver="550.90.07").evidence.devices
     assert manifest_ids(device)["550.90.07"] == "NV_GPU_DRIVER_GH100_550.90.07"

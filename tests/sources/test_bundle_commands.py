@@ -1,0 +1,230 @@
+"""`attest endorsements bundle|rims|serve` and `attest verify --bundle-key`, as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from attest.cli.main import main
+from attest.dsse import Envelope, TrustedKey, TrustedKeys, open_envelope
+from attest.simulator import Simulator
+from tests.conftest import EVIDENCE, ROOT, Sample
+
+AT = ("--at", "2026-11-23T12:00:00Z")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[str, str]:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private, public = tmp_path / "ours.key", tmp_path / "ours.pub"
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return str(private), str(public)
+
+
+@pytest.fixture
+def fleet(simulator: Simulator, tmp_path: Path) -> dict[str, Path]:
+    """Files of three machines under one folder, and the simulator's root beside it."""
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    for made in (simulator.snp(), simulator.tdx(), simulator.gpu()):
+        for name, data in made.files.items():
+            (folder / name).write_bytes(data)
+    root = tmp_path / "root.pem"
+    root.write_bytes(simulator.roots_pem)
+    return {"folder": folder, "root": root, "bundle": tmp_path / "fleet.bundle.json"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    status = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def bundle(capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], key: str, *more: object) -> Any:
+    return run(
+        capsys, "endorsements", "bundle", *sorted(fleet["folder"].iterdir()), "--sign", key,
+        "-o", fleet["bundle"], "--simulator-root", fleet["root"], *AT, *more,
+    )  # fmt: skip
+
+
+def test_a_fleets_bundle_is_made_and_each_machine_verifies_with_it(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, out, err = bundle(capsys, fleet, keys[0])
+    assert (status, err) == (0, "")
+    assert out.count("✔") == 3
+    for name in ("simulated-report.bin", "simulated-quote.bin", "simulated-gpu-evidence.json"):
+        status, out, _ = run(
+            capsys, "verify", fleet["folder"] / name, fleet["bundle"], "--bundle-key", keys[1],
+            "--simulator-root", fleet["root"], *AT, "--json",
+        )  # fmt: skip
+        answer = json.loads(out)
+        assert (status, answer["authentic"]) == (0, True), name
+        checks = {check["name"]: check["outcome"] for check in answer["checks"]}
+        assert checks["bundle.signature"] == checks["bundle.dates"] == "passed"
+
+
+def test_what_is_missing_is_listed_for_each_evidence(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    for path in list(fleet["folder"].iterdir()):
+        if path.suffix == ".crl" or "VBIOS" in path.name:
+            path.unlink()
+    status, out, _ = bundle(capsys, fleet, keys[0])
+    assert status == 1
+    assert "list of ARK-Genoa: missing" in out
+    assert "VBIOS manifest 96.00.9F.00.01: missing" in out
+    status, out, _ = bundle(capsys, fleet, keys[0], "--json")
+    document = json.loads(out)
+    (quote,) = (needs for file, needs in document["evidence"].items() if file.endswith("quote.bin"))
+    assert [need["state"] for need in quote] == ["held", "held", "missing", "missing"]
+    assert all("data" not in entry for entry in document["entries"])
+
+
+def test_what_is_not_authentic_is_left_out_and_told(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, out, _ = bundle(capsys, fleet, keys[0])
+    first = json.loads(open_(fleet["bundle"], keys[1]))
+    crl = next(path for path in fleet["folder"].iterdir() if path.name == "simulated-ark.crl")
+    broken = bytearray(crl.read_bytes())
+    broken[-1] ^= 1
+    crl.write_bytes(broken)
+    status, out, _ = bundle(capsys, fleet, keys[0])
+    assert status == 1
+    assert "left out: crl" in out
+    assert len(json.loads(open_(fleet["bundle"], keys[1]))["entries"]) == len(first["entries"]) - 1
+
+
+def open_(path: Path, public: str, kind: Any = "endorsements") -> bytes:
+    keys = TrustedKeys([TrustedKey.read(kind, Path(public).read_bytes())])
+    return open_envelope(Envelope.parse(path.read_bytes()), kind, keys).payload
+
+
+def test_verify_refuses_a_bundle_without_key_and_of_another(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    asked = ("verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"],
+             "--simulator-root", fleet["root"], *AT, "--json")  # fmt: skip
+    status, out, _ = run(capsys, *asked)
+    assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (2, ["bundle.key-missing"])
+    other = tmp_path / "other.pub"
+    other.write_bytes(
+        ed25519.Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    status, out, _ = run(capsys, *asked, "--bundle-key", other)
+    answer = json.loads(out)
+    assert (status, [p["code"] for p in answer["problems"]]) == (1, ["dsse.key"])
+    assert answer["claims"] == {}
+    assert [c["outcome"] for c in answer["checks"] if c["name"] == "bundle.signature"] == ["failed"]
+    late = list(asked)
+    late[late.index("2026-11-23T12:00:00Z")] = "2027-06-01T00:00:00Z"
+    status, out, _ = run(capsys, *late, "--bundle-key", keys[1])
+    assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.expired"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--days", "0"), "--days is 1 to 366"),
+        (("--days", "367"), "--days is 1 to 366"),
+        (("--serial", "-1"), "a serial has at most 19 digits"),
+        (("-o", "/nowhere/at/all"), "cannot be written"),
+    ],
+)
+def test_wrong_use_is_named(
+    more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], fleet: dict[str, Path],
+    keys: tuple[str, str],
+) -> None:  # fmt: skip
+    status, _, err = bundle(capsys, fleet, keys[0], *more)
+    assert status == 2
+    assert message in err
+
+
+def test_a_key_that_others_can_read_signs_nothing(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    os.chmod(keys[0], 0o644)
+    status, _, err = bundle(capsys, fleet, keys[0])
+    assert status == 2
+    assert "can be read by others" in err
+    assert not fleet["bundle"].exists()
+    status, _, err = bundle(capsys, fleet, keys[1])
+    assert status == 2
+
+
+def test_rims_are_written_plain_or_signed(
+    capsys: pytest.CaptureFixture[str], h100: Sample, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    rims = sorted((EVIDENCE / "h100").glob("*.xml"))
+    plain, signed = tmp_path / "rims.json", tmp_path / "rims.signed.json"
+    at = ("--at", h100.at.isoformat())
+    status, out, _ = run(capsys, "endorsements", "rims", *rims, "-o", plain, *at)
+    assert status == 0
+    assert "GPU GH100 550.90.07: 21 measurements" in out
+    assert run(capsys, "endorsements", "rims", *rims, "-o", signed, *at, "--sign", keys[0])[0] == 0
+    assert open_(signed, keys[1], "rims") == plain.read_bytes()
+    assert json.loads(plain.read_text())["rims"][0]["version"] == "550.90.07"
+    late = tmp_path / "late.json"
+    status, _, err = run(capsys, "endorsements", "rims", *rims, "-o", late, "--at", "2028-01-01T00:00:00Z")
+    assert status == 1
+    assert "x509.expired" in err
+    assert not late.exists()
+    assert run(capsys, "endorsements", "rims", EVIDENCE / "snp-genoa" / "vcek.der", "-o", late)[0] == 2
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "::1:80", "a b:1"])
+def test_listen_takes_host_and_port(listen: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = run(capsys, "endorsements", "serve", tmp_path, "--listen", listen)
+    assert status == 2
+    assert "is no HOST:PORT" in err
+
+
+def test_serve_hands_a_folder_out_and_ends_when_told(tmp_path: Path) -> None:
+    for file in (EVIDENCE / "snp-genoa").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with subprocess.Popen(
+        [sys.executable, "-m", "attest.cli.main", "endorsements", "serve", str(tmp_path), "--listen", "127.0.0.1:0"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[0]
+        with urllib.request.urlopen(f"{url}/vcek/v1/Genoa/crl", timeout=10) as answer:
+            assert answer.read() == (EVIDENCE / "snp-genoa" / "ark.crl").read_bytes()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert err.endswith(" 127.0.0.1 GET /vcek/v1/Genoa/crl 200 890\n")
+
+
+def test_serve_opens_a_bundle_with_its_key_only(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    status, _, err = run(capsys, "endorsements", "serve", fleet["bundle"])
+    assert status == 2
+    assert "bundle.key-missing" in err
+    status, _, err = run(capsys, "endorsements", "serve", EVIDENCE / "snp-genoa" / "vcek.der")
+    assert "is no signed bundle" in err
+
+
+@pytest.mark.parametrize("verb", ["bundle", "serve", "rims"])
+def test_help_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["endorsements", verb, "--help"])
+    assert f"attest endorsements {verb} " in capsys.readouterr().out
