@@ -190,7 +190,7 @@ def _whole_chains(certificates: Iterable[Certificate]) -> set[Certificate]:
             # Devices of one model have certificates of one name: the signature tells whose it is.
             named = by_subject.get(chain[-1].issuer_der, ())
             issuer = next((one for one in named if chain[-1].issued_by(one)), None)
-            if issuer is None:
+            if issuer is None or issuer in chain:
                 break
             chain.append(issuer)
         if len(chain) == DEPTH:
