@@ -14,7 +14,7 @@ from attest.eventlog import facts
 from attest.eventlog.facts import BootFacts, dstack_identities
 from attest.eventlog.log import EventLog
 from attest.eventlog.replay import replay_pcrs, replay_rtmrs
-from attest.eventlog.tie import load_options, runtime_digest, tagged, tie
+from attest.eventlog.tie import Variable, load_options, runtime_digest, tagged, tie
 from attest.eventlog.verify import Replay, compare_pcrs, compare_rtmrs
 from attest.simulator import eventlog
 from attest.simulator.eventlog import EventLogPlan, Logged
@@ -439,3 +439,35 @@ def test_a_tpm_has_no_blocks_before_its_variables(tpm: EventLogPlan) -> None:
     position = tpm.events.index(tpm.find(7, 0x80000001))
     tpm.events.insert(position, eventlog.tied(7, 0x8000000A, b"a block"))
     assert secure_boot_of(tpm) is None
+
+
+def test_an_algorithm_that_the_event_lacks_or_nobody_knows_ties_nothing(boot: EventLogPlan) -> None:
+    log = read(boot)
+    assert tie(log.events[2], 0x0B) is None
+    unknown = type(log.events[2])(1, 4, ((0x77, b"x" * 48),), bytes(4))
+    assert tie(unknown, 0x77) is None
+
+
+def test_only_a_tagged_event_has_a_tag(boot: EventLogPlan) -> None:
+    boot.find(3, 6).type = 0xD
+    assert of(boot).cmdline is None
+
+
+def test_a_variable_is_read_only_where_its_sizes_add_up() -> None:
+    whole = Variable(facts.GLOBAL_VARIABLE, "Boot", b"abc").encode()
+    assert Variable.read(whole) == Variable(facts.GLOBAL_VARIABLE, "Boot", b"abc")
+    nameless = Variable(facts.GLOBAL_VARIABLE, "", b"").encode()
+    assert (len(nameless), Variable.read(nameless)) == (32, Variable(facts.GLOBAL_VARIABLE, "", b""))
+    for raw in (whole[:-1], whole + b"\0", whole[:31], whole[:16] + b"\xff" * 8 + whole[24:]):
+        assert Variable.read(raw) is None
+    assert Variable.read(whole[:32] + b"\x00\xd8" * 4 + b"abc") is None, "half a surrogate pair"
+
+
+def test_grubs_text_ends_with_a_nul() -> None:
+    (logged,) = read(EventLogPlan([Logged(3, 0xD, b"grub_cmd: boot", b"boo")])).events
+    assert tie(logged) is None
+
+
+def test_a_tag_without_content_is_one() -> None:
+    (logged,) = read(EventLogPlan([eventlog.tied(4, 6, tagged(0x4141454C, b""))])).events
+    assert tie(logged) == "data"
