@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from attest.claims import instant
 from attest.cli.options import print_json
+from attest.dsse import Envelope
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Problem
 from attest.loader import read_file
@@ -50,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
             shown.append({"file": file, "evidence": f"{log.form} event log", "fields": describe(log)})
         for table in found.tables:
             shown.append({"file": file, "evidence": "ccel table", "fields": _fields(table)})
+        sealed, found.sealed = found.sealed, []
+        for _, envelope in sealed:
+            shown.append({"file": file, "endorsement": "signed bundle", "fields": _bundle(envelope)})
         shown += ({"file": file, **item} for item in _endorsements(found.endorsements()))
     if args.json:
         print_json({"verified": False, "contents": shown, "problems": [p.as_dict() for p in problems]})
@@ -61,6 +65,32 @@ def run(args: argparse.Namespace) -> int:
         for problem in problems:
             print(f"\n✘ {problem}\n    [{problem.code}] → {problem.remedy}")
     return 2 if problems else 0
+
+
+def _bundle(envelope: Envelope) -> dict[str, Any]:
+    """What a bundle says of itself. Its signature is not looked at."""
+    from attest.sources.offline import Bundle
+
+    signers = [name or "no key id" for name, _ in envelope.signatures]
+    try:
+        bundle = Bundle.parse(envelope.payload)
+    except Malformed as error:
+        return {"signers": signers, "payload": str(error.problems[0])}
+    entries = [entry.document() for entry in bundle.entries]
+    return {
+        "signers": signers,
+        "made": instant(bundle.made),
+        "expires": instant(bundle.expires),
+        "serial": str(bundle.serial),
+        "entries": [
+            {
+                name: entry[name] or "none"
+                for name in ("kind", "about", "this-update", "next-update", "sha256", "id")
+                if name in entry
+            }
+            for entry in entries
+        ],
+    }
 
 
 def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:

@@ -228,3 +228,33 @@ def test_help_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["endorsements", verb, "--help"])
     assert f"attest endorsements {verb} " in capsys.readouterr().out
+
+
+def test_show_says_what_a_bundle_holds_without_believing_it(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    status, out, _ = run(capsys, "show", fleet["bundle"], "--json")
+    shown = json.loads(out)
+    (contents,) = shown["contents"]
+    assert (status, shown["verified"], contents["endorsement"]) == (0, False, "signed bundle")
+    assert {entry["kind"] for entry in contents["fields"]["entries"]} == {
+        "certificate", "crl", "intel-collateral", "rim", "ocsp",
+    }  # fmt: skip
+    status, out, _ = run(capsys, "show", fleet["bundle"])
+    assert out.startswith("UNVERIFIED contents")
+
+
+def test_a_memory_file_keeps_a_bundle_from_going_back(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    asked = (
+        "verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"], "--bundle-key", keys[1],
+        "--simulator-root", fleet["root"], "--memory", tmp_path / "memory.json", *AT, "--json",
+    )  # fmt: skip
+    bundle(capsys, fleet, keys[0], "--serial", "8")
+    assert run(capsys, *asked)[0] == 0
+    assert run(capsys, *asked)[0] == 0
+    bundle(capsys, fleet, keys[0], "--serial", "7")
+    status, out, _ = run(capsys, *asked)
+    assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])
