@@ -12,7 +12,8 @@ from dataclasses import dataclass
 class Result:
     """value and floor: medians in milliseconds.
 
-    target: the ratio aimed at; limit: the value in milliseconds aimed at; None where none is set.
+    target: the ratio aimed at; limit: the value in milliseconds aimed at; least: the ratio that must be
+    reached, where more is better. None where none is set.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Result:
     floor: float
     target: float | None = None
     limit: float | None = None
+    least: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -29,12 +31,16 @@ class Result:
     def aim(self) -> str:
         if self.target is not None:
             return f"≤ {self.target:g}"
+        if self.least is not None:
+            return f"≥ {self.least:g}"
         return f"< {self.limit:g} ms" if self.limit is not None else ""
 
     @property
     def missed(self) -> bool:
-        return (self.target is not None and self.ratio > self.target) or (
-            self.limit is not None and self.value >= self.limit
+        return (
+            (self.target is not None and self.ratio > self.target)
+            or (self.limit is not None and self.value >= self.limit)
+            or (self.least is not None and self.ratio < self.least)
         )
 
 

@@ -24,10 +24,10 @@ from attest.verified import Verified
 from attest.verifier import verify
 
 
-def add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE... and everything that says how to verify them."""
+def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+") -> None:
+    """FILE... and everything that says how to verify them. files: how many, as argparse writes it."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE",
+        "files", nargs=files, metavar="FILE",
         help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
     )  # fmt: skip
     parser.add_argument(

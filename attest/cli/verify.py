@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from attest.cli.batch import add_batch_arguments
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
 from attest.cli.policy import add_parameters
 from attest.cli.second_opinion import (
@@ -27,6 +28,7 @@ examples:
   attest verify gpu-report.txt chain.pem driver-rim.xml vbios-rim.xml
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
+  attest verify --batch fleet/ --with fleet.crl --policy prod.yaml > answers.jsonl
   attest verify report.bin --fetch                           what is missing comes from the vendors
   attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
@@ -43,14 +45,25 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_evidence_arguments(parser)
+    add_evidence_arguments(parser, files="*")  # none with --batch
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
     add_parameters(parser)
     add_second_opinion_arguments(parser)
-    parser.set_defaults(run=run)
+    add_batch_arguments(parser)
+    parser.set_defaults(run=run, wrong=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.batch is not None:
+        if args.second_opinion is not None:
+            args.wrong("--second-opinion is asked about one machine, not with --batch")
+        from attest.cli.batch import run_batch
+
+        return run_batch(args)
+    if args.shared or args.processes is not None or args.ray is not None:
+        args.wrong("--with, --processes and --ray go with --batch")
+    if not args.files:
+        args.wrong("the following arguments are required: FILE")
     answer = answer_for(args)
     if args.json:
         print_json(answer.as_dict())

@@ -9,6 +9,7 @@ from attest.problem_table import (
     collect,
     devices,
     eventlog,
+    fleet,
     input,
     measure,
     nras,
@@ -37,6 +38,7 @@ _ROOMS = (
     bundles,
     collect,
     measure,
+    fleet,
     policy,
     warnings,
 )

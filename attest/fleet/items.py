@@ -1,0 +1,185 @@
+"""What one item of a batch is: an entry of a folder, or a line of JSON. Read where it is judged."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from attest import strict_base64
+from attest.bundle import is_bundle
+from attest.canonical import read_json
+from attest.errors import Malformed
+from attest.loader import read_file
+from attest.problems import malformed
+
+MAX_FILES = 256
+MAX_LINE = 64 << 20
+_MEMBERS = {
+    "id",
+    "files",
+    "bundle",
+    "nonce",
+    "report-data",
+    "gpu-nonce",
+    "tpm-nonce",
+    "key",
+    "at",
+}
+_HEX = {"nonce": (16, 64), "report-data": (1, 64), "gpu-nonce": (32, 32), "tpm-nonce": (1, 64)}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """index: in the order of the input, from 0. path: an entry of a folder. line: JSON, as it was read."""
+
+    index: int
+    path: str | None = None
+    line: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """id: the entry's name, or what the line says. files: name and bytes. expected: keywords of
+    `attest.Expected` that this item has of its own. at: None for the batch's."""
+
+    id: str
+    files: tuple[tuple[str, bytes], ...]
+    expected: dict[str, Any]
+    at: datetime | None = None
+
+
+def folder_items(folder: Path) -> Iterator[Item]:
+    """One item for each entry, file or folder, by name; names that begin with a dot are left out.
+
+    Raises OSError when the folder cannot be read.
+    """
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    for index, name in enumerate(names):
+        yield Item(index, path=str(folder / name))
+
+
+def line_items(stream: IO[bytes]) -> Iterator[Item]:
+    """One item for each line that is not blank. A line over MAX_LINE is one malformed item, and the last."""
+    index = 0
+    while line := stream.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            yield Item(index, line=b"")
+            return
+        if line.strip():
+            yield Item(index, line=line)
+            index += 1
+
+
+def read_item(item: Item) -> Content:
+    """Raises Malformed: unreadable files, more than MAX_FILES, a line that is no item (`fleet.item`)."""
+    if item.path is not None:
+        return _read_path(Path(item.path))
+    return _read_line(item.line or b"", f"line of item {item.index}")
+
+
+def name_of(item: Item) -> str | None:
+    """What an item is called where it cannot be read."""
+    return None if item.path is None else Path(item.path).name
+
+
+def _read_path(path: Path) -> Content:
+    if not path.is_dir():
+        return Content(path.name, ((path.name, _regular(path)),), {})
+    try:
+        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise malformed(
+            "The folder cannot be read", where=str(path), found=error.strerror, code="evidence.unreadable"
+        ) from None
+    if len(inside) > MAX_FILES:
+        raise malformed(
+            "Too many files for one machine",
+            where=str(path),
+            expected=f"≤ {MAX_FILES}",
+            found=len(inside),
+            code="evidence.too-large",
+        )
+    return Content(path.name, tuple((entry.name, _regular(entry)) for entry in inside), {})
+
+
+def _regular(path: Path) -> bytes:
+    """A pipe or a device would hold its reader for ever."""
+    if not path.is_file():
+        raise malformed("This is no file, or it is gone", where=str(path), code="evidence.unreadable")
+    return read_file(path)
+
+
+def _read_line(line: bytes, where: str) -> Content:
+    document = read_json(line, where=where, limit=MAX_LINE) if line else None
+    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+        raise _wrong("an object with an id is wanted", where)
+    unknown = sorted(document.keys() - _MEMBERS)
+    if unknown:
+        raise _wrong(f"unknown member {unknown[0]!r}", where)
+    if ("files" in document) == ("bundle" in document):
+        raise _wrong("either files or a bundle is wanted", where)
+    if "bundle" in document:
+        if not is_bundle(document["bundle"]):
+            raise _wrong("bundle is what attest collect writes", where)
+        files: tuple[tuple[str, bytes], ...] = (("bundle", json.dumps(document["bundle"]).encode()),)
+    else:
+        files = _files(document["files"], where)
+    return Content(document["id"], files, _expected(document, where), _at(document.get("at"), where))
+
+
+def _files(value: object, where: str) -> tuple[tuple[str, bytes], ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_FILES:
+        raise _wrong(f"files is a list of 1 to {MAX_FILES}", where)
+    files = []
+    for entry in value:
+        if not isinstance(entry, dict) or entry.keys() != {"name", "data"}:
+            raise _wrong("a file has name and data, base64", where)
+        name, data = entry["name"], entry["data"]
+        if not isinstance(name, str) or not isinstance(data, str):
+            raise _wrong("a file has name and data, base64", where)
+        try:
+            files.append((name, strict_base64.decode(data)))
+        except (binascii.Error, ValueError):
+            raise _wrong("a file's data is not base64", where) from None
+    return tuple(files)
+
+
+def _expected(document: dict[str, Any], where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, (least, most) in _HEX.items():
+        text = document.get(name)
+        if text is None:
+            continue
+        try:
+            value = bytes.fromhex(text) if isinstance(text, str) else b""
+        except ValueError:
+            value = b""
+        if not least <= len(value) <= most:
+            raise _wrong(f"{name} is {least} to {most} bytes, hexadecimal", where)
+        found[name.replace("-", "_")] = value
+    if document.get("key") is not None:
+        if not isinstance(document["key"], dict):
+            raise _wrong("key is a JWK", where)
+        found["key"] = document["key"]
+    return found
+
+
+def _at(text: object, where: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        if at is not None and at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise _wrong("at is a time such as 2026-11-23T12:00:00Z", where)
+
+
+def _wrong(message: str, where: str) -> Malformed:
+    return malformed(f"The line names no evidence: {message}", where=where, code="fleet.item")

@@ -1,0 +1,156 @@
+"""What all items of a batch share, and the judge that each process makes of it once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from attest.anchors import Anchors
+from attest.binding import Expected
+from attest.cache import Cache
+from attest.endorsements import Endorsements
+from attest.errors import AttestError, Malformed
+from attest.evidence import Evidence
+from attest.fleet.items import Content, Item, name_of, read_item
+from attest.memory import Memory
+from attest.problems import problem
+from attest.recognise import Found, recognise
+from attest.result.answer import Answer, of_appraisal, of_refusal
+from attest.verifier import verify
+
+CACHE_ENTRIES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Plain data that any process can be given.
+
+    at: the instant of all items that name none. shared: name and bytes of endorsements for all. expected:
+    what all items must bind, unless they say themselves. simulator_roots: PEM, None for the vendors' roots
+    alone. policy: its name and text, None for the defaults. parameters: the policy's. bundle_keys: PEM of
+    those who may sign bundles of endorsements. memory: newest collateral seen; read, not updated.
+    """
+
+    at: datetime
+    shared: tuple[tuple[str, bytes], ...] = ()
+    expected: Expected = field(default_factory=Expected)
+    simulator_roots: bytes | None = None
+    policy: tuple[str, bytes] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    bundle_keys: tuple[bytes, ...] = ()
+    memory: Memory | None = None
+
+
+class Judge:
+    """Judges items of one job, with endorsements and policy read once and a cache that stays warm.
+
+    Raises Malformed or Rejected where what all items share cannot be read or opened, ValueError for roots
+    that are no simulator's.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._anchors = Anchors.production()
+        if job.simulator_roots is not None:
+            self._anchors = self._anchors.with_simulator(job.simulator_roots)
+        self._policy = None
+        if job.policy is not None:
+            from attest.policy import Policy
+
+            name, text = job.policy
+            self._policy = Policy.from_text(text, name, parameters=job.parameters)
+        self._bundles: Any = None
+        if job.bundle_keys:
+            from attest.dsse import TrustedKey, TrustedKeys
+            from attest.sources.opening import BundleReader
+
+            keys = TrustedKeys([TrustedKey.read("endorsements", pem) for pem in job.bundle_keys])
+            self._bundles = BundleReader(keys, job.at, job.memory)
+        self._cache = Cache(CACHE_ENTRIES)
+        self._sealed: list[Endorsements] = []
+        self._shared = self._read_shared()
+
+    def line(self, item: Item) -> bytes:
+        """The answer to one item, one line of JSON. Raises nothing: an error is an answer too."""
+        try:
+            content = read_item(item)
+        except Malformed as error:
+            return write(item, name_of(item), of_refusal(error, self._job.at))
+        try:
+            answer = self._answer(content)
+        except Exception as error:  # noqa: BLE001  (one item must not end the others; it is told as what it is)
+            answer = failed(self._job.at, type(error).__name__)
+        return write(item, content.id, answer)
+
+    def _answer(self, content: Content) -> Answer:
+        at = content.at or self._job.at
+        try:
+            expected = replace(self._job.expected, **content.expected)
+        except ValueError as error:
+            return of_refusal(Malformed(problem("fleet.item", message=str(error))), at)
+        try:
+            evidence, endorsements = self._read(content)
+            verified = verify(
+                evidence,
+                endorsements=endorsements,
+                at=at,
+                expected=expected,
+                anchors=self._anchors,
+                cache=self._cache,
+                memory=self._job.memory,
+            )
+        except AttestError as error:
+            return of_refusal(error, at)
+        from attest.policy import appraise
+
+        return of_appraisal(appraise(verified, self._policy, at=at))
+
+    def _read(self, content: Content) -> tuple[Evidence, Endorsements]:
+        found = Found()
+        for name, data in content.files:
+            recognise(name, data, found)
+        evidence = found.evidence()
+        own = self._opened(found)
+        given = found.endorsements()
+        # The same object each time where an item brings nothing: what is found in it once is kept.
+        endorsements = self._shared if given == Endorsements() else given + self._shared
+        if own or self._sealed:
+            from attest.sources.coverage import select
+
+            for bundle in (*own, *self._sealed):
+                endorsements = endorsements + select(bundle, evidence)
+        return evidence, endorsements
+
+    def _read_shared(self) -> Endorsements:
+        found = Found(bounded=False)
+        for name, data in self._job.shared:
+            recognise(name, data, found)
+        if found.cpus or found.devices:
+            raise Malformed(problem("evidence.several", expected="endorsements only"))
+        self._sealed = self._opened(found)
+        return found.endorsements()
+
+    def _opened(self, found: Found) -> list[Endorsements]:
+        """What signed bundles hold. Without keys they stay where they are, and reading refuses them."""
+        if self._bundles is None:
+            return []
+        sealed, found.sealed = found.sealed, []
+        return [self._bundles.open(name, envelope).endorsements() for name, envelope in sealed]
+
+
+def failed(at: datetime, kind: str) -> Answer:
+    """The answer where the verifier itself failed."""
+    return of_refusal(Malformed(problem("fleet.failed", found=kind)), at)
+
+
+def lost(item: Item, at: datetime) -> bytes:
+    """The line of an item whose process ended under it."""
+    return write(item, name_of(item), of_refusal(Malformed(problem("fleet.worker-lost")), at))
+
+
+def write(item: Item, name: str | None, answer: Answer) -> bytes:
+    document = {"index": item.index, "id": name, **answer.as_dict()}
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,319 @@
+"""Many machines: one answer each, in order, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attest.cli.main import main
+from attest.errors import Malformed
+from attest.fleet import Item, Job, Judge, folder_items, judge_all, line_items
+from attest.fleet import processes as room
+from attest.fleet.batch import run
+from attest.fleet.processes import Processes
+from attest.loader import read_file
+from attest.simulator import Simulator
+from tests.conftest import NOON, Sample
+from tests.fleet.conftest import report_of
+
+
+def answers(lines: Iterator[bytes]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines]
+
+
+# -- judging ------------------------------------------------------------------------------------------
+
+
+def test_each_entry_of_a_folder_has_its_answer_in_order(fleet: Path, genoa: Sample) -> None:
+    found = answers(judge_all(folder_items(fleet), Job(genoa.at), processes=2, chunk=2))
+    assert [answer["index"] for answer in found] == list(range(6))
+    assert [answer["id"] for answer in found] == [*(f"machine-{n}" for n in range(5)), "nothing"]
+    assert [answer["authentic"] for answer in found] == [True, True, False, True, True, False]
+    assert [answer["verdict"] for answer in found[1:4]] == [
+        "conforms-with-warnings",
+        "refused",
+        "conforms-with-warnings",
+    ]
+    assert {problem["code"] for problem in found[2]["problems"]} == {"snp.signature.invalid"}
+    assert found[5]["verdict"] == "malformed"
+
+
+def test_endorsements_for_all_are_given_once(tmp_path: Path, genoa: Sample) -> None:
+    name = report_of(genoa)
+    (tmp_path / "alone").write_bytes(genoa.read(name))
+    shared = tuple((file.name, read_file(file)) for file in genoa.files if file.name != name)
+    (item,) = folder_items(tmp_path)
+    assert json.loads(Judge(Job(genoa.at, shared)).line(item))["authentic"]
+    assert not json.loads(Judge(Job(genoa.at)).line(item))["authentic"]
+
+
+def test_a_warm_cache_forgets_no_check(fleet: Path, genoa: Sample) -> None:
+    """The tampered machine stands between good ones under the same chain; time is asked each time."""
+    judge = Judge(Job(genoa.at))
+    items = list(folder_items(fleet))
+    first = [json.loads(judge.line(item))["authentic"] for item in items]
+    assert [json.loads(judge.line(item))["authentic"] for item in items] == first
+    late = Judge(Job(genoa.at + timedelta(days=36500)))
+    assert not json.loads(late.line(items[0]))["authentic"]
+
+
+def test_what_all_share_must_be_readable(genoa: Sample) -> None:
+    with pytest.raises(Malformed):
+        Judge(Job(genoa.at, (("x", b"no endorsement"),)))
+    with pytest.raises(Malformed, match="endorsements only"):
+        Judge(Job(genoa.at, ((report_of(genoa), genoa.read(report_of(genoa))),)))
+    with pytest.raises(Malformed):
+        list(judge_all(iter(()), Job(genoa.at, policy=("p.yaml", b"policy: 9")), processes=1))
+
+
+def test_an_error_of_ours_is_an_answer(fleet: Path, genoa: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("attest.fleet.job.verify", broken)
+    answer = json.loads(Judge(Job(genoa.at)).line(Item(0, path=str(fleet / "machine-0"))))
+    assert (answer["verdict"], answer["authentic"]) == ("malformed", False)
+    assert answer["problems"][0]["code"] == "fleet.failed"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "gone", "crowd"])
+def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -> None:
+    path = tmp_path / "entry"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "crowd":
+        path.mkdir()
+        for number in range(257):
+            (path / str(number)).touch()
+    answer = json.loads(Judge(Job(genoa.at)).line(Item(3, path=str(path))))
+    assert (answer["index"], answer["id"], answer["verdict"]) == (3, "entry", "malformed")
+
+
+# -- lines --------------------------------------------------------------------------------------------
+
+
+def line_of(simulator: Simulator, name: str, nonce: bytes, **more: object) -> bytes:
+    machine = simulator.machine(nonce=bytes(32) if more.pop("relayed", False) else nonce, gpus=0)
+    files = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in machine.files.items()]
+    return json.dumps({"id": name, "files": files, "nonce": nonce.hex(), **more}).encode() + b"\n"
+
+
+def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
+    nonce = b"\1" * 32
+    text = b"\n".join(
+        [
+            line_of(simulator, "good", nonce),
+            b"  ",
+            line_of(simulator, "relayed", nonce, relayed=True),
+            line_of(simulator, "too late", nonce, at="2046-11-23T12:00:00Z"),
+        ]
+    )
+    job = Job(NOON, simulator_roots=simulator.roots_pem)
+    found = answers(judge_all(line_items(io.BytesIO(text)), job, processes=1))
+    assert [(answer["index"], answer["id"]) for answer in found] == [
+        (0, "good"),
+        (1, "relayed"),
+        (2, "too late"),
+    ]
+    assert [answer["authentic"] for answer in found] == [True, False, False]
+    assert "binding.report-data" in {problem["code"] for problem in found[1]["problems"]}
+    assert found[2]["at"] == "2046-11-23T12:00:00Z"
+    assert found[0]["simulated"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"{", "evidence.malformed"),
+        (b"[]", "fleet.item"),
+        (b"{}", "fleet.item"),
+        (b'{"id":1,"files":[]}', "fleet.item"),
+        (b'{"id":"a","files":[]}', "fleet.item"),
+        (b'{"id":"a"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x"}]}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"?"}]}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"bundle":{}}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"color":"red"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"nonce":"00"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"nonce":"zz"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"key":"k"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"key":{"kty":"EC"}}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":"2026-11-23T12:00:00"}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":7}', "fleet.item"),
+        (b'{"id":"a","bundle":[]}', "fleet.item"),
+    ],
+)
+def test_a_line_that_is_no_item_is_answered_too(line: bytes, code: str) -> None:
+    answer = json.loads(Judge(Job(NOON)).line(Item(0, line=line)))
+    assert (answer["verdict"], answer["problems"][0]["code"]) == ("malformed", code)
+
+
+def test_an_endless_line_ends_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attest.fleet.items.MAX_LINE", 10)
+    items = list(line_items(io.BytesIO(b"short\n" + b"x" * 50 + b"\nshort\n")))
+    assert [item.line for item in items] == [b"short\n", b""]
+
+
+# -- workers ------------------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A pool whose worker is lost whenever it is given an item of `deadly`, and answers last first."""
+
+    def __init__(self, size: int, deadly: set[int]) -> None:
+        self.size = size
+        self.deadly = deadly
+        self.given: dict[int, Sequence[Item]] = {}
+        self.most = 0
+
+    def free(self) -> int | None:
+        return next((n for n in range(self.size) if n not in self.given), None)
+
+    def send(self, worker: int, items: Sequence[Item]) -> None:
+        self.given[worker] = items
+        self.most = max(self.most, max(item.index for item in items))
+
+    def receive(self) -> Sequence[tuple[int, Sequence[bytes] | None]]:
+        worker = max(self.given)
+        items = self.given.pop(worker)
+        if self.deadly & {item.index for item in items}:
+            return [(worker, None)]
+        return [(worker, [b'{"index":%d}\n' % item.index for item in items])]
+
+    def close(self) -> None: ...
+
+
+def test_a_lost_worker_costs_the_item_that_ended_it_and_no_other() -> None:
+    items = iter([Item(n, path=f"m{n}") for n in range(100)])
+    found = answers(run(items, Scripted(3, {7, 50}), at=NOON, chunk=8))
+    assert [answer["index"] for answer in found] == list(range(100))
+    bad = [answer for answer in found if "verdict" in answer]
+    assert [(answer["index"], answer["id"], answer["problems"][0]["code"]) for answer in bad] == [
+        (7, "m7", "fleet.worker-lost"),
+        (50, "m50", "fleet.worker-lost"),
+    ]
+
+
+def test_no_more_than_a_window_is_read_ahead() -> None:
+    read = 0
+
+    def endless() -> Iterator[Item]:
+        nonlocal read
+        while True:
+            yield Item(read)
+            read += 1
+
+    lines = run(endless(), Scripted(2, set()), at=NOON, chunk=4)
+    for count in range(200):
+        next(lines)
+        assert read - count <= 4 * 8 * 2 + 4
+
+
+def test_a_process_that_ends_is_replaced(fleet: Path, genoa: Sample) -> None:
+    items = list(folder_items(fleet))
+    pool = Processes(Job(genoa.at), 1)
+    try:
+        pid = pool._workers[0][0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        pool.send(0, items[:1])
+        assert pool.free() is None
+        os.kill(pid, signal.SIGKILL)
+        assert pool.receive() == [(0, None)]
+        pool.send(0, items[:1])
+        ((worker, lines),) = pool.receive()
+        assert lines is not None
+        assert (worker, json.loads(lines[0])["authentic"]) == (0, True)
+    finally:
+        pool.close()
+
+
+def test_a_process_that_does_not_answer_is_replaced(
+    fleet: Path, genoa: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "SECONDS", 0.05)
+    pool = Processes(Job(genoa.at), 1)
+    try:
+        pid = pool._workers[0][0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        pool.send(0, list(folder_items(fleet))[:1])
+        assert pool.receive() == [(0, None)]
+        assert pool._workers[0][0].pid != pid
+    finally:
+        pool.close()
+
+
+def test_at_least_one_process(genoa: Sample) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Processes(Job(genoa.at), 0)
+
+
+# -- the command --------------------------------------------------------------------------------------
+
+
+def command(fleet: Path, genoa: Sample, *more: str) -> list[str]:
+    return ["verify", "--batch", str(fleet), "--at", genoa.at.isoformat(), "--processes", "2", *more]
+
+
+def test_the_command_prints_lines_and_ends_with_the_worst(
+    fleet: Path, genoa: Sample, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(fleet, genoa)) == 2
+    out = capfd.readouterr()
+    assert [json.loads(line)["index"] for line in out.out.splitlines()] == list(range(6))
+    assert "6 done (4 conforms-with-warnings, 1 refused, 1 malformed)" in out.err
+    (fleet / "nothing").unlink()
+    assert main(command(fleet, genoa)) == 1
+    (fleet / "machine-2" / report_of(genoa)).write_bytes(genoa.read(report_of(genoa)))
+    assert main(command(fleet, genoa)) == 0
+
+
+def test_a_policy_judges_each_machine(
+    fleet: Path, genoa: Sample, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "p.yaml"
+    text = "policy: 1\nname: t\nplatforms: [snp]\nparams: {vmpl: {type: snp.vmpl}}\nrequire: {snp: {vmpl: {is: '${vmpl}', override: a test}}}\n"
+    policy.write_text(text)
+    assert main(command(fleet / "..", genoa, "--policy", str(policy))) == 2
+    assert main(command(fleet, genoa, "--policy", str(policy), "--param", "vmpl=3")) == 2
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()[-6:]]
+    assert {problem["code"] for problem in lines[0]["problems"]} == {"policy.snp.vmpl"}
+    assert lines[0]["policy"]["name"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["report.bin"], "endorsements for all of them go with --with"),
+        (["--fetch"], "does not fetch"),
+        (["--processes", "0"], "--processes is 1 to 1024"),
+        (["--param", "a=b"], "give --policy too"),
+        (["--with", "/nowhere"], "cannot be read"),
+        (["--batch", "/nowhere"], "cannot be read"),
+        (["--policy", "/nowhere"], "cannot be read"),
+    ],
+)
+def test_what_a_batch_cannot_do_is_refused_not_passed_over(
+    fleet: Path, genoa: Sample, capfd: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    assert main(command(fleet, genoa, *more)) == 2
+    out = capfd.readouterr()
+    assert said in out.err
+    assert json.loads(out.out)["verdict"] in ("malformed", "invalid")
+
+
+@pytest.mark.parametrize("more", [["--with", "a"], ["--processes", "2"], ["--ray"], []])
+def test_options_of_a_batch_without_one(more: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", *(["report.bin"] if more else []), *more])
+    assert ended.value.code == 2
