@@ -144,7 +144,7 @@ class Broker:
         if codec is None:
             raise Refusal(401, "ProtocolVersion", mismatch(escape(request.version, 40)))
         if request.tee not in TEES:
-            raise Refusal(400, "AttestationError", f"this broker serves {' and '.join(sorted(TEES))} guests")
+            raise Refusal(400, "AttestationError", f"this broker serves {', '.join(sorted(TEES))} guests")
         now = self._now()
         cookie = os.urandom(32).hex()
         nonce = base64.b64encode(os.urandom(32)).decode()

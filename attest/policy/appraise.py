@@ -135,7 +135,12 @@ class Machine:
         if name in _FROM_PARAVISOR and not self.paravisor_known:
             return {}
         found = self.verified.claims.get(name)
-        return found if isinstance(found, Mapping) else {}
+        if not isinstance(found, Mapping):
+            return {}
+        if name == "binding" and "init-data" in found and not self.paravisor_known:
+            # It was found in a register of the TPM.
+            return {claim: value for claim, value in found.items() if claim != "init-data"}
+        return found
 
     def devices(self, name: str) -> Sequence[Mapping[str, object]]:
         found = self.verified.claims.get(name)

@@ -1,7 +1,8 @@
 """Init-data: what the host gave the guest at launch, and the digest of it that the hardware signed.
 
 Its text is used only where that digest equals the signed field (T-INITDATA): HOST_DATA of SNP, MRCONFIGID
-of TDX, padded with zeros or cut to the field's length. A field of zeros means "unset", never "empty".
+of TDX, padded with zeros or cut to the field's length. A field of zeros means "unset", never "empty". On
+Azure it is what extending PCR 8 once by a digest of 32 bytes gives.
 Source: Trustee `kbs/docs/initdata.md`.
 """
 
@@ -26,6 +27,7 @@ _ALGORITHMS: Final = {
     "sha-512": "sha512",
 }
 _FIELDS: Final = {"snp": ("snp", "host-data", 32), "tdx": ("tdx", "mrconfigid", 48)}
+_AZURE: Final = frozenset({"az-snp-vtpm", "az-tdx-vtpm"})
 _LIMIT = 1 << 20
 _MAX_DOTS: Final = 8
 _TOKEN: Final = re.compile(
@@ -73,7 +75,16 @@ class InitData:
         return cls(hashlib.new(algorithm, raw).digest())
 
     def signed_in(self, tee: str, claims: Mapping[str, Any]) -> bool:
-        """Whether the hardware's field, as verified, carries this digest."""
+        """Whether the hardware's field, as verified, carries this digest.
+
+        An Azure machine's register is its paravisor's word: rules see it once a policy has pinned that.
+        """
+        if tee in _AZURE:
+            register = claims.get("azure", {}).get("pcr8")
+            if not isinstance(register, str) or len(self.digest) != 32:
+                return False
+            extended = hashlib.sha256(bytes(32) + self.digest).digest()
+            return hmac.compare_digest(bytes.fromhex(register), extended)
         if tee not in _FIELDS:
             return False
         section, claim, size = _FIELDS[tee]

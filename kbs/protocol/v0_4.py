@@ -17,8 +17,10 @@ from kbs.protocol.codec import Attestation, Request, read_version
 from kbs.protocol.init_data import InitData
 from kbs.protocol.tee_key import TeeKey
 
-TEES = frozenset({"snp", "tdx"})
+TEES = frozenset({"snp", "tdx", "az-snp-vtpm", "az-tdx-vtpm"})
 """CPU evidence that this version's reader can bind. Test TEEs (`sample`) are not among them (T-SAMPLE)."""
+_SPELLINGS = {"azsnpvtpm": "az-snp-vtpm", "aztdxvtpm": "az-tdx-vtpm"}
+"""What guest-components up to 0.15 send. Here and in the trail they have one name."""
 
 _ATTESTATION_LIMIT = 16 << 20
 _REQUEST_LIMIT = 64 << 10
@@ -39,7 +41,7 @@ def read_request(body: bytes) -> Request:
     tee = request.get("tee")
     if not isinstance(tee, str):
         raise malformed("The request names no TEE", where="request.tee")
-    return Request(version, tee)
+    return Request(version, _SPELLINGS.get(tee, tee))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def test_other_version_is_401_with_the_wording_of_the_reference_server(bench: Be
     )
 
 
-@pytest.mark.parametrize("tee", ["sample", "sampledevice", "nvidia", "SNP", "az-snp-vtpm", ""])
+@pytest.mark.parametrize("tee", ["sample", "sampledevice", "nvidia", "SNP", "AZ-SNP-VTPM", "azure", ""])
 def test_other_tee_is_refused_at_once(bench: Bench, tee: str) -> None:
     body = json.dumps({"version": "0.4.0", "tee": tee, "extra-params": ""}).encode()
     assert refusal_of(bench.http().post("/kbs/v0/auth", content=body)).status == 400
