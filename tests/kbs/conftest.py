@@ -33,7 +33,7 @@ with warnings.catch_warnings():
 NOON = datetime(2040, 11, 23, 12, tzinfo=UTC)
 """Far ahead, because a cookie jar drops by the machine's own clock what expired."""
 MEASUREMENT = hashlib.sha384(b"simulated launch").hexdigest()
-ALLOWED = "{simulated: test, revocation-unchecked: test, no-floors: test, os-unmeasured: test}"
+ALLOWED = "{simulated: test, no-floors: test, os-unmeasured: test}"
 SNP_POLICY = f"""\
 policy: 1
 name: snp-machines

@@ -224,7 +224,7 @@ def test_it_ends_with_its_answers(bench: Bench) -> None:
     until = plan.answers["brom"].next_update
     assert until is not None
     assert verified.expires == until + SKEW
-    assert verified.claims["time"]["collateral-age"] == f"{6 * 3600}s"
+    assert verified.claims["time"]["collateral-age"] == f"{12 * 3600}s"
 
 
 # -- who ------------------------------------------------------------------------------------------------
