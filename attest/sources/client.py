@@ -97,14 +97,14 @@ class Client:
             try:
                 return self._once(request, end)
             except FetchFailed as failure:
-                if not failure.temporary or attempt == self.attempts:
-                    raise
                 # Full jitter: many who failed together must not come back together.
                 wait = pause * (0.5 + self.jitter() / 2)
                 if failure.retry_at is not None:
                     asked = (failure.retry_at - self.now()).total_seconds()
                     self._postpone(request, asked)
                     wait = max(wait, asked)
+                if not failure.temporary or attempt == self.attempts:
+                    raise
                 if self.clock() + wait >= end:
                     raise
                 if wait > 2:
@@ -247,7 +247,8 @@ class Client:
         host = _host(request.url)
         with self._agreed(host) as slot:
             now = self.now().timestamp()
-            free = min(max(slot.free, now), now + _LONGEST_RETRY_AFTER)
+            # A moment further away than any wait was written by another clock, or by nobody of ours.
+            free = slot.free if now < slot.free <= now + _LONGEST_RETRY_AFTER else now
             wait = free - now
             if self.clock() + wait > end:
                 raise failed(

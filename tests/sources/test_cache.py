@@ -131,6 +131,9 @@ def test_the_longest_unused_make_room_and_the_newest_stays(store: Store) -> None
     store.max_entries = 1
     store.put(entry("last"))
     assert store.get("last") is not None
+    store.max_total = 10
+    store.put(entry("larger than all", bytes(100)))
+    assert store.get("larger than all") is not None
     assert store.get("key 5") is None
 
 

@@ -215,13 +215,21 @@ def test_two_clients_of_one_folder_keep_the_pace_together(site: Site, client: Cl
 
 
 def test_what_a_429_asks_holds_for_everybody(site: Site, client: Client) -> None:
-    other = site.sources().client
+    """Also when the one who was told gives up."""
+    client.attempts = 1
     site.vendors.fail(PATH, Fault("status", 429, {"Retry-After": "40"}))
-    client.attempts = 2
-    assert ask(site, client, pace=10.0, budget=100.0)
-    assert sum(site.clock.slept) == pytest.approx(40, abs=0.01)
-    ask(site, other, pace=10.0, budget=100.0)
-    assert sum(site.clock.slept) == pytest.approx(50, abs=0.01)
+    assert codes(site, client, pace=10.0) == {"sources.rate-limited"}
+    assert site.clock.slept == []
+    other = site.sources().client
+    assert ask(site, other, pace=10.0, budget=100.0)
+    assert site.clock.slept == pytest.approx([40], abs=0.01)
+
+
+def test_an_hour_is_the_longest_wait_that_is_believed(site: Site, client: Client) -> None:
+    site.vendors.fail(PATH, Fault("status", 429, {"Retry-After": "999999999"}))
+    with pytest.raises(FetchFailed) as failure:
+        ask(site, client)
+    assert failure.value.retry_at == NOON + timedelta(hours=1)
 
 
 def test_a_turn_beyond_the_budget_is_not_taken(site: Site, client: Client) -> None:
@@ -234,14 +242,14 @@ def test_a_turn_beyond_the_budget_is_not_taken(site: Site, client: Client) -> No
     assert failure.value.retry_at == NOON + timedelta(seconds=40)
 
 
-def test_a_broken_pace_file_costs_no_more_than_an_hour(site: Site, client: Client) -> None:
+def test_a_broken_pace_file_stops_nobody(site: Site, client: Client) -> None:
     ask(site, client, pace=10.0)
     (pace,) = [
         file
         for file in (site.folder / "answers").iterdir()
         if file.name.startswith("pace-") and file.suffix == ""
     ]
-    for text in ("nonsense", "1e300", "nan", "-5"):
+    for text in ("nonsense", "1e300", "1e10", "inf", "nan", "-5"):
         pace.write_text(text)
         assert ask(site, client, pace=10.0)
 

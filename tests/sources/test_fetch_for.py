@@ -289,7 +289,10 @@ def test_an_answer_with_another_nonce_is_somebody_elses(site: Site, simulator: S
 
 
 def test_a_manifest_of_another_id_is_not_what_was_asked(site: Site, gpu: Simulated) -> None:
-    site.vendors.fail("/v1/rim/NV_GPU_DRIVER", Fault("other-body", body=b'{"id":"NV_OTHER","rim":""}'))
+    (other,) = [name for name in site.vendors.rim_ids if "VBIOS" in name]
+    status, _, body = site.vendors.answer("GET", f"/v1/rim/{other}", b"")
+    assert status == 200
+    site.vendors.fail("/v1/rim/NV_GPU_DRIVER", Fault("other-body", body=body))
     assert codes(fetch(site, gpu.evidence)) == {"sources.content"}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from attest.anchors import Anchors
 from attest.endorsements import Endorsements
-from attest.simulator import Simulator
+from attest.simulator import Simulator, der
+from attest.simulator.certificates import Extension
 from attest.simulator.simulated import Simulated
 from attest.sources.judge import Judge, Judgement, earliest_end
 from attest.tdx.quote import Quote
@@ -116,11 +118,44 @@ def test_a_list_at_hand_revokes_what_it_names(simulator: Simulator, anchors: Anc
     assert rows["SEV-VCEK"].state(NOON) == "current"
 
 
-def test_a_list_of_a_stranger_revokes_nothing(simulator: Simulator, anchors: Anchors) -> None:
-    made = simulator.snp(fault="snp-ask-revoked")
-    production = Anchors.production()
-    rows = judged(production, made.endorsements)
+def test_serial_number_zero_in_a_list_speaks_of_no_leaf(simulator: Simulator, anchors: Anchors) -> None:
+    """Every VCEK has it: looked up, one entry would revoke them all."""
+    plan = simulator.plan_snp()
+    made = plan.build()
+    assert plan.crl is not None
+    listed = replace(plan.crl, issuer=plan.intermediate.subject, revoked=[(0, NOON, None)])
+    crl = Crl(listed.build(plan.keys))
+    judge = Judge(anchors, beside=made.endorsements.certificates)
+    (leaf,) = [c for c in made.endorsements.certificates if c.common_name == "SEV-VCEK"]
+    assert crl.revokes(leaf.serial)
+    assert not judge._certificate(leaf, [crl]).revoked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"corrupt": True},
+        {"extensions": [Extension("2.5.29.27", der.integer(1), True)]},  # a delta is not the whole list
+    ],
+)
+def test_a_list_that_is_not_the_issuers_whole_word_revokes_nothing(
+    simulator: Simulator, anchors: Anchors, change: dict[str, Any]
+) -> None:
+    plan = simulator.plan_snp(fault="snp-ask-revoked")
+    assert plan.crl is not None
+    for name, value in change.items():
+        setattr(plan.crl, name, value)
+    rows = judged(anchors, plan.build().endorsements)
+    assert [row.authentic for row in rows if row.kind == "crl"] == [False]
     assert not any(row.revoked for row in rows)
+
+
+def test_a_ca_that_may_not_sign_lists_signs_none(simulator: Simulator, anchors: Anchors) -> None:
+    plan = simulator.plan_snp()
+    assert plan.crl is not None
+    plan.crl.issuer, plan.crl.signer = plan.intermediate.subject, plan.intermediate.key
+    rows = judged(anchors, plan.build().endorsements)
+    assert [row.authentic for row in rows if row.kind == "crl"] == [False]
 
 
 def test_an_ocsp_answer_needs_its_certificate_and_says_what_it_says(
