@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attest.claims import instant
-from attest.cli.bundles import signing_key
+from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
-from attest.errors import AttestError, Problem
+from attest.errors import AttestError, Rejected
 from attest.loader import read_file
 from attest.recognise import Found, recognise
 from attest.untrusted import escape
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attest.sources.judge import Judgement
     from attest.sources.needs import Need
     from attest.sources.offline import Bundle
+    from attest.sources.opening import BundleReader
 
 _MAX_DAYS = 366
 _EPILOG = """\
@@ -36,10 +37,13 @@ or no longer current; it then ends with status 1, and the bundle is written all 
   attest endorsements bundle fleet/*.bin vendor/* --sign ours.key -o fleet.bundle.json
   attest verify report.bin fleet.bundle.json --bundle-key ours.pub
 
+An earlier bundle may be among FILE, with --bundle-key: what it holds is taken over, renewed lists beside it.
+
 The signature says who put the file together; every certificate, list, collateral document, manifest and OCSP
 answer in it is still verified to its vendor's root, at its own dates. The key signs nothing but bundles. Its
 serial number is the time of making unless --serial gives another; a verifier with a memory refuses a lower
-one. Exit status: 0 nothing is missing, 1 something is, 2 malformed input or wrong use."""
+one. Exit status: 0 nothing is missing, 1 something is, or an earlier bundle is refused, 2 malformed input or
+wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -68,6 +72,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--serial", type=int, metavar="N", help="never goes back; default the time it is made"
     )
+    add_bundle_argument(parser)
     parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
     parser.add_argument("--json", action="store_true", help="print what is in it and what is missing as JSON")
     parser.set_defaults(run=run)
@@ -77,16 +82,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _run(args)
     except AttestError as error:
-        return told(args, error.problems)
+        return told(args, error)
 
 
-def told(args: argparse.Namespace, problems: tuple[Problem, ...]) -> int:
-    """Say what went wrong; 2."""
+def told(args: argparse.Namespace, error: AttestError) -> int:
+    """Say what went wrong; 1 for what is refused, 2 for what is malformed or wrong use."""
     if args.json:
-        print_json({"problems": [problem.as_dict() for problem in problems]})
-    for problem in () if args.json else problems:
+        print_json({"problems": [problem.as_dict() for problem in error.problems]})
+    for problem in () if args.json else error.problems:
         print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
-    return 2
+    return 1 if isinstance(error, Rejected) else 2
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -98,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
     made = at_of(args)
     key = signing_key("--sign", args.sign)
     anchors = simulated_anchors(args)
-    evidences, endorsements, rim_ids = gather(args.files)
+    evidences, endorsements, rim_ids = gather(args.files, bundle_reader(args, made, None))
     kept, left_out = authentic(endorsements, made, anchors)
     try:
         bundle = Bundle.of(
@@ -122,8 +127,11 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if missing or left_out else 0
 
 
-def gather(files: list[str]) -> tuple[dict[str, Evidence], Endorsements, dict[bytes, str]]:
-    """Evidence by file, the endorsements of all files together, and ids of manifests. Raises Malformed."""
+def gather(
+    files: list[str], reader: BundleReader | None = None
+) -> tuple[dict[str, Evidence], Endorsements, dict[bytes, str]]:
+    """Evidence by file, the endorsements of all files together, and ids of manifests. reader: opens signed
+    bundles among the files. Raises Malformed, Rejected."""
     from attest.sources.coverage import issuers_of, manifest_ids
     from attest.sources.offline import rim_ids_of
 
@@ -131,9 +139,16 @@ def gather(files: list[str]) -> tuple[dict[str, Evidence], Endorsements, dict[by
     evidences: dict[str, Evidence] = {}
     named: list[tuple[str, bytes]] = []
     by_version: dict[str, str] = {}
+    ids: dict[bytes, str] = {}
     for file in files:
         found = Found(bounded=False)
         recognise(file, read_file(file), found)
+        if reader is not None:
+            sealed, found.sealed = found.sealed, []
+            for sealed_in, envelope in sealed:
+                earlier = reader.open(sealed_in, envelope)
+                everything.add_endorsements(earlier.endorsements())
+                ids |= earlier.rim_ids()
         held = found.endorsements()
         everything.add_endorsements(held)
         name = Path(file).stem.removeprefix("simulated-")
@@ -145,12 +160,12 @@ def gather(files: list[str]) -> tuple[dict[str, Evidence], Endorsements, dict[by
                 by_version |= manifest_ids(device)
     endorsements = everything.endorsements()
     # A manifest names no id: the device that needs it does, or the name of the file it came in.
-    ids = rim_ids_of(
+    asked_for = rim_ids_of(
         (by_version.get(str(rim.stated.version).upper(), ""), rim.digest)
         for rim in endorsements.rims
         if not isinstance(rim, bytes)
     )
-    return evidences, endorsements, {**rim_ids_of(named), **ids}
+    return evidences, endorsements, {**ids, **rim_ids_of(named), **asked_for}
 
 
 def authentic(endorsements: Endorsements, at: Any, anchors: Any) -> tuple[Endorsements, list[Judgement]]:

@@ -9,7 +9,7 @@ from attest.claims import instant
 from attest.cli.bundles import signing_key
 from attest.cli.endorsements_bundle import gather, told, write_file
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
-from attest.errors import AttestError, Rejected
+from attest.errors import AttestError
 from attest.untrusted import escape
 
 _EPILOG = """\
@@ -48,11 +48,8 @@ def add_parser(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     try:
         return _run(args)
-    except Rejected as error:
-        told(args, error.problems)
-        return 1
     except AttestError as error:
-        return told(args, error.problems)
+        return told(args, error)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -51,7 +51,8 @@ What it answers:
   GET  /v1/rim/ids   /v1/rim/ID          POST  /   an OCSP request (answers were made ahead: no nonce)
 
 A log line a request goes to standard error: time, client, method, target, status, bytes. When the bundle's own
-time ends every answer is 503. Ends with Ctrl-C or SIGTERM, status 0; 2 malformed input or wrong use."""
+time ends every answer is 503. Ends with Ctrl-C or SIGTERM, status 0;
+1 the bundle is refused, 2 malformed input or wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         shelf, expires = shelf_of(args, datetime.now(UTC).replace(microsecond=0))
         return _serve(address, shelf, expires)
     except AttestError as error:
-        return told(args, error.problems)
+        return told(args, error)
 
 
 def listen_argument(text: str) -> tuple[str, int]:
@@ -101,7 +102,7 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
         files = sorted(str(path) for path in Path(args.source).iterdir() if path.is_file())
         if len(files) > _MAX_FILES:
             raise usage(f"{escape(args.source)} holds more than {_MAX_FILES} files")
-        _, held, ids = gather(files)
+        _, held, ids = gather(files, bundle_reader(args, at, None))
     else:
         held, ids, expires = _of_bundle(args, at)
     kept, left_out = authentic(held, at, anchors)
@@ -114,8 +115,6 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
 
 
 def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, dict[bytes, str], datetime]:
-    from attest.nvidia.rim import Rim
-
     found = Found(bounded=False)
     recognise(args.source, read_file(args.source), found)
     if len(found.sealed) != 1:
@@ -125,12 +124,7 @@ def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, di
         found.endorsements()  # says that a key is missing
         raise AssertionError("an unopened bundle is a problem")
     bundle = reader.open(*found.sealed[0])
-    ids = {
-        entry.item.digest: entry.id
-        for entry in bundle.entries
-        if isinstance(entry.item, Rim) and entry.id is not None
-    }
-    return bundle.endorsements(), ids, bundle.expires
+    return bundle.endorsements(), bundle.rim_ids(), bundle.expires
 
 
 def asking(shelf: Shelf, expires: datetime | None, now: Callable[[], datetime]) -> Any:

@@ -8,6 +8,7 @@ out. What is missing is said by `attest.sources.needs`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attest.endorsements import Endorsements, SignedDocument
@@ -31,6 +32,8 @@ from attest.x509 import Certificate, parse_certificates
 if TYPE_CHECKING:
     pass
 
+_REMEMBERED = 16_384
+"""Facts about bytes alone, read once for all machines of a fleet."""
 _PCK_LEAF = "Intel SGX PCK Certificate"
 
 
@@ -93,6 +96,7 @@ def issuers_of(evidence: Evidence) -> tuple[Certificate, ...]:
 # -- AMD ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def leaf_facts(certificate: Certificate) -> tuple[Product, LeafFacts] | None:
     """Product and extensions of a VCEK or VLEK by its own words; None for anything else."""
     kind = kind_of(certificate)
@@ -160,10 +164,16 @@ def _documents(documents: Sequence[SignedDocument], cpu: Report | Quote | None) 
 
 
 def is_for(document: SignedDocument, fmspc: bytes) -> bool:
+    return _family_of(document) in (fmspc, None)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _family_of(document: SignedDocument) -> bytes | None:
+    """FMSPC of a TCB info; None where it does not parse: verify says what is wrong with it."""
     try:
-        return TcbInfo.parse(document.body).fmspc == fmspc
+        return TcbInfo.parse(document.body).fmspc
     except Malformed:
-        return True  # let verify say what is wrong with it
+        return None
 
 
 # -- NVIDIA ---------------------------------------------------------------------------------------------
@@ -266,7 +276,14 @@ def _serials_asked(
 
 
 def speaks_of(answer: bytes, serials: set[int]) -> bool:
+    named = _serials(answer)
+    return named is None or not serials.isdisjoint(named)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _serials(answer: bytes) -> frozenset[int] | None:
+    """Serial numbers an OCSP answer speaks of; None where it does not parse: verify says what is wrong."""
     try:
-        return any(single.serial in serials for single in Answer.parse(answer).singles)
+        return frozenset(single.serial for single in Answer.parse(answer).singles)
     except Malformed:
-        return True  # let verify say what is wrong with it
+        return None

@@ -165,6 +165,10 @@ class Bundle:
             ocsp=tuple(kept["ocsp"]),
         )
 
+    def rim_ids(self) -> dict[bytes, str]:
+        """SHA-256 of a manifest → its id, where that is known."""
+        return {e.item.digest: e.id for e in self.entries if isinstance(e.item, Rim) and e.id is not None}
+
 
 def pcs_answer(document: SignedDocument) -> bytes:
     """The answer of Intel's service around a signed document: the signed octets stand in it as they are."""

@@ -219,6 +219,13 @@ def test_serve_opens_a_bundle_with_its_key_only(
     status, _, err = run(capsys, "endorsements", "serve", fleet["bundle"])
     assert status == 2
     assert "bundle.key-missing" in err
+    late = "--at", "2000-01-01T00:00:00Z"
+    old = fleet["folder"].parent / "old.json"
+    run(capsys, "endorsements", "bundle", fleet["folder"] / "simulated-vcek.der", "--sign", keys[0], "-o", old,
+        "--simulator-root", fleet["root"], *late)  # fmt: skip
+    status, _, err = run(capsys, "endorsements", "serve", old, "--bundle-key", keys[1])
+    assert status == 1
+    assert "bundle.expired" in err
     status, _, err = run(capsys, "endorsements", "serve", EVIDENCE / "snp-genoa" / "vcek.der")
     assert "is no signed bundle" in err
 
@@ -258,3 +265,18 @@ def test_a_memory_file_keeps_a_bundle_from_going_back(
     bundle(capsys, fleet, keys[0], "--serial", "7")
     status, out, _ = run(capsys, *asked)
     assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])
+
+
+def test_an_earlier_bundle_is_taken_over_with_its_key(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    later = tmp_path / "later.json"
+    asked = ("endorsements", "bundle", fleet["bundle"], "--sign", keys[0], "-o", later,
+             "--simulator-root", fleet["root"], *AT)  # fmt: skip
+    status, _, err = run(capsys, *asked)
+    assert status == 2
+    assert "bundle.key-missing" in err
+    assert run(capsys, *asked, "--bundle-key", keys[1])[0] == 0
+    entries = [json.loads(open_(path, keys[1]))["entries"] for path in (fleet["bundle"], later)]
+    assert entries[0] == entries[1]
