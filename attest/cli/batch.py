@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from attest.cli.fetching import memory_file
 from attest.cli.options import asked, at_of, usage
+from attest.cli.second_opinion import check_usage
 from attest.errors import AttestError, Malformed
 from attest.loader import read_file
 from attest.problems import problem
@@ -68,6 +69,7 @@ def _job(args: argparse.Namespace) -> Job:
         raise usage(
             "--batch does not fetch: put a bundle together with attest endorsements, and give it --with"
         )
+    check_usage(args)
     if args.processes is not None and not 1 <= args.processes <= 1024:
         raise usage("--processes is 1 to 1024")
     question = asked(args)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.cache import Cache
+from attest.checks import CheckRecord
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed
 from attest.evidence import Evidence
@@ -20,6 +21,9 @@ from attest.problems import problem
 from attest.recognise import Found, recognise
 from attest.result.answer import Answer, of_appraisal, of_refusal
 from attest.verifier import verify
+
+if TYPE_CHECKING:
+    from attest.dsse import TrustedKeys
 
 CACHE_ENTRIES = 4096
 
@@ -44,6 +48,14 @@ class Job:
     memory: Memory | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Signed bundles that opened, and the checks of opening them."""
+
+    bundles: tuple[Endorsements, ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
+
+
 class Judge:
     """Judges items of one job, with endorsements and policy read once and a cache that stays warm.
 
@@ -62,16 +74,13 @@ class Judge:
 
             name, text = job.policy
             self._policy = Policy.from_text(text, name, parameters=job.parameters)
-        self._bundles: Any = None
+        self._keys: TrustedKeys | None = None
         if job.bundle_keys:
             from attest.dsse import TrustedKey, TrustedKeys
-            from attest.sources.opening import BundleReader
 
-            keys = TrustedKeys([TrustedKey.read("endorsements", pem) for pem in job.bundle_keys])
-            self._bundles = BundleReader(keys, job.at, job.memory)
+            self._keys = TrustedKeys([TrustedKey.read("endorsements", pem) for pem in job.bundle_keys])
         self._cache = Cache(CACHE_ENTRIES)
-        self._sealed: list[Endorsements] = []
-        self._shared = self._read_shared()
+        self._shared, self._sealed = self._read_shared()
 
     def line(self, item: Item) -> bytes:
         """The answer to one item, one line of JSON. Raises nothing: an error is an answer too."""
@@ -92,7 +101,7 @@ class Judge:
         except ValueError as error:
             return of_refusal(Malformed(problem("fleet.item", message=str(error))), at)
         try:
-            evidence, endorsements = self._read(content)
+            evidence, endorsements, opened = self._read(content)
             verified = verify(
                 evidence,
                 endorsements=endorsements,
@@ -106,9 +115,11 @@ class Judge:
             return of_refusal(error, at)
         from attest.policy import appraise
 
-        return of_appraisal(appraise(verified, self._policy, at=at))
+        answer = of_appraisal(appraise(verified, self._policy, at=at))
+        # A bundle is judged before what came out of it.
+        return replace(answer, checks=(*opened, *answer.checks)) if opened else answer
 
-    def _read(self, content: Content) -> tuple[Evidence, Endorsements]:
+    def _read(self, content: Content) -> tuple[Evidence, Endorsements, tuple[CheckRecord, ...]]:
         found = Found()
         for name, data in content.files:
             recognise(name, data, found)
@@ -117,28 +128,33 @@ class Judge:
         given = found.endorsements()
         # The same object each time where an item brings nothing: what is found in it once is kept.
         endorsements = self._shared if given == Endorsements() else given + self._shared
-        if own or self._sealed:
+        bundles = (*own.bundles, *self._sealed.bundles)
+        if bundles:
             from attest.sources.coverage import select
 
-            for bundle in (*own, *self._sealed):
+            for bundle in bundles:
                 endorsements = endorsements + select(bundle, evidence)
-        return evidence, endorsements
+        return evidence, endorsements, (*self._sealed.checks, *own.checks)
 
-    def _read_shared(self) -> Endorsements:
+    def _read_shared(self) -> tuple[Endorsements, _Opened]:
         found = Found(bounded=False)
         for name, data in self._job.shared:
             recognise(name, data, found)
         if found.cpus or found.devices:
             raise Malformed(problem("evidence.several", expected="endorsements only"))
-        self._sealed = self._opened(found)
-        return found.endorsements()
+        sealed = self._opened(found)
+        return found.endorsements(), sealed
 
-    def _opened(self, found: Found) -> list[Endorsements]:
+    def _opened(self, found: Found) -> _Opened:
         """What signed bundles hold. Without keys they stay where they are, and reading refuses them."""
-        if self._bundles is None:
-            return []
+        if self._keys is None or not found.sealed:
+            return _Opened()
+        from attest.sources.opening import BundleReader
+
+        reader = BundleReader(self._keys, self._job.at, self._job.memory)
         sealed, found.sealed = found.sealed, []
-        return [self._bundles.open(name, envelope).endorsements() for name, envelope in sealed]
+        bundles = tuple(reader.open(name, envelope).endorsements() for name, envelope in sealed)
+        return _Opened(bundles, tuple(reader.log.records()))
 
 
 def failed(at: datetime, kind: str) -> Answer:

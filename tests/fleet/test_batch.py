@@ -8,20 +8,25 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest.cli.main import main
-from attest.errors import Malformed
+from attest.dsse import seal_envelope
+from attest.errors import Malformed, Rejected
 from attest.fleet import Item, Job, Judge, folder_items, judge_all, line_items
 from attest.fleet import processes as room
 from attest.fleet.batch import run
 from attest.fleet.processes import Processes
 from attest.loader import read_file
 from attest.simulator import Simulator
+from attest.sources.offline import Bundle
 from tests.conftest import NOON, Sample
 from tests.fleet.conftest import report_of
 
@@ -54,6 +59,36 @@ def test_endorsements_for_all_are_given_once(tmp_path: Path, genoa: Sample) -> N
     (item,) = folder_items(tmp_path)
     assert json.loads(Judge(Job(genoa.at, shared)).line(item))["authentic"]
     assert not json.loads(Judge(Job(genoa.at)).line(item))["authentic"]
+
+
+@pytest.mark.parametrize("place", ["shared", "own"])
+def test_a_signed_bundle_serves_the_fleet(tmp_path: Path, genoa: Sample, place: str) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    day = timedelta(days=1)
+    bundle = Bundle.of(genoa.endorsements, made=genoa.at - day, expires=genoa.at + day, serial=7)
+    sealed = seal_envelope("endorsements", bundle.payload(), key)
+    machine = tmp_path / "fleet" / "machine"
+    machine.mkdir(parents=True)
+    (machine / "report.bin").write_bytes(genoa.read(report_of(genoa)))
+    if place == "own":
+        (machine / "bundle.json").write_bytes(sealed)
+    job = Job(genoa.at, (("bundle.json", sealed),) if place == "shared" else (), bundle_keys=(pem,))
+    (item,) = folder_items(tmp_path / "fleet")
+    judge = Judge(job)
+    for _ in range(2):
+        answer = json.loads(judge.line(item))
+        assert answer["authentic"]
+        told = [check["name"] for check in answer["checks"] if check["name"].startswith("bundle.")]
+        assert told == ["bundle.signature", "bundle.content", "bundle.dates", "bundle.rollback"]
+    if place == "shared":
+        with pytest.raises(Rejected):
+            Judge(replace(job, at=genoa.at + 2 * day))
+        with pytest.raises(Malformed):
+            Judge(replace(job, bundle_keys=()))
+    else:
+        without = json.loads(Judge(replace(job, bundle_keys=())).line(item))
+        assert without["problems"][0]["code"] == "bundle.key-missing"
 
 
 def test_a_warm_cache_forgets_no_check(fleet: Path, genoa: Sample) -> None:
@@ -296,6 +331,7 @@ def test_a_policy_judges_each_machine(
     [
         (["report.bin"], "endorsements for all of them go with --with"),
         (["--fetch"], "does not fetch"),
+        (["--nras"], "belongs to --second-opinion"),
         (["--processes", "0"], "--processes is 1 to 1024"),
         (["--param", "a=b"], "give --policy too"),
         (["--with", "/nowhere"], "cannot be read"),
