@@ -221,7 +221,7 @@ def test_serve_opens_a_bundle_with_its_key_only(
     assert "bundle.key-missing" in err
     late = "--at", "2000-01-01T00:00:00Z"
     old = fleet["folder"].parent / "old.json"
-    run(capsys, "endorsements", "bundle", fleet["folder"] / "simulated-vcek.der", "--sign", keys[0], "-o", old,
+    run(capsys, "endorsements", "bundle", fleet["folder"] / "simulated-ark.crl", "--sign", keys[0], "-o", old,
         "--simulator-root", fleet["root"], *late)  # fmt: skip
     status, _, err = run(capsys, "endorsements", "serve", old, "--bundle-key", keys[1])
     assert status == 1
