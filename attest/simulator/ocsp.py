@@ -16,10 +16,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest.simulator import der
 from attest.simulator.certificates import (
+    BASIC_CONSTRAINTS,
     CertificatePlan,
     Extension,
     authority_key_id,
-    basic_constraints,
     day_of,
     key_usage,
     name,
@@ -159,7 +159,7 @@ def responder(keys: Keyring, issuer: CertificatePlan, day: datetime, *, no_check
         day - _YEAR,
         day + 2 * _YEAR,
         [
-            basic_constraints(False),
+            Extension(BASIC_CONSTRAINTS, der.sequence()),
             key_usage("digital_signature"),
             Extension(EXTENDED_KEY_USAGE, purposes, True),
             subject_key_id(keys.identifier(key)),
