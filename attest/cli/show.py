@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         for _, part in (*found.cpus, *(("", device) for device in found.devices)):
             shown.append({"file": file, "evidence": part.section, "fields": _fields(part)})
-        for kind, part in found.azure.shown():
-            shown.append({"file": file, "evidence": kind, "fields": _fields(part)})
+        for kind, loose in found.azure.shown():
+            shown.append({"file": file, "evidence": kind, "fields": _fields(loose)})
         for log in found.event_logs:
             from attest.eventlog.describe import describe
 

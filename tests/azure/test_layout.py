@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -170,7 +171,7 @@ def test_runtime_data_that_name_no_usable_key(
 def test_runtime_data_are_strict_json(plan: AzurePlan) -> None:
     good = text(plan.claims)
     for bad in (good + b"{}", good[:-1], b'{"keys":[],' + good[1:], b"\xff", b"[" * 30, b"NaN", b"[]", b""):
-        assert codes(lambda bad=bad: RuntimeData.parse(bad)) <= {"evidence.malformed", "azure.runtime-data"}
+        assert codes(partial(RuntimeData.parse, bad)) <= {"evidence.malformed", "azure.runtime-data"}
 
 
 def test_a_vm_id_is_a_guid_in_one_spelling_or_unknown(plan: AzurePlan) -> None:
@@ -198,7 +199,7 @@ def test_a_quote_is_read_to_its_last_byte(message: bytes) -> None:
     attest = Attest.parse(message)
     assert attest.selections[0].indices == tuple(range(24))
     for length in range(len(message)):
-        assert codes(lambda length=length: Attest.parse(message[:length])) <= {
+        assert codes(partial(Attest.parse, message[:length])) <= {
             "evidence.malformed",
             "azure.tpm.magic",
             "azure.tpm.type",

@@ -18,7 +18,6 @@ REFUSED_WHEN_READ = {
 }
 NO_FAULT = {
     "tdx.collateral.rollback": "needs a memory of earlier collateral: test_evidence",
-    "azure.event-log": "the simulator's TPM keeps no log: tests/eventlog",
     "gpu.crl": "NVIDIA's CRLs are optional: tests of the NVIDIA room",
     "switch.crl": "as gpu.crl",
     "switch.measurements.compared": "a switch has one manifest, which conflicts with no other",

@@ -106,7 +106,7 @@ def test_a_machine_binds_a_key(tmp_path: Path, state: Path, capsys: pytest.Captu
         (["tdx", "--set", "module_svn=abc"], "module_svn"),
         (["tdx", "--set", "td_attributes=-1"], "td_attributes"),
         (["gpu", "--set", "driver=abc"], "--set driver=abc"),
-        (["gpu", "--key", KEY], "--key is for machine and site"),
+        (["gpu", "--key", KEY], "--key is for azure, machine and site"),
         (["snp", "-o", "/proc/x"], "-o /proc/x cannot be written"),
     ],
 )
