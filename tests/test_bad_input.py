@@ -204,7 +204,7 @@ def test_the_certificate_of_another_chip(tmp_path: Path) -> None:
         ["--key", "{}"],
         ["--gpu-nonce", "00"],
         ["--report-data", "00" * 65],
-        ["--fetch"],
+        ["--fetch", "--pccs", "pccs.example"],
         ["--nonce", "00" * 32, "--report-data", "00"],
         ["--no-such-option"],
     ],

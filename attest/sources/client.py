@@ -99,6 +99,8 @@ class Client:
             except FetchFailed as failure:
                 # Full jitter: many who failed together must not come back together.
                 wait = pause * (0.5 + self.jitter() / 2)
+                if failure.reason.code == "sources.unreachable":
+                    self._give_back(request)
                 if failure.retry_at is not None:
                     asked = (failure.retry_at - self.now()).total_seconds()
                     self._postpone(request, asked)
@@ -263,6 +265,12 @@ class Client:
             if wait > 2:
                 self.tell(f"{host}: one request in {request.pace:.0f} s; waiting {wait:.0f} s")
             self.sleep(wait)
+
+    def _give_back(self, request: Request) -> None:
+        """A moment taken for a request that never reached the host."""
+        if request.pace > 0:
+            with self._agreed(_host(request.url)) as slot:
+                slot.free -= request.pace
 
     def _postpone(self, request: Request, seconds: float) -> None:
         """What a 429 asks holds for every process, not only for the one that was told."""

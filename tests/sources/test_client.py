@@ -232,6 +232,17 @@ def test_an_hour_is_the_longest_wait_that_is_believed(site: Site, client: Client
     assert failure.value.retry_at == NOON + timedelta(hours=1)
 
 
+def test_who_does_not_reach_the_host_takes_nobodys_turn(client: Client, site: Site) -> None:
+    """Without a network there is an answer in seconds, at whatever pace the service wants."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    with pytest.raises(FetchFailed) as failure:
+        client.send(Request(url, 10, pace=10.0))
+    assert failure.value.codes == {"sources.unreachable"}
+    assert sum(site.clock.slept) == pytest.approx(3.5, abs=0.1)
+
+
 def test_a_turn_beyond_the_budget_is_not_taken(site: Site, client: Client) -> None:
     for _ in range(4):
         ask(site, client, pace=10.0)
