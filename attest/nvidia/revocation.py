@@ -130,13 +130,15 @@ class RevocationCheck:
         statuses = tuple(self._statuses.values())
         self._conclude_lists()
         self._conclude_answers(statuses)
-        cert = next(
-            (claim for state, claim in _CLAIMS.items() if any(one.state == state for one in statuses)), "good"
-        )
+        states = {status.state for status in statuses}
+        # Nobody asked about is nobody found good.
+        best = "good" if statuses else "absent"
+        cert = next((claim for state, claim in _CLAIMS.items() if state in states), best)
+        # What is out of date ends nothing: it counted for nothing.
         counted = [
-            status
-            for status in statuses
-            if status.single is not None and status.state in ("good", "hold", "unknown")
+            one
+            for one in statuses
+            if one.state != "stale" and one.expires is not None and one.expires > self._at
         ]
         ends = [status.expires for status in counted if status.expires is not None]
         ends += [crl.next_update for crl in self._in_date.values() if crl.next_update is not None]
@@ -165,8 +167,6 @@ class RevocationCheck:
             self._log.not_run(self._crl_check, "no list of a CA in these chains was given")
 
     def _conclude_answers(self, statuses: Sequence[Status]) -> None:
-        missing = _names(statuses, "absent")
-        stale = _names(statuses, "stale")
         for one in statuses:
             if one.state in _WARNINGS:
                 self._log.warn(
@@ -174,6 +174,8 @@ class RevocationCheck:
                     where=one.certificate.common_name.shown,
                     found=None if one.single is None else _window(one),
                 )
+        missing = _names(statuses, "absent")
+        stale = _names(statuses, "stale")
         if missing:
             self._log.warn("revocation-unchecked")
         whys = [

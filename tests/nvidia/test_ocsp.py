@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attest.cache import Cache
 from attest.endorsements import Endorsements
@@ -324,6 +326,26 @@ def test_cut_anywhere_an_answer_is_malformed(bench: Bench) -> None:
     for end in range(len(good)):
         with pytest.raises(Malformed):
             Answer.parse(good[:end])
+
+
+@given(st.integers(0, 900), st.binary(max_size=6), st.integers(0, 6))
+def test_any_bytes_are_an_answer_or_malformed(bench: Bench, at: int, put: bytes, taken: int) -> None:
+    good = bench.plan().answers["brom"].build(bench.keys)
+    changed = good[:at] + put + good[at + taken :]
+    try:
+        assert Answer.parse(changed).raw == changed
+    except Malformed as refusal:
+        assert refusal.codes <= {"nvidia.ocsp.malformed", "nvidia.ocsp.unsuccessful"}
+
+
+def test_a_stale_hold_still_holds_and_ends_nothing(bench: Bench) -> None:
+    plan = bench.plan()
+    answer = plan.answers["brom"]
+    answer.status, answer.reason = "revoked", 6
+    answer.this_update, answer.next_update = AT - 3 * DAY, AT - 2 * DAY
+    verified = judged(bench, plan)
+    assert cert(verified) == "hold"
+    assert verified.expires > AT
 
 
 @pytest.mark.parametrize("status", [1, 2, 3, 5, 6])
