@@ -84,12 +84,21 @@ def test_the_inference_policy_wants_the_owners_measurement() -> None:
     assert dict(policy.body.parameters) == {"ld": MEASUREMENT}
 
 
+def test_the_azure_policy_wants_the_paravisor_and_the_image() -> None:
+    with pytest.raises(Malformed) as refusal:
+        Policy.read(POLICIES / "azure-cvm.yaml")
+    assert refusal.value.codes == {"policy.parameter-missing"}
+    given = {"idk": MEASUREMENT, "svn": "10", "uki": "22" * 32}
+    assert Policy.read(POLICIES / "azure-cvm.yaml", parameters=given).platforms == {"azure-snp"}
+
+
 def test_every_policy_that_comes_along_is_tested_here() -> None:
     assert {path.stem for path in POLICIES.glob("*.yaml")} == {
         "snp-baseline",
         "tdx-baseline",
         "demo",
         "h100-inference",
+        "azure-cvm",
     }
 
 
