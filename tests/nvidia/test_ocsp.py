@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
 from attest.memory import Memory
 from attest.nvidia.ocsp_answer import Answer
-from attest.simulator.certificates import CrlPlan
+from attest.simulator.certificates import CrlPlan, name
 from attest.simulator.device import DevicePlan
 from attest.simulator.ocsp import OcspPlan
 from attest.verified import Verified
@@ -284,6 +285,13 @@ def test_answers_about_others_are_passed_over(bench: Bench) -> None:
     assert cert(judged(bench, plan, other.answers["brom"])) == "good"
     other.answers["brom"].status = "revoked"
     assert cert(judged(bench, plan, other.answers["brom"])) == "good"
+
+
+@pytest.mark.parametrize("changed", [{"key": "p384/stranger"}, {"subject": name("CN=NVIDIA somebody")}])
+def test_certid_names_its_issuer_by_name_and_by_key(bench: Bench, changed: dict[str, Any]) -> None:
+    plan = bench.plan()
+    plan.answers["brom"].issuer = replace(plan.answers["brom"].issuer, **changed)
+    assert cert(judged(bench, plan)) == "absent"
 
 
 def test_a_list_in_date_stands_in_for_an_answer(bench: Bench) -> None:
