@@ -70,9 +70,7 @@ def another(plan: DevicePlan, of: str = "brom", *, later: timedelta = -HOUR, **c
         first.produced_at + later,
         first.responder,
     )
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
+    return replace(made, **changes)
 
 
 # -- all together ---------------------------------------------------------------------------------------
