@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -87,13 +88,20 @@ def test_azure_is_found_by_what_its_tpm_holds(
     assert detect(machine, tpm=Tpm(guest.played)) == "sev-guest"
 
 
-def test_a_device_that_may_not_be_opened_is_a_matter_of_permission(machine: Machine) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may open everything")
-    put(machine, "/dev/sev-guest")
-    machine.sev_guest.chmod(0)
-    with pytest.raises(CollectError) as failure:
-        detect(machine)
+def test_a_device_that_may_not_be_opened_is_a_matter_of_permission() -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        machine = Machine(root=Path(folder))
+        put(machine, "/dev/sev-guest")
+        machine.sev_guest.chmod(0)
+        mine = os.geteuid()
+        if mine == 0:
+            os.seteuid(65534)  # root may open everything
+        try:
+            with pytest.raises(CollectError) as failure:
+                detect(machine)
+        finally:
+            os.seteuid(mine)
     assert "collect.permission" in failure.value.codes
 
 
