@@ -96,12 +96,13 @@ def test_a_device_that_may_not_be_opened_is_a_matter_of_permission() -> None:
         machine.sev_guest.chmod(0)
         mine = os.geteuid()
         if mine == 0:
-            os.seteuid(65534)  # root may open everything
+            os.setresuid(65534, 65534, 0)  # root may open everything
         try:
             with pytest.raises(CollectError) as failure:
                 detect(machine)
         finally:
-            os.seteuid(mine)
+            if mine == 0:
+                os.setresuid(0, 0, 0)
     assert "collect.permission" in failure.value.codes
 
 
