@@ -92,7 +92,9 @@ class Expected:
             raise ValueError("a site's evidence answers a nonce: give origin and nonce")
         if self.nonce is not None and self.key is not None and self.origin is None:
             if self.key.get("kty") == "OKP":
-                raise ValueError("an OKP key is a site's: give its origin; a broker's guest has EC, RSA or AKP")
+                raise ValueError(
+                    "an OKP key is a site's: give its origin; a broker's guest has EC, RSA or AKP"
+                )
 
     @property
     def anything(self) -> bool:

@@ -98,10 +98,13 @@ class Memory:
         crls, documents, minimum = data["crls"], data["documents"], data["minimum-evaluation"]
         # Memories kept before numbers were remembered have none.
         numbers, bundles = data.get("crl-numbers", {}), data.get("bundles", {})
-        if not all(isinstance(each, dict) for each in (crls, documents, numbers, bundles)):
+        if not (
+            isinstance(crls, dict)
+            and isinstance(documents, dict)
+            and isinstance(numbers, dict)
+            and isinstance(bundles, dict)
+        ):
             raise TypeError("memory holds four maps")
-        assert isinstance(crls, dict) and isinstance(documents, dict)
-        assert isinstance(numbers, dict) and isinstance(bundles, dict)
         return cls(
             {str(name): read_instant(date) for name, date in crls.items()},
             {str(name): read_instant(date) for name, date in documents.items()},

@@ -85,7 +85,9 @@ def _new_chip() -> Result:
 
     def cold(cache: Cache) -> None:
         endorsements = Endorsements((Certificate(vcek), *common.certificates), common.crls)
-        verify(Evidence(Report.parse(new.raw)), endorsements=endorsements, at=at, anchors=anchors, cache=cache)
+        verify(
+            Evidence(Report.parse(new.raw)), endorsements=endorsements, at=at, anchors=anchors, cache=cache
+        )
 
     def floor() -> None:
         leaf = x509.load_der_x509_certificate(vcek)
