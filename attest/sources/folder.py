@@ -42,7 +42,7 @@ class Folder:
             raise failed("sources.cache", where=str(path), found=what, temporary=False) from None
         state = os.fstat(self._fd)
         if not shared and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
-            os.close(self._fd)
+            self.close()  # and remembered as closed: the number is somebody else's at once
             raise failed(
                 "sources.cache",
                 where=str(path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -224,3 +225,20 @@ def test_a_lock_holds_against_another_process_and_ends_with_it(tmp_path: Path) -
     other.join()
     with folder.locked("name", patience=0) as held:
         assert held
+
+
+def test_a_refused_folder_closes_nothing_of_anybody_else(tmp_path: Path) -> None:
+    """A number closed twice is by then another file's, or another thread's connection."""
+    path = tmp_path / "open-to-all"
+    path.mkdir()
+    path.chmod(0o777)
+    refused: FetchFailed | None = None
+    try:
+        Folder(path)
+    except FetchFailed as error:
+        refused = error  # its traceback keeps the refused folder alive
+    assert refused is not None
+    with (tmp_path / "other").open("w") as other:
+        refused = None
+        gc.collect()
+        os.fstat(other.fileno())

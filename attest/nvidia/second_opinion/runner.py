@@ -147,8 +147,10 @@ class Peer:
         assert self._child is not None
         stdin = self._child.stdin
         assert stdin is not None
-        stdin.write(json.dumps(question).encode() + b"\n")
-        stdin.flush()
+        # A child that has ended says so better than its broken pipe does.
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(json.dumps(question).encode() + b"\n")
+            stdin.flush()
         return self._hear()
 
     def _hear(self) -> dict[str, Any]:
