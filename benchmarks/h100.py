@@ -66,8 +66,8 @@ def run() -> Iterator[Result]:
             recognise(name, data, found)
         verify(found.evidence(), endorsements=found.endorsements(), at=at)
 
-    yield compare("h100_warm", warm, floor_warm, target=2)
-    yield compare("h100_cold", cold, floor_cold, target=1.6)
+    yield compare("h100_warm", warm, floor_warm, target=1.5)
+    yield compare("h100_cold", cold, floor_cold, target=1.5)
 
 
 def _follow(chain: list[bytes], root: x509.Certificate) -> ec.EllipticCurvePublicKey:
