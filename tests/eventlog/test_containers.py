@@ -12,7 +12,7 @@ from attest.bundle import Kind, write_bundle
 from attest.composite import read_composite
 from attest.errors import Malformed
 from attest.eventlog.containers import read_json
-from attest.eventlog.log import EventLog
+from attest.eventlog.log import MAX_EVENTS, MAX_LOG, EventLog
 from attest.eventlog.replay import replay_rtmrs
 from attest.eventlog.tie import tie
 from attest.recognise import Found, recognise
@@ -199,3 +199,26 @@ def test_a_malformed_log_beside_a_quote_refuses_the_document(simulator: Simulato
 def test_parse_takes_any_name(boot: EventLogPlan) -> None:
     with pytest.raises(Malformed, match=r"\\x1b"):
         EventLog.parse(boot.encode() + b"x", "\x1b[31m")
+
+
+def test_bounds_are_met_exactly_and_each_has_its_reason(boot: EventLogPlan) -> None:
+    longest = base64.b64encode(EventLogPlan([]).encode().ljust(MAX_LOG, b"\xff")).decode()
+    assert read_json({"cc_eventlog": longest}, "x") is not None
+    for document, says in (
+        ({"cc_eventlog": longest + "AAAA" * 4}, "too large"),
+        ({"event_log": dstack(*[ENTRY] * (MAX_EVENTS + 1))}, "too many events"),
+        ({"event_log": dstack({**ENTRY, "event": "x" * 257})}, "name is too long"),
+        ({"event_log": "[]", "cc_eventlog": longest}, "Two event logs"),
+        ({"event_log": dstack({**ENTRY, "digest": "5a" * 49})}, "48 bytes"),
+        ({"event_log": dstack({**ENTRY, "imr": 4})}, "no such RTMR"),
+    ):
+        with pytest.raises(Malformed, match=says):
+            read_json(document, "x")
+    most = read_json({"event_log": dstack(*[ENTRY] * MAX_EVENTS)}, "x")
+    assert most is not None
+    assert len(most.events) == MAX_EVENTS
+    for change in ({"event": "x" * 256}, {"event_type": 0}, {"event_type": 0xFFFFFFFF}):
+        assert read_json({"event_log": dstack({**ENTRY, **change})}, "x") is not None
+    both = {"event_log": "[]", "cc_eventlog": base64.b64encode(boot.encode()).decode()}
+    with pytest.raises(Malformed, match="Two event logs"):
+        read_json(both, "x")

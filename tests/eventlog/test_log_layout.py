@@ -111,6 +111,93 @@ def test_a_declaration_that_is_not_one_is_malformed(offset: int, value: bytes) -
     assert refusal.value.codes == {"evidence.malformed"}
 
 
+def _declared(*algorithms: tuple[int, int], count: int | None = None, vendor: bytes = b"\0") -> bytes:
+    """A log without events that declares these algorithms."""
+    listed = b"".join(struct.pack("<HH", *one) for one in algorithms)
+    head = struct.pack("<IBBBBI", 0, 0, 2, 0, 2, len(algorithms) if count is None else count)
+    spec_id = b"Spec ID Event03\0" + head + listed + vendor
+    return struct.pack("<II20xI", 1, 3, len(spec_id)) + spec_id
+
+
+SHA384_48 = (SHA384, 48)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (_declared((SHA384, 32)), "another size"),
+        (_declared(SHA384_48, (0x04, 32)), "another size"),
+        (_declared(SHA384_48, (0x0D, 48)), "another size"),
+        (_declared(SHA384_48, (0x12, 48)), "another size"),
+        (_declared(SHA384_48, (0x77, 0)), "another size"),
+        (_declared(SHA384_48, (0x77, 65)), "another size"),
+        (_declared(SHA384_48, *((0x70 + number, 32) for number in range(8))), "no usable algorithms"),
+        (_declared(), "no usable algorithms"),
+        (_declared(SHA384_48, count=2) + bytes(64), "cut short"),
+        (_declared(SHA384_48, vendor=b"\2\0"), "end where it says"),
+        (_declared(SHA384_48, vendor=b"\0\0"), "end where it says"),
+        (struct.pack("<II20xI", 1, 3, 28) + b"Spec ID Event03\0" + bytes(40), "impossible size"),
+        (_declared(SHA384_48)[:-1], "impossible size"),
+        (_declared(SHA384_48)[:31], "cut short"),
+    ],
+)
+def test_a_declaration_is_refused_for_its_own_reason(raw: bytes, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        EventLog.parse(raw)
+
+
+@pytest.mark.parametrize(
+    "algorithms",
+    [
+        (SHA384_48, (0x04, 20), (0x0B, 32), (0x0D, 64), (0x12, 32)),
+        (SHA384_48, (0x77, 1), (0x78, 64)),
+        (SHA384_48, *((0x70 + number, 32) for number in range(7))),
+    ],
+)
+def test_known_algorithms_have_their_sizes_and_unknown_ones_any(
+    algorithms: tuple[tuple[int, int], ...],
+) -> None:
+    assert EventLog.parse(_declared(*algorithms)).algorithms == algorithms
+    assert EventLog.parse(_declared(*algorithms, vendor=b"\3abc")).events == ()
+
+
+@pytest.mark.parametrize("size", [HEAD + length for length in (1, 11, 13, 62, 65)])
+def test_an_event_cut_in_its_head_says_so(size: int) -> None:
+    with pytest.raises(Malformed, match=rf"An event is cut short.*\+{HEAD}"):
+        EventLog.parse(EventLogPlan([separator(1)]).encode()[:size])
+
+
+@pytest.mark.parametrize(("index", "known"), [(4, True), (5, False)])
+def test_a_td_has_five_registers(index: int, known: bool) -> None:
+    assert _reads(EventLogPlan([separator(index)])) == known
+
+
+@pytest.mark.parametrize(("index", "known"), [(23, True), (24, False)])
+def test_a_tpm_has_24_registers(index: int, known: bool) -> None:
+    assert _reads(EventLogPlan([separator(index)], first=0, algorithms=(0x0B,))) == known
+
+
+def _reads(plan: EventLogPlan) -> bool:
+    try:
+        read(plan)
+    except Malformed as refusal:
+        assert "register that is not there" in str(refusal)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("position", [0, 4, 8, 27, 32, 43])
+def test_other_bytes_are_no_log(position: int) -> None:
+    raw = bytearray(EventLogPlan([]).encode())
+    assert is_event_log(raw)
+    raw[position] ^= 0x40
+    assert not is_event_log(raw)
+
+
+def test_a_log_of_exactly_the_limit_is_read() -> None:
+    assert EventLog.parse(EventLogPlan([]).encode().ljust(MAX_LOG, b"\xff")).events == ()
+
+
 def test_an_algorithm_declared_twice_is_malformed() -> None:
     with pytest.raises(Malformed, match="twice"):
         EventLog.parse(EventLogPlan([], algorithms=(SHA384, SHA384)).encode())
@@ -225,5 +312,17 @@ def test_the_real_acpi_table_is_read(vectors: Vectors) -> None:
         changed[position] ^= 1
         with pytest.raises(Malformed):
             CcelTable.parse(bytes(changed))
-    with pytest.raises(Malformed):
-        CcelTable.parse(raw + b"\0")
+    for wrong, says in (
+        (raw + b"\0", "56 bytes"),
+        (b"CCEX" + raw[4:], "Not a CCEL table"),
+        (raw[:4] + b"\x39" + raw[5:], "Not a CCEL table"),
+        (raw[:36] + b"\x03" + raw[37:], "checksum"),
+    ):
+        with pytest.raises(Malformed, match=says):
+            CcelTable.parse(wrong)
+    other = bytearray(raw)
+    other[36], other[9] = 3, (other[9] - 1) & 0xFF
+    with pytest.raises(Malformed, match="unknown machine"):
+        CcelTable.parse(bytes(other))
+    other[36], other[9] = 1, (other[9] + 2) & 0xFF
+    assert CcelTable.parse(bytes(other)).cc_type == 1

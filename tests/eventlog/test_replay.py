@@ -95,9 +95,35 @@ def test_a_second_or_late_startup_locality_is_malformed(tpm: EventLogPlan) -> No
 
 
 def test_a_log_is_replayed_into_its_own_kind_of_registers_only(boot: EventLogPlan, tpm: EventLogPlan) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match="TPM's event log, not a TD's"):
         replay_rtmrs(read(tpm))
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match="TD's event log, not a TPM's"):
         replay_pcrs(read(boot))
     with pytest.raises(Malformed, match="sha1"):
         replay_pcrs(read(tpm), "sha1")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        tied(1, 3, b"StartupLocality\0\x07"),
+        tied(0, 3, b"startuplocality\0\x07"),
+        tied(0, 3, b""),
+    ],
+    ids=["another register", "another name", "no data"],
+)
+def test_only_its_own_entry_names_a_startup_locality(tpm: EventLogPlan, event: Logged) -> None:
+    before = replay_pcrs(read(tpm))
+    tpm.events.append(event)
+    assert replay_pcrs(read(tpm)) == before
+
+
+def test_an_entry_that_is_measured_names_no_startup_locality(tpm: EventLogPlan) -> None:
+    tpm.events.append(tied(0, 8, b"StartupLocality\0\x07"))
+    assert replay_pcrs(read(tpm)) == pcrs(tpm)
+
+
+def test_the_startup_locality_may_follow_other_registers_and_informative_entries(tpm: EventLogPlan) -> None:
+    tpm.events[:0] = [separator(1), tied(0, 3, b"informative"), _locality(b"\3")]
+    digests = [event.digests((0x0B,))[0x0B] for event in tpm.events if event.index == 0 and event.type != 3]
+    assert replay_pcrs(read(tpm))[0] == extend_all(digests, "sha256", start=bytes(31) + b"\3")
