@@ -156,7 +156,7 @@ class _Asked:
     def extended(self, report_data: bytes, vmpl: int) -> tuple[bytes, bytes]:
         """The report and the certificate table, which may be empty."""
         size = _FIRST  # VCEK, ASK and ARK as DER fit
-        for last in (False, True):
+        for _ in range(2):
             certificates = ctypes.create_string_buffer(size)
             request = ExtendedRequest(_request(report_data, vmpl), ctypes.addressof(certificates), size, 0)
             report, vmm_error = self._send(GET_EXT_REPORT, request)
@@ -164,7 +164,7 @@ class _Asked:
                 # The length that comes back is the host's; more than it was given it cannot have written.
                 return report, certificates.raw[: min(int(request.certs_len), size)]
             needed = int(request.certs_len)
-            if vmm_error != INVALID_LEN or last or needed % PAGE or not size < needed <= MAX_CERTIFICATES:
+            if vmm_error != INVALID_LEN or needed % PAGE or not size < needed <= MAX_CERTIFICATES:
                 break
             size = needed
         # The host's certificates do not fit: the report without them; they can be fetched from AMD.

@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from attest.collect import Broker, CollectError, Interfaces, Machine, collect
+from attest.collect.azure import HCL_REPORT
 from attest.collect.detect import detect
 from attest.collect.tpm2 import Tpm
 from attest.simulator import Simulator
-from tests.collect.conftest import MetadataService, SoftwareTpm
+from tests.collect.conftest import MetadataService, SoftwareTpm, forget
 from tests.collect.kernel import certificate_table, snp_kernel, tdx_kernel
 from tests.collect.test_azure import Guest
 from tests.collect.test_end_to_end import GUIDS, NONCE
@@ -86,6 +87,25 @@ def test_azure_is_found_by_what_its_tpm_holds(
     assert detect(machine, tpm=Tpm(guest.played)) == "azure"
     put(machine, "/dev/sev-guest")
     assert detect(machine, tpm=Tpm(guest.played)) == "sev-guest"
+
+
+def test_a_plain_tpm_is_not_taken_for_one_that_proves_anything(
+    machine: Machine, simulator: Simulator, swtpm: SoftwareTpm, metadata_service: MetadataService
+) -> None:
+    guest = Guest("snp", simulator, swtpm, metadata_service)
+    forget(guest.played.own, HCL_REPORT)
+    with pytest.raises(CollectError) as failure:
+        detect(machine, tpm=Tpm(guest.played))
+    assert failure.value.problems[-1].message == "The TPM is not bound to a confidential machine"
+
+
+def test_a_driver_that_does_not_know_protected_pcie_is_said(machine: Machine, simulator: Simulator) -> None:
+    nvml = FakeNvml(simulator)
+    nvml.fails["settings"] = 13
+    given = Interfaces(tsm=snp_kernel(simulator), nvml=nvml)
+    collected = collect(Broker(NONCE), machine, interfaces=given)
+    assert collected.devices == 1
+    assert any("switches were not asked" in note for note in collected.notes)
 
 
 def test_a_device_that_may_not_be_opened_is_a_matter_of_permission() -> None:

@@ -196,3 +196,12 @@ def test_protected_pcie_without_its_switches_is_no_evidence(eight_and_four: tupl
     for file in board.folder.glob("switch*"):
         file.unlink()
     assert board.collect(nonce)["code"] == "collect.switches"
+
+
+def test_a_switch_that_answers_another_nonce_is_refused(two_gpus: Board, vectors: Vectors) -> None:
+    evidence, _ = load(vectors.path(vectors.cases["ppcie-4switch-nvtrust"]["files"]["evidence_json"]))
+    devices: list[Any] = list(evidence.devices)
+    assert two_gpus.put_evidence("switch", devices) != NONCE
+    two_gpus.state("1 1 2")
+    answer = two_gpus.collect()
+    assert (answer["code"], answer["where"][:6]) == ("collect.inconsistent", "switch")

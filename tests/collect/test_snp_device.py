@@ -65,7 +65,6 @@ class Firmware:
             raise error(number)
         if meets:
             response.status = meets
-            return 0
         report = self._answer(bytes(plain.user_data), plain.vmpl)
         response.report_size = len(report)
         ctypes.memmove(response.report, report, len(report))
