@@ -50,8 +50,18 @@ _RSA_SIGNATURE = 256
 _SPDM_REQUEST = b"\x11\xe0"
 
 
-_MOST = {"devices": 16, "certificates": 512, "crls": 64, "documents": 64, "rims": 64, "ocsp": 64}
-"""More than one machine needs; each costs signatures to check."""
+_MOST = {
+    "cpus": 16,
+    "event_logs": 16,
+    "devices": 16,
+    "certificates": 512,
+    "crls": 64,
+    "documents": 64,
+    "rims": 64,
+    "ocsp": 64,
+}
+"""More than one machine needs. Each costs signatures to check; CPU evidence and logs are compared with all
+before them."""
 
 
 @dataclass

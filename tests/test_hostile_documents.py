@@ -11,7 +11,7 @@ import pytest
 
 from attest import Rejected, verify
 from attest.anchors import Anchors
-from attest.bundle import write_bundle
+from attest.bundle import Kind, write_bundle
 from attest.cli.main import main
 from attest.composite import write_primary
 from attest.endorsements import Endorsements
@@ -114,6 +114,20 @@ def test_more_devices_than_a_machine_has(simulator: Simulator) -> None:
     for one_more in (raw, write_bundle([("devices", raw)])):
         with pytest.raises(Malformed) as refusal:
             recognise("file", one_more, found)
+        assert refusal.value.codes == {"evidence.too-large"}
+
+
+def test_more_cpu_evidence_and_event_logs_than_anybody_compares(simulator: Simulator) -> None:
+    """Each is compared with all before it: thousands, in bundles within a bundle, took the square of that."""
+    log = simulator.tdx(event_log=True).files["simulated-ccel.bin"].rstrip(b"\xff")
+    many: list[tuple[Kind, bytes]] = [("snp-report", simulator.snp().raw), ("ccel", log)]
+    for kind, datum in many:
+        changed = [datum[:-1] + bytes([number]) for number in range(17)]
+        inner = [write_bundle([(kind, one)]) for one in changed]
+        found = Found()
+        recognise("file", write_bundle([(kind, one) for one in inner[:16]]), found)
+        with pytest.raises(Malformed) as refusal:
+            recognise("file", write_bundle([(kind, inner[16])]), found)
         assert refusal.value.codes == {"evidence.too-large"}
 
 
