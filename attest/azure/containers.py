@@ -72,7 +72,8 @@ def read_evidence(
             raise _container(where, "az-snp-vtpm evidence", document)
         return _flashbots(document, where), ()
     version = document.get("version", 0)
-    if isinstance(version, bool) or version not in (0, 1, 2):
+    # 2.0 and true equal numbers that they are not.
+    if type(version) is not int or version not in (0, 1, 2):
         raise malformed(
             "Unknown version of the evidence document",
             where=f"{where} version",

@@ -64,7 +64,7 @@ def test_t_version_downgrade_the_number_decides_the_shape(
     assert codes(lambda: read_evidence(made, where="e")) <= {"azure.container", "evidence.malformed"}
 
 
-@pytest.mark.parametrize("version", [3, -1, "2", 2.5, True, None, [2]])
+@pytest.mark.parametrize("version", [3, -1, "2", 2.5, 2.0, -0.0, True, None, [2]])
 def test_unknown_versions(simulator: Simulator, version: object) -> None:
     made = {**document(simulator, "snp", 2), "version": version}
     assert codes(lambda: read_evidence(made, where="e")) == {"azure.container"}
