@@ -149,10 +149,13 @@ def _statement(key: dict[str, Any], origins: list[str], epoch_time: datetime) ->
 
 def _write(file: Path, data: bytes) -> None:
     """Whole or not at all. Raises Malformed (`usage`) where the file cannot be written."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part = file.parent / f".attest-{secrets.token_hex(8)}.part"
     try:
+        # New and ours: whoever guessed the name of a link in a shared folder would have root write through it.
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            part.write_bytes(data)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
             part.replace(file)
         finally:
             with contextlib.suppress(OSError):

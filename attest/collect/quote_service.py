@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,16 +65,24 @@ def vsock(port: int) -> Connect:
     return connect
 
 
-def quote_of(td_report: bytes, connect: Connect) -> bytes:
+def quote_of(td_report: bytes, connect: Connect, *, clock: Callable[[], float] = time.monotonic) -> bytes:
     """The quote over this TD report, checked to carry its report data. Raises CollectError."""
     try:
         with connect() as connection:
+            end = clock() + SECONDS
             connection.settimeout(SECONDS)
             connection.sendall(request(td_report))
-            (size,) = struct.unpack(">I", _exactly(connection, 4))
+
+            def remaining() -> float:
+                # Of the whole answer: a host that sends a byte now and then would hold us for days.
+                if (left := end - clock()) <= 0:
+                    raise TimeoutError
+                return left
+
+            (size,) = struct.unpack(">I", _exactly(connection, 4, remaining))
             if not _HEADER.size + _SIZES.size <= size <= MAX_OUTBLOB:
                 raise failure("collect.quote-service", where="frame", expected=f"≤ {MAX_OUTBLOB}", found=size)
-            answer = _exactly(connection, size)
+            answer = _exactly(connection, size, remaining)
     except TimeoutError:
         raise failure("collect.timeout", where="quoting service", expected=f"{SECONDS:.0f} s") from None
     except OSError as error:
@@ -114,9 +123,10 @@ def _quote(message: bytes) -> bytes:
     return message[start:]
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _exactly(connection: socket.socket, size: int, remaining: Callable[[], float]) -> bytes:
     received = bytearray()
     while len(received) < size:
+        connection.settimeout(remaining())
         part = connection.recv(min(size - len(received), 1 << 16))
         if not part:
             raise failure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -108,6 +109,35 @@ def test_wrong_use_is_told_from_a_machine_that_fails(
 def test_a_file_that_cannot_be_written(tmp_path: Path, simulator: Simulator, capsys: Capture) -> None:
     assert collect(tmp_path / "none", snp_kernel(simulator)) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_folder_is_no_file_to_write(
+    tmp_path: Path, simulator: Simulator, capsys: Capture, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = run(
+        arguments("-o", name, "--gpus", "none"), Machine(root=tmp_path), Interfaces(tsm=snp_kernel(simulator))
+    )
+    assert status == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_waits_in_a_shared_folder_is_not_written_through(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    """Collecting runs as root: another user must not choose what it overwrites."""
+    theirs = tmp_path / "shadow"
+    theirs.write_text("root")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("b.json", f"b.json.{os.getpid()}.part", "b.json.part"):
+        (shared / name).symlink_to(theirs)
+    assert collect(shared, snp_kernel(simulator)) == 0
+    assert theirs.read_text() == "root"
+    assert (shared / "b.json").read_bytes().startswith(b"{")
+    assert not (shared / "b.json").is_symlink()
 
 
 def test_there_is_no_option_for_report_data(capsys: Capture) -> None:

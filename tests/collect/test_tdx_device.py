@@ -173,6 +173,34 @@ def test_a_quote_over_another_report_is_refused(simulator: Simulator) -> None:
     assert code_of(lambda: quote_of(td_report(DATA), service.connect)) == "collect.inconsistent"
 
 
+def test_a_service_that_answers_a_byte_at_a_time_is_not_waited_for(service: Service) -> None:
+    """The time is that of the whole answer, not of each byte."""
+    moments = iter(range(0, 10_000, 10))
+
+    class Dripping:
+        def __init__(self) -> None:
+            self.real, self.reads = service.connect(), 0
+
+        def __enter__(self) -> Dripping:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.real.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def recv(self, _: int) -> bytes:
+            self.reads += 1
+            return self.real.recv(1)
+
+    dripping = Dripping()
+    connect: Any = lambda: dripping  # noqa: E731
+    clock = lambda: float(next(moments))  # noqa: E731
+    assert code_of(lambda: quote_of(td_report(DATA), connect, clock=clock)) == "collect.timeout"
+    assert dripping.reads == 2
+
+
 def test_no_service(service: Service) -> None:
     def refuse() -> socket.socket:
         raise error(errno.ECONNREFUSED)
