@@ -111,14 +111,14 @@ def _check_pck(
         log.passed(check)
         pck = check_pck_pem(quote.certification_data, anchors=anchors, log=log, cache=cache)
     else:
-        chains: list[tuple[Certificate, ...]] = []
+        chain = None
         if quote.certification_data_type in _WITHOUT_CHAIN:
-            chains = [
-                chain
-                for chain in supplied_chains(endorsements.certificates)
-                if verifies(chain[0].public_key, quote.qe_report_signature, quote.qe_report.raw)
-            ]
-        if not chains:
+            signed, signature = quote.qe_report.raw, quote.qe_report_signature
+            chains = supplied_chains(
+                endorsements.certificates, wanted=lambda leaf: verifies(leaf.public_key, signature, signed)
+            )
+            chain = next(chains, None)
+        if chain is None:
             log.failed(
                 check,
                 check,
@@ -129,7 +129,7 @@ def _check_pck(
             log.not_run("tdx.pck.chain", "no chain")
             return None
         log.passed(check)
-        pck = check_pck_chain(chains[0], anchors=anchors, log=log, cache=cache)
+        pck = check_pck_chain(chain, anchors=anchors, log=log, cache=cache)
     if pck is None:
         return None
     if pck.path.in_time(at, log):

@@ -5,6 +5,7 @@ Source: Intel SGX PCK certificate and CRL profile specification.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -195,16 +196,19 @@ def check_pck_chain(
     return PckChain(path, facts)
 
 
-def supplied_chains(certificates: tuple[Certificate, ...]) -> list[tuple[Certificate, ...]]:
-    """Leaf and CA of each PCK certificate among the endorsements, for quotes that carry no chain."""
-    chains: list[tuple[Certificate, ...]] = []
+def supplied_chains(
+    certificates: tuple[Certificate, ...], *, wanted: Callable[[Certificate], bool] = lambda leaf: True
+) -> Iterator[tuple[Certificate, ...]]:
+    """Leaf and CA of each PCK certificate among the endorsements, for quotes that carry no chain.
+
+    wanted: whether a leaf is worth the search for its issuer, which costs signatures under any key given.
+    """
     for leaf in certificates:
-        if leaf.common_name != _LEAF or leaf.raw_extension(SGX_EXTENSION) is None:
+        if leaf.common_name != _LEAF or leaf.raw_extension(SGX_EXTENSION) is None or not wanted(leaf):
             continue
         named = [c for c in certificates if c.subject_der == leaf.issuer_der][:_MAX_ISSUERS]
         ca = next((c for c in named if leaf.issued_by(c)), None)
-        chains.append((leaf,) if ca is None else (leaf, ca))
-    return chains
+        yield (leaf,) if ca is None else (leaf, ca)
 
 
 def _in_order(certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...]:

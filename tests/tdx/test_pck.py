@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,26 @@ def test_a_given_chain_of_another_platform_does_not_serve(td: Sample, simulator:
     with pytest.raises(Rejected) as refusal:
         judge_real(td, bare, td.endorsements + Endorsements(certificates=other[:2]))
     assert refusal.value.codes == {"tdx.quote.certification-data"}
+
+
+def test_issuers_are_sought_for_the_leaf_that_signed_alone(
+    td: Sample, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives hundreds of leaves, and issuers with costly keys, has not chosen how long this takes."""
+    quote = td.read("quote.bin")
+    leaf, ca, _ = parse_certificates(Quote.parse(quote).certification_data, where="quote")
+    other = parse_certificates(Quote.parse(simulator.tdx().raw).certification_data, where="quote")
+    asked: list[Certificate] = []
+
+    def issued_by(self: Certificate, issuer: Certificate, real: Any = Certificate.issued_by) -> bool:
+        asked.append(self)
+        return bool(real(self, issuer))
+
+    monkeypatch.setattr(Certificate, "issued_by", issued_by)
+    given = Endorsements(certificates=(*other[:2], ca, leaf))
+    judge_real(td, with_chain(quote, bytes(36), kind=1), td.endorsements + given)
+    assert leaf in asked
+    assert other[0] not in asked
 
 
 def test_a_platform_manifest_is_no_chain(td: Sample) -> None:
