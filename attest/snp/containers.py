@@ -16,6 +16,9 @@ from attest.x509 import Certificate, parse_certificates
 
 _CERT_TYPES = ("VCEK", "VLEK", "ASK", "ARK")
 """Types that are read; an ARK is read too, and counts only where it equals the pinned one."""
+_IN_ONE_ENTRY = 2
+"""Certificates: the one of its type, or ASK and ARK as AMD's service gives them. Each costs signatures under
+keys that the guest chose."""
 
 
 def is_report_document(document: object) -> bool:
@@ -38,7 +41,7 @@ def read_report_document(
                 raise malformed("A certificate entry is an object", where=place)
             if entry.get("cert_type") in _CERT_TYPES:
                 data = _bytes(entry, "data", None, place)
-                certificates += parse_certificates(data, where=place)
+                certificates += parse_certificates(data, where=place, limit=_IN_ONE_ENTRY)
     return Report.parse(raw), tuple(certificates)
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from attest import Rejected, load, verify
 from attest.cache import Cache
+from attest.errors import Malformed
 from attest.evidence import Evidence
 from attest.loader import load_endorsements
+from attest.simulator.certificates import pem
 from attest.snp.containers import read_report_document, write_report_document
 from attest.snp.report import Report
 from tests.conftest import Sample, Vectors
@@ -142,3 +144,19 @@ def test_a_report_survives_the_guest_protocols_json(genoa: Sample) -> None:
     again, certificates = read_report_document(document, where="test")
     assert again.raw == report.raw
     assert certificates == genoa.endorsements.certificates
+
+
+@pytest.mark.parametrize(("many", "good"), [(2, True), (3, False)])
+def test_an_entry_of_a_guests_chain_is_no_collection(genoa: Sample, many: int, good: bool) -> None:
+    """Whoever sends evidence to a broker must not have it check signatures by the hundred."""
+    document = write_report_document(
+        Report.parse(genoa.read("report.bin")), genoa.endorsements.certificates[:1]
+    )
+    text = pem(genoa.endorsements.certificates[0].der) * many
+    document["cert_chain"][0]["data"] = list(text)
+    if good:
+        assert len(read_report_document(document, where="test")[1]) == many
+        return
+    with pytest.raises(Malformed) as refusal:
+        read_report_document(document, where="test")
+    assert refusal.value.codes == {"x509.malformed"}
