@@ -44,8 +44,9 @@ def authenticode_sha384(image: bytes) -> bytes:
     for size, start in sorted(sections, key=lambda section: section[1]):
         if size == 0:
             continue
-        if start + size > len(image):
-            raise _wrong("A section of the kernel lies outside the file", table)
+        if start + size > len(image) or hashed + size > len(image):
+            # Sections over each other would be hashed many times: no linker makes them.
+            raise _wrong("A section of the kernel lies outside the file, or over another", table)
         state.update(image[start : start + size])
         hashed += size
     signatures = _u32(image, security + 4) if has_security else 0

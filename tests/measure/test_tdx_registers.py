@@ -272,6 +272,7 @@ def test_authenticode_leaves_out_checksum_and_signatures_only() -> None:
         (0x58 + 60, b"\xff\xff\xff\xff"),
         (0x58 + 0xA0 + 16, b"\xff\xff\xff\xff"),
         (0x58 + 0xA0 + 20, b"\xff\xff\xff\xff"),
+        (0x58 + 0xA0 + 16, len(kernel()).to_bytes(4, "little") + bytes(4)),
     ],
 )
 def test_what_is_no_efi_image(at: int, value: bytes) -> None:
