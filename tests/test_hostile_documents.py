@@ -77,6 +77,8 @@ def test_device_evidence_that_nothing_can_hash_is_malformed(simulator: Simulator
     [
         ["--at", "0001-01-01T00:00:00+14:00"],
         ["--at", "9999-12-31T23:59:59-14:00"],
+        ["--at", "9999-12-31T23:59:59Z"],
+        ["--at", "0001-01-01T00:00:00Z"],
         ["--nonce", "00" * 32, "--key", '{"kty":"EC","x":12345678901234567890}'],
         ["--nonce", "00" * 32, "--key", '{"kty":"EC","x":1e400}'],
         ["--nonce", "00" * 32, "--key", '{"kty":"EC","x":"\\ud800"}'],

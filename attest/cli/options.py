@@ -72,7 +72,10 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+")
 def instant_argument(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if not 1 < value.year < 9999:
+            raise OverflowError  # what is a little earlier or later must be a time too
+        return value
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time like 2026-11-23T12:00:00Z") from None
 
