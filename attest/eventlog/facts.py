@@ -140,9 +140,13 @@ def boot_facts(log: EventLog, bank: str, matching: Set[int]) -> BootFacts:
     return BootFacts(kernel, initrd, cmdline, secure_boot, unknown)
 
 
-def images(log: EventLog, bank: str) -> tuple[bytes, ...]:
-    """Authenticode digests of what was logged as started by the firmware, in order, MAX_LISTED at most."""
-    measured = _of(log, _PLACES[log.form].images)
+def images(log: EventLog, bank: str, matching: Set[int]) -> tuple[bytes, ...]:
+    """Authenticode digests of what was logged as started by the firmware, in order, MAX_LISTED at most.
+
+    matching: as for `boot_facts`. None where their register is not among them: anybody could have written those.
+    """
+    register = _PLACES[log.form].images
+    measured = _of(log, register) if register in matching else []
     started = [event for event in measured if event.type == EV_EFI_BOOT_SERVICES_APPLICATION]
     return tuple(event.digest(BANKS[bank]) or b"" for event in started[:MAX_LISTED])
 

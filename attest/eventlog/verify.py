@@ -61,7 +61,7 @@ class Replay:
         if self.differing:
             fields["replayed"] = {name: found.hex() for name, (_, found) in self.named_differences().items()}
         if self.state == "replayed":
-            fields["images"] = [digest.hex() for digest in images(self.log, self.bank)]
+            fields["images"] = [digest.hex() for digest in images(self.log, self.bank, self.matching)]
             fields["boot_unknown"] = dict(self.facts().unknown)
             if self.log.form == "dstack":
                 fields["dstack"] = {name: data.hex() for name, data in dstack_identities(self.log).items()}

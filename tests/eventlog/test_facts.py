@@ -153,6 +153,16 @@ def test_a_fact_needs_its_register_among_the_quoted(
     assert set(compare_pcrs(log, signed).facts().claims()) == known
 
 
+@pytest.mark.parametrize(("quoted", "many"), [({4, 7}, 1), ({7, 9}, 0)])
+def test_images_of_an_unquoted_register_are_not_shown(tpm: EventLogPlan, quoted: set[int], many: int) -> None:
+    """What nothing signed must not stand in the tree of a verified machine, under whatever name."""
+    log = read(tpm)
+    signed = {index: value for index, value in replay_pcrs(log).items() if index in quoted}
+    found = compare_pcrs(log, signed)
+    assert found.state == "replayed"
+    assert len(found.raw()["images"]) == many
+
+
 @pytest.mark.parametrize("quoted", [set(), {8, 10, 16}])
 def test_no_register_of_the_boot_quoted_is_no_replay(tpm: EventLogPlan, quoted: set[int]) -> None:
     log = read(tpm)
@@ -432,7 +442,7 @@ def test_what_a_guest_lists_is_bounded(boot: EventLogPlan) -> None:
     assert dstack_identities(_dstack("app-id", "system-ready", payload=most)) == {"app-id": most}
     assert dstack_identities(_dstack("app-id", "system-ready", payload=most + b"x")) == {}
     boot.events += [eventlog.image(2, b"MZ %d" % number) for number in range(100)]
-    assert len(facts.images(read(boot), "sha384")) == facts.MAX_LISTED
+    assert len(facts.images(read(boot), "sha384", {2})) == facts.MAX_LISTED
 
 
 def test_a_tpm_has_no_blocks_before_its_variables(tpm: EventLogPlan) -> None:
