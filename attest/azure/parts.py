@@ -58,6 +58,10 @@ class AzureParts:
         loose = self.hcl or self.quotes or self.messages or self.signatures
         if whole and not loose:
             return [(where, _with_certificate(cpu, own)) for where, cpu in cpus]
+        if not whole and not self.hcl:
+            raise Malformed(
+                problem("evidence.missing", expected="the HCL report of the machine whose TPM this is")
+            )
         if whole or len(set(self.hcl)) != 1:
             raise _several("one HCL report, with its TPM quote")
         (hcl,) = set(self.hcl)

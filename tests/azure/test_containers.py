@@ -296,6 +296,15 @@ def test_two_machines_are_two(simulator: Simulator) -> None:
     assert codes(found.evidence) == {"evidence.several"}
 
 
+def test_parts_of_a_tpm_without_the_report_are_told_what_is_missing(simulator: Simulator) -> None:
+    made = simulator.azure(nonce=NONCE)
+    quote = json.dumps(json.loads(document_bytes(made))["tpm_quote"]).encode()
+    for part in (quote, made.files["simulated-ak-certificate.bin"]):
+        found = Found()
+        recognise("part", part, found)
+        assert codes(found.evidence) == {"evidence.missing"}
+
+
 def test_evidence_put_together_equals_itself(simulator: Simulator) -> None:
     made = simulator.azure(nonce=NONCE)
     found = Found()
