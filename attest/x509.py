@@ -5,18 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from attest import strict_base64
+from attest.cache import Cache
 from attest.problems import malformed
 from attest.untrusted import Untrusted
+from attest.x509_parts import (
+    COMMON_NAME,
+    ORGANISATION,
+    certificate_names,
+    list_issuer,
+    name_parts,
+    public_key_info,
+    signed_part,
+)
 
 MAX_CERTIFICATE = 16 << 10
 MAX_CRL = 4 << 20
@@ -37,6 +48,16 @@ _UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+_Which = Literal["subject", "issuer"]
+
+
+class _Sorted(NamedTuple):
+    """A certificate's extensions. modelled: by their class; a second one of a class would be doubled, and
+    `Certificate.extensions` None. raw: those without a class, by name."""
+
+    modelled: Mapping[type[x509.ExtensionType], x509.ExtensionType]
+    raw: Mapping[x509.ObjectIdentifier, bytes]
+    critical: tuple[x509.ObjectIdentifier, ...]
 
 
 class Certificate:
@@ -66,8 +87,6 @@ class Certificate:
                 self.parsed = x509.load_der_x509_certificate(der)
                 self.serial = self.parsed.serial_number
                 # cryptography decodes these when first read: better here than amid a verification.
-                self.subject_der = self.parsed.subject.public_bytes()
-                self.issuer_der = self.parsed.issuer.public_bytes()
                 self.not_before = self.parsed.not_valid_before_utc
                 self.not_after = self.parsed.not_valid_after_utc
         except _UNREADABLE as error:
@@ -77,6 +96,7 @@ class Certificate:
         if der[-len(self.parsed.signature) - 1] != 0:
             # Whole bytes only: with unused bits one certificate would have several encodings.
             raise malformed("A signature has unused bits", where=where, code="x509.malformed")
+        self.issuer_der, self.subject_der = certificate_names(der)
         self.der = der
         self.fingerprint = hashlib.sha256(der).digest()
 
@@ -98,31 +118,51 @@ class Certificate:
             return None
 
     def extension(self, kind: type[_Extension]) -> _Extension | None:
-        value = self._modelled.get(kind)
+        value = self._sorted.modelled.get(kind)
         return value if isinstance(value, kind) else None
-
-    @cached_property
-    def _modelled(self) -> dict[type[x509.ExtensionType], x509.ExtensionType]:
-        """By their class; a second one of a class would be doubled, and `extensions` None."""
-        return {type(one.value): one.value for one in self.extensions or ()}
 
     def raw_extension(self, oid: x509.ObjectIdentifier) -> bytes | None:
         """The DER inside the extension's OCTET STRING, for extensions that cryptography does not model."""
-        if self.extensions is None:
-            return None
-        try:
-            value = self.extensions.get_extension_for_oid(oid).value
-        except x509.ExtensionNotFound:
-            return None
-        return value.value if isinstance(value, x509.UnrecognizedExtension) else value.public_bytes()
+        return self._sorted.raw.get(oid)
+
+    @property
+    def critical(self) -> tuple[x509.ObjectIdentifier, ...]:
+        """Names of the critical extensions."""
+        return self._sorted.critical
+
+    @cached_property
+    def _sorted(self) -> _Sorted:
+        modelled: dict[type[x509.ExtensionType], x509.ExtensionType] = {}
+        raw: dict[x509.ObjectIdentifier, bytes] = {}
+        critical = []
+        for one in self.extensions or ():
+            value = one.value
+            if type(value) is x509.UnrecognizedExtension:
+                raw[one.oid] = value.value
+            else:
+                modelled[type(value)] = value
+            if one.critical:
+                critical.append(one.oid)
+        return _Sorted(modelled, raw, tuple(critical))
 
     @cached_property
     def common_name(self) -> Untrusted:
-        return _name_part(self.parsed.subject, NameOID.COMMON_NAME)
+        """ "" where there is none, several, or one that does not decode."""
+        return _one(_read(self.subject_der, COMMON_NAME, self.parsed, "subject"))
 
     @cached_property
     def issuer_common_name(self) -> Untrusted:
-        return _name_part(self.parsed.issuer, NameOID.COMMON_NAME)
+        return _one(_read(self.issuer_der, COMMON_NAME, self.parsed, "issuer"))
+
+    @property
+    def issuer_text(self) -> str:
+        """All of the issuer's name in one line, for people (RFC 4514); untrusted text."""
+        return _text(self.parsed)
+
+    @cached_property
+    def organisations(self) -> tuple[Untrusted, ...]:
+        """Of the subject; none where the name does not decode."""
+        return tuple(map(Untrusted, _read(self.subject_der, ORGANISATION, self.parsed, "subject")))
 
     @cached_property
     def public_key(self) -> Any:
@@ -134,10 +174,9 @@ class Certificate:
 
     @cached_property
     def spki_sha256(self) -> bytes:
-        key = self.public_key
-        if key is None:
+        if self.public_key is None:
             return b""
-        return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+        return hashlib.sha256(public_key_info(self.der)).digest()
 
     @cached_property
     def hash_name(self) -> str:
@@ -149,11 +188,23 @@ class Certificate:
         return algorithm.name if algorithm is not None else "none"
 
     def issued_by(self, issuer: Certificate) -> bool:
-        """Issuer name equal byte for byte and signature valid under the issuer's key."""
-        if self.issuer_der != issuer.subject_der:
+        """Issuer name equal byte for byte and signature valid under the issuer's key, which is loaded once for
+        all it issued."""
+        signed = signed_part(self.der)
+        if self.issuer_der != issuer.subject_der or signed is None:
             return False
+        parsed, key = self.parsed, issuer.public_key
         try:
-            self.parsed.verify_directly_issued_by(issuer.parsed)
+            scheme = parsed.signature_algorithm_parameters
+            if isinstance(key, rsa.RSAPublicKey) and isinstance(scheme, padding.PSS | padding.PKCS1v15):
+                algorithm = parsed.signature_hash_algorithm
+                if algorithm is None:
+                    return False
+                key.verify(parsed.signature, signed, scheme, algorithm)
+            elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(scheme, ec.ECDSA):
+                key.verify(parsed.signature, signed, scheme)
+            else:
+                return False
         except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
             return False
         return True
@@ -173,14 +224,19 @@ class Crl:
                 self.parsed = x509.load_der_x509_crl(der)
                 self.this_update = self.parsed.last_update_utc
                 self.next_update = self.parsed.next_update_utc
-                self.issuer_der = self.parsed.issuer.public_bytes()
                 self.number = _crl_number(self.parsed)
         except _UNREADABLE as error:
             raise malformed(
                 "A CRL does not parse", where=where, code="x509.malformed", found=str(error)[:120]
             ) from None
+        self.issuer_der = list_issuer(der)
         self.der = der
         self.fingerprint = hashlib.sha256(der).digest()
+
+    @property
+    def issuer_text(self) -> str:
+        """All of the issuer's name in one line, for people (RFC 4514); untrusted text."""
+        return _text(self.parsed)
 
     def signed_by(self, issuer: Certificate) -> bool:
         try:
@@ -211,18 +267,40 @@ def _crl_number(crl: x509.CertificateRevocationList) -> int | None:
         return None
 
 
-def _name_part(name: x509.Name, oid: x509.ObjectIdentifier) -> Untrusted:
-    parts = name.get_attributes_for_oid(oid)
-    return Untrusted(str(parts[0].value)) if len(parts) == 1 else Untrusted("")
+def _read(name: bytes, attribute: bytes, parsed: x509.Certificate, which: _Which) -> tuple[str, ...]:
+    """Values of an attribute of a name; none where the name does not decode."""
+    parts = name_parts(name, attribute)
+    if parts is not None:
+        return parts
+    oid = NameOID.COMMON_NAME if attribute == COMMON_NAME else NameOID.ORGANIZATION_NAME
+    try:
+        slow = parsed.subject if which == "subject" else parsed.issuer
+        return tuple(str(part.value) for part in slow.get_attributes_for_oid(oid))
+    except _UNREADABLE:
+        return ()
 
 
-def parse_certificates(data: bytes, *, where: str, limit: int = MAX_CHAIN) -> tuple[Certificate, ...]:
+def _one(parts: tuple[str, ...]) -> Untrusted:
+    return Untrusted(parts[0]) if len(parts) == 1 else Untrusted("")
+
+
+def _text(parsed: x509.Certificate | x509.CertificateRevocationList) -> str:
+    try:
+        return parsed.issuer.rfc4514_string()
+    except _UNREADABLE:
+        return "a name that does not decode"
+
+
+def parse_certificates(
+    data: bytes, *, where: str, limit: int = MAX_CHAIN, cache: Cache | None = None
+) -> tuple[Certificate, ...]:
     """Certificates of a PEM text in its order, or the one of DER bytes.
 
-    Between and after PEM blocks only white space and NUL may stand. Raises Malformed.
+    Between and after PEM blocks only white space and NUL may stand. cache: holds those that were parsed before,
+    by their bytes. Raises Malformed.
     """
     if data[:1] == b"\x30":
-        return (Certificate(data, where=where),)
+        return (_parsed(data, where, cache),)
     blocks = pem_blocks(data, where=where)
     if len(blocks) > limit:
         raise malformed(
@@ -235,7 +313,18 @@ def parse_certificates(data: bytes, *, where: str, limit: int = MAX_CHAIN) -> tu
     for label, _ in blocks:
         if label != "CERTIFICATE":
             raise malformed("Not a certificate", where=where, found=label, code="x509.malformed")
-    return tuple(Certificate(der, where=f"{where}[{i}]") for i, (_, der) in enumerate(blocks))
+    return tuple(_parsed(der, f"{where}[{i}]", cache) for i, (_, der) in enumerate(blocks))
+
+
+def _parsed(der: bytes, where: str, cache: Cache | None) -> Certificate:
+    if cache is None:
+        return Certificate(der, where=where)
+    key = cache.key("certificate", b"", (der,))
+    certificate: Certificate | None = cache.get(key)
+    if certificate is None:
+        certificate = Certificate(der, where=where)
+        cache.put(key, certificate)
+    return certificate
 
 
 def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:

@@ -13,17 +13,29 @@ from attest.x509 import Certificate, Crl
 from tests.conftest import Sample
 from tests.counts import tenth
 
-CERTIFICATE = ("extensions", "common_name", "issuer_common_name", "public_key", "spki_sha256", "hash_name")
+CERTIFICATE = (
+    "extensions",
+    "critical",
+    "common_name",
+    "issuer_common_name",
+    "issuer_text",
+    "organisations",
+    "public_key",
+    "spki_sha256",
+    "hash_name",
+)
 
 
 def use(kind: type[Certificate] | type[Crl], der: bytes) -> None:
     read = kind(der)
     if isinstance(read, Crl):
         read.revokes(5)
+        assert read.issuer_text
         assert read.unknown_critical in (True, False)
         return
     for name in CERTIFICATE:
         getattr(read, name)
+    read.issued_by(read)
 
 
 @given(

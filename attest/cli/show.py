@@ -107,7 +107,7 @@ def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:
         items.append({"endorsement": "certificate", "fields": fields})
     for crl in endorsements.crls:
         fields = {
-            "issuer": escape(crl.parsed.issuer.rfc4514_string()),
+            "issuer": escape(crl.issuer_text),
             "this_update": instant(crl.this_update),
             "next_update": instant(crl.next_update) if crl.next_update else "none",
             "revoked": str(len(crl.parsed)),

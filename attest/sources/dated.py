@@ -32,9 +32,7 @@ def dates_of(item: Certificate | Crl | SignedDocument | Rim | bytes) -> Dates:
             item.not_after,
         )
     if isinstance(item, Crl):
-        return Dates(
-            f"list of {escape(item.parsed.issuer.rfc4514_string(), 200)}", item.this_update, item.next_update
-        )
+        return Dates(f"list of {escape(item.issuer_text, 200)}", item.this_update, item.next_update)
     if isinstance(item, SignedDocument):
         return _of_document(item)
     if isinstance(item, Rim):

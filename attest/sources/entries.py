@@ -19,7 +19,7 @@ def entries_of(endorsements: Endorsements) -> Iterator[tuple[str, Kind, bytes]]:
     for certificate in dict.fromkeys((*endorsements.certificates, *chains)):
         yield f"{_name(certificate)}.der", "certificates", certificate.der
     for crl in endorsements.crls:
-        issuer = crl.parsed.issuer.rfc4514_string().partition("CN=")[2].partition(",")[0]
+        issuer = crl.issuer_text.partition("CN=")[2].partition(",")[0]
         yield f"{_safe(issuer)}-{crl.fingerprint.hex()[:8]}.crl", "crl", crl.der
     for document in endorsements.documents:
         yield (

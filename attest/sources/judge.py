@@ -157,7 +157,7 @@ class Judge:
     # -- lists -----------------------------------------------------------------------------------------
 
     def _crl(self, crl: Crl) -> Judgement:
-        name = escape(crl.parsed.issuer.rfc4514_string())
+        name = escape(crl.issuer_text)
         for issuer in self._by_subject.get(crl.issuer_der, ())[:_MAX_ISSUERS]:
             usage = issuer.extension(KeyUsage)
             if (usage is None or usage.crl_sign) and crl.signed_by(issuer):

@@ -246,13 +246,13 @@ def test_a_quote_without_a_chain_has_its_platform_asked_for(site: Site, tdx: Sim
     quote = tdx.evidence.cpu
     assert isinstance(quote, Quote)
     data = bytes(range(256)) + b"\x01" * 16 + b"\x0d\x00" + b"\x00\x00"
-    bare = replace(quote, certification_data_type=2, certification_data=data)
+    bare = quote._replace(certification_data_type=2, certification_data=data)
     assert "sources.not-found" in codes(fetch(site, Evidence(bare)))
     (path,) = site.vendors.asked("pckcert")
     assert path.endswith(
         f"?encrypted_ppid={bytes(range(256)).hex()}&cpusvn={'01' * 16}&pcesvn=0d00&pceid=0000"
     )
-    unknown = replace(quote, certification_data_type=4, certification_data=b"")
+    unknown = quote._replace(certification_data_type=4, certification_data=b"")
     assert "sources.unbuildable" in codes(fetch(site, Evidence(unknown)))
 
 
@@ -383,7 +383,7 @@ def test_a_version_that_would_leave_its_place_in_the_path_is_not_asked_for(
     (device,) = gpu.evidence.devices
     report = device.report  # type: ignore[attr-defined] # DeviceEvidence
     opaque = tuple((kind, version.encode() + b"\0" if kind == 3 else value) for kind, value in report.opaque)
-    hostile = replace(device, report=replace(report, opaque=opaque))  # type: ignore[type-var]
+    hostile = replace(device, report=report._replace(opaque=opaque))  # type: ignore[type-var]
     fetched = fetch(site, Evidence(devices=(hostile,)))
     assert "sources.unbuildable" in codes(fetched)
     assert not any("DRIVER" in path for path in site.vendors.asked())
@@ -394,7 +394,7 @@ def test_whatever_a_report_says_stays_in_its_place(site: Site, snp: Simulated) -
     report = snp.evidence.cpu
     assert isinstance(report, Report)
     for chip in (b"../" * 21 + b"?", bytes(range(64)), b"\xff" * 64):
-        fetch(site, Evidence(replace(report, chip_id=chip)))
+        fetch(site, Evidence(report._replace(chip_id=chip)))
     for path in site.vendors.asked("SPL"):
         name, _, query = path.partition("?")
         assert name.startswith("/vcek/v1/Genoa/")
