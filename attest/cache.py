@@ -1,18 +1,19 @@
 """A bounded cache of verified endorsements.
 
-A hit saves signatures and parsing, never validity in time, revocation or binding. The key is a digest
-over the role, the anchors passed, and the endorsement's bytes in order, so a chain verified under a
+A hit saves signatures and parsing, never validity in time, revocation or binding. The key holds
+the role, the anchors passed, and the endorsement's digests in order, so a chain verified under a
 simulator's root, or in another role, never serves production (T-CACHE). Report, quote and QE report
 signatures are never cached.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
+
+Key: TypeAlias = tuple[str | bytes, ...]
 
 
 class Cache:
@@ -22,27 +23,24 @@ class Cache:
         if size < 1:
             raise ValueError("a cache holds at least one entry")
         self._size = size
-        self._entries: OrderedDict[bytes, Any] = OrderedDict()
+        self._entries: OrderedDict[Key, Any] = OrderedDict()
         self._lock = Lock()
 
     @staticmethod
-    def key(role: str, anchors: bytes, parts: Iterable[bytes]) -> bytes:
+    def key(role: str, anchors: bytes, parts: Iterable[bytes]) -> Key:
         """role: vcek, vlek, pck, tcb-signing, device, rim, crl, ocsp. anchors: `Anchors.digest`, or empty where
-        the issuer itself is among `parts`. parts: the exact bytes, in order."""
-        # One hash over the whole: each update costs more than the hashing of a short part.
-        framed = [role.encode(), b"\0", anchors]
-        for part in parts:
-            framed += (len(part).to_bytes(8, "big"), part)
-        return hashlib.sha256(b"".join(framed)).digest()
+        the issuer itself is among `parts`. parts: the exact
+        bytes of each document or their SHA-256, in order."""
+        return (role, anchors, *parts)
 
-    def get(self, key: bytes) -> Any | None:
+    def get(self, key: Key) -> Any | None:
         with self._lock:
             value = self._entries.get(key)
             if value is not None:
                 self._entries.move_to_end(key)
             return value
 
-    def put(self, key: bytes, value: Any) -> None:
+    def put(self, key: Key, value: Any) -> None:
         """value: immutable, and only after it was verified."""
         with self._lock:
             self._entries[key] = value

@@ -8,16 +8,16 @@ searched for: each vendor has one shape, and a chain either has it or is refused
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtensionOID
 
 from attest.anchors import Anchor, Anchors, Role
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.claims import instant
 from attest.x509 import SIMULATOR_EXTENSION, Certificate, simulator_role
@@ -44,6 +44,10 @@ class PathRule:
     keys: tuple[_Curve, ...]
     leaf_constraints: bool = True
     check: str = "x509"
+    cached_as: str = field(init=False, repr=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cached_as", f"{self.role}/{self.check}/{self.names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,15 @@ class Path:
         return False
 
 
+class _Issuers(NamedTuple):
+    """The chain above a leaf, whose links, names, usages and anchor were checked; our pinned root last."""
+
+    certificates: tuple[Certificate, ...]
+    simulated: bool
+    not_before: datetime
+    not_after: datetime
+
+
 def check_path(
     chain: Sequence[Certificate],
     *,
@@ -106,20 +119,18 @@ def check_path(
     chain: without the root, or with it as sent by the attester; a sent root is dropped and ours used,
     after its key was found equal to a pinned one.
     Returns the path, or None after recording why in `log`. Does not look at the clock: ask
-    `Path.in_time` each time. A cache hit saves the signatures and structure checks of this very chain
-    under these very anchors and this rule.
+    `Path.in_time` each time. A cache hit saves the signatures and structure checks of this very chain, or of
+    what stands above its leaf, under these very anchors and this rule.
     Source: RFC 5280 §6.1, restricted to fixed shapes; every link is checked, failures are all reported.
     """
     if cache is None:
-        return _check_path(chain, anchors.for_role(anchor_role), rule, log)
+        return _check_path(chain, anchors, anchor_role, rule, log, None)
     key = cache.key(
-        f"{rule.role}/{anchor_role}/{rule.check}/{rule.names}",
-        anchors.digest,
-        [certificate.fingerprint for certificate in chain],
+        f"{anchor_role}/{rule.cached_as}", anchors.digest, [certificate.fingerprint for certificate in chain]
     )
     path: Path | None = cache.get(key)
     if path is None:
-        path = _check_path(chain, anchors.for_role(anchor_role), rule, log, cache)
+        path = _check_path(chain, anchors, anchor_role, rule, log, cache)
         if path is not None:
             cache.put(key, path)
     return path
@@ -127,82 +138,126 @@ def check_path(
 
 def _check_path(
     chain: Sequence[Certificate],
-    anchors: Sequence[Anchor],
+    anchors: Anchors,
+    anchor_role: Role,
     rule: PathRule,
     log: CheckLog,
-    cache: Cache | None = None,
+    cache: Cache | None,
 ) -> Path | None:
-    check = rule.check
+    check, depth = rule.check, len(rule.names)
     before = len(log.problems)
-    depth = len(rule.names)
-    links = list(chain)
-    if not anchors:
+    roots = anchors.for_role(anchor_role)
+    if not roots:
         log.failed(check, "x509.anchor", where=rule.role, found="no root is pinned for this role")
         return None
-    if len(links) == depth:
-        sent = links.pop()
-    else:
-        sent = None
-    if len(links) != depth - 1:
+    if not depth - 1 <= len(chain) <= depth:
         log.failed(check, "x509.depth", where=rule.role, expected=depth, found=len(chain))
         return None
+    links = chain[: depth - 1]
     if len({c.fingerprint for c in links}) != len(links):
         log.failed(check, "x509.duplicate", where=rule.role)
         return None
-
-    top = links[-1]
-    anchor = next((a for a in anchors if issued(top, a.certificate, cache)), None)
-    if anchor is None or not (sent is None or _same_key(sent, anchor.certificate)):
-        candidates = [a for a in anchors if top.issuer_der == a.certificate.subject_der]
-        if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
-            log.failed(
-                check,
-                "x509.anchor",
-                where=rule.role,
-                expected=" or ".join(a.certificate.spki_sha256.hex()[:16] for a in anchors),
-                found=f"{sent.common_name.shown} {sent.spki_sha256.hex()[:16]}",
-            )
-            if simulator_role(sent) is not None and not any(a.simulated for a in anchors):
-                log.failed(check, "evidence.simulated", where=rule.role, found=sent.common_name)
-        elif candidates:
-            log.failed(
-                check, "x509.signature", where=top.common_name.shown, expected="signed by the pinned root"
-            )
-        else:
-            log.failed(
-                check,
-                "x509.anchor",
-                where=rule.role,
-                expected=" or ".join(
-                    f"{a.certificate.common_name.shown}, key {a.certificate.spki_sha256.hex()[:16]}"
-                    for a in anchors
-                ),
-                found=f"issuer {top.parsed.issuer.rfc4514_string()}",
-            )
-        return None
-
-    certificates = (*links, anchor.certificate)
-    for index, certificate in enumerate(certificates):
-        _check_one(certificate, index, rule, anchor.simulated, log)
-        if index + 1 < len(certificates) - 1 and not issued(certificate, certificates[index + 1], cache):
-            log.failed(
-                check,
-                "x509.signature",
-                where=certificate.common_name.shown,
-                expected=f"signed by {certificates[index + 1].common_name.shown}",
-                found=f"issuer {certificate.issuer_common_name.shown}",
-            )
-        if index + 1 < len(certificates):
-            _check_key_identifiers(certificate, certificates[index + 1], check, log)
+    issuers: _Issuers | None = None
+    key: Key = ()
+    if cache is not None and depth > 2:
+        # Leaves come and go under the same few issuers.
+        key = cache.key(
+            f"issuers/{anchor_role}/{rule.cached_as}", anchors.digest, [c.fingerprint for c in chain[1:]]
+        )
+        issuers = cache.get(key)
+    if issuers is None:
+        issuers = _check_issuers(chain, roots, rule, log, cache)
+        if issuers is None:
+            return None
+        if cache is not None and key and len(log.problems) == before:
+            cache.put(key, issuers)
+    leaf = chain[0]
+    _check_one(leaf, 0, rule, issuers.simulated, log)
+    if depth > 2:
+        _check_link(leaf, issuers.certificates[0], check, log, cache)
+    _check_key_identifiers(leaf, issuers.certificates[0], check, log)
     if len(log.problems) > before:
         return None
     return Path(
         rule,
+        (leaf, *issuers.certificates),
+        issuers.simulated,
+        max(leaf.not_before, issuers.not_before),
+        min(leaf.not_after, issuers.not_after),
+    )
+
+
+def _check_issuers(
+    chain: Sequence[Certificate],
+    anchors: Sequence[Anchor],
+    rule: PathRule,
+    log: CheckLog,
+    cache: Cache | None,
+) -> _Issuers | None:
+    """What stands above the leaf, to the pinned root; None without such a root."""
+    check, depth = rule.check, len(rule.names)
+    sent = chain[depth - 1] if len(chain) == depth else None
+    top = chain[depth - 2]
+    anchor = next((a for a in anchors if issued(top, a.certificate, cache)), None)
+    if anchor is None or not (sent is None or _same_key(sent, anchor.certificate)):
+        _tell_roots_apart(top, sent, anchors, rule, log)
+        return None
+    certificates = (*chain[1 : depth - 1], anchor.certificate)
+    for index, certificate in enumerate(certificates, 1):
+        _check_one(certificate, index, rule, anchor.simulated, log)
+        if index < depth - 2:
+            _check_link(certificate, certificates[index], check, log, cache)
+        if index < depth - 1:
+            _check_key_identifiers(certificate, certificates[index], check, log)
+    return _Issuers(
         certificates,
         anchor.simulated,
         max(c.not_before for c in certificates),
         min(c.not_after for c in certificates),
     )
+
+
+def _tell_roots_apart(
+    top: Certificate, sent: Certificate | None, anchors: Sequence[Anchor], rule: PathRule, log: CheckLog
+) -> None:
+    """Say why no pinned root stands above `top`."""
+    check = rule.check
+    if sent is not None and sent.spki_sha256 not in {a.certificate.spki_sha256 for a in anchors}:
+        log.failed(
+            check,
+            "x509.anchor",
+            where=rule.role,
+            expected=" or ".join(a.certificate.spki_sha256.hex()[:16] for a in anchors),
+            found=f"{sent.common_name.shown} {sent.spki_sha256.hex()[:16]}",
+        )
+        if simulator_role(sent) is not None and not any(a.simulated for a in anchors):
+            log.failed(check, "evidence.simulated", where=rule.role, found=sent.common_name)
+    elif any(top.issuer_der == a.certificate.subject_der for a in anchors):
+        log.failed(check, "x509.signature", where=top.common_name.shown, expected="signed by the pinned root")
+    else:
+        log.failed(
+            check,
+            "x509.anchor",
+            where=rule.role,
+            expected=" or ".join(
+                f"{a.certificate.common_name.shown}, key {a.certificate.spki_sha256.hex()[:16]}"
+                for a in anchors
+            ),
+            found=f"issuer {top.issuer_text}",
+        )
+
+
+def _check_link(
+    subject: Certificate, issuer: Certificate, check: str, log: CheckLog, cache: Cache | None
+) -> None:
+    if not issued(subject, issuer, cache):
+        log.failed(
+            check,
+            "x509.signature",
+            where=subject.common_name.shown,
+            expected=f"signed by {issuer.common_name.shown}",
+            found=f"issuer {subject.issuer_common_name.shown}",
+        )
 
 
 def _same_key(one: Certificate, other: Certificate) -> bool:
@@ -223,47 +278,66 @@ def issued(subject: Certificate, issuer: Certificate, cache: Cache | None) -> bo
 
 
 def _check_one(certificate: Certificate, index: int, rule: PathRule, simulated: bool, log: CheckLog) -> None:
-    check, where = rule.check, certificate.common_name.shown
+    check = rule.check
     is_root = index == len(rule.names) - 1
     name = rule.names[index]
     if name is not None and certificate.common_name != name:
         log.failed(check, "x509.name", where=rule.role, expected=name, found=certificate.common_name)
     if not _key_is(certificate.public_key, rule.keys[index]):
         log.failed(
-            check, "x509.key", where=where, expected=rule.keys[index], found=_key_name(certificate.public_key)
+            check,
+            "x509.key",
+            where=certificate.common_name.shown,
+            expected=rule.keys[index],
+            found=_key_name(certificate.public_key),
         )
     if not is_root and certificate.hash_name not in _HASHES:
         log.failed(
             check,
             "x509.signature-algorithm",
-            where=where,
+            where=certificate.common_name.shown,
             expected="SHA-256 or longer",
             found=certificate.hash_name,
         )
     if certificate.extensions is None:
-        log.failed(check, "x509.malformed", where=where, found="unreadable or doubled extensions")
+        log.failed(
+            check,
+            "x509.malformed",
+            where=certificate.common_name.shown,
+            found="unreadable or doubled extensions",
+        )
         return
-    for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD_CRITICAL:
-            if extension.oid == SIMULATOR_EXTENSION and simulated and is_root:
-                continue
-            log.failed(check, "x509.critical-extension", where=where, found=extension.oid.dotted_string)
+    for oid in certificate.critical:
+        if oid in _UNDERSTOOD_CRITICAL or (oid == SIMULATOR_EXTENSION and simulated and is_root):
+            continue
+        log.failed(
+            check, "x509.critical-extension", where=certificate.common_name.shown, found=oid.dotted_string
+        )
     constraints = certificate.extension(x509.BasicConstraints)
     usage = certificate.extension(x509.KeyUsage)
     if index == 0:
         if constraints is not None and constraints.ca:
-            log.failed(check, "x509.leaf-is-ca", where=where)
+            log.failed(check, "x509.leaf-is-ca", where=certificate.common_name.shown)
         if rule.leaf_constraints and (usage is None or not usage.digital_signature or usage.key_cert_sign):
-            log.failed(check, "x509.key-usage", where=where, expected="digitalSignature, not keyCertSign")
+            log.failed(
+                check,
+                "x509.key-usage",
+                where=certificate.common_name.shown,
+                expected="digitalSignature, not keyCertSign",
+            )
         return
     if constraints is None or not constraints.ca:
-        log.failed(check, "x509.not-a-ca", where=where)
+        log.failed(check, "x509.not-a-ca", where=certificate.common_name.shown)
     elif constraints.path_length is not None and constraints.path_length < index - 1:
         log.failed(
-            check, "x509.path-length", where=where, expected=f"≤ {constraints.path_length}", found=index - 1
+            check,
+            "x509.path-length",
+            where=certificate.common_name.shown,
+            expected=f"≤ {constraints.path_length}",
+            found=index - 1,
         )
     if (usage is not None and not usage.key_cert_sign) or (usage is None and not is_root):
-        log.failed(check, "x509.key-usage", where=where, expected="keyCertSign")
+        log.failed(check, "x509.key-usage", where=certificate.common_name.shown, expected="keyCertSign")
 
 
 def _check_key_identifiers(subject: Certificate, issuer: Certificate, check: str, log: CheckLog) -> None:

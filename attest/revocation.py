@@ -12,7 +12,7 @@ from typing import Literal
 
 from cryptography.x509 import KeyUsage
 
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.claims import instant
 from attest.memory import Memory
@@ -100,7 +100,7 @@ def _check_number(newest: Crl, issuer: Certificate, memory: Memory, check: str, 
 
 def _refusal(crl: Crl, issuer: Certificate, cache: Cache | None) -> str | None:
     """The code of what keeps this list from being the issuer's: RFC 5280 §6.3.3 (f), (g)."""
-    key = b""
+    key: Key = ()
     if cache is not None:
         key = cache.key("crl", b"", [crl.fingerprint, issuer.fingerprint])
         if cache.get(key) is not None:

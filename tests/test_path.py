@@ -189,7 +189,7 @@ def test_a_refused_path_is_not_cached(root: Authority, inter: Authority) -> None
 def test_the_cache_is_bounded() -> None:
     cache = Cache(2)
     for number in range(5):
-        cache.put(bytes([number]), number)
+        cache.put((bytes([number]),), number)
     assert len(cache) == 2
-    assert cache.get(b"\0") is None
-    assert cache.get(b"\4") == 4
+    assert cache.get((b"\0",)) is None
+    assert cache.get((b"\4",)) == 4

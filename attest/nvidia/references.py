@@ -8,6 +8,7 @@ Source: NVIDIA RIM service; TCG RIM information model.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +56,7 @@ def read_rims(documents: Sequence[Rim | bytes], check: str, log: CheckLog, cache
         if isinstance(document, Rim):
             rims.append(document)
             continue
-        key = cache.key("rim/document", b"", [document])
+        key = cache.key("rim/document", b"", [hashlib.sha256(document).digest()])
         rim: Rim | None = cache.get(key)
         if rim is None:
             try:
@@ -117,7 +118,8 @@ def find_reference(
     log.passed(check)
     newest_first = sorted(current, key=lambda rim: rim.path.leaf.not_before, reverse=True)
     compared = [
-        Reference(kind, rim, compare(rim.golden, report.blocks, opaque.nvdec0_status)) for rim in newest_first
+        Reference(kind, rim, compare(rim.golden, report.measurements, opaque.nvdec0_status))
+        for rim in newest_first
     ]
     return next((one for one in compared if not one.comparison.mismatches), compared[0])
 
