@@ -33,9 +33,12 @@ class Bound:
 
 
 def bind(evidence: Evidence, parts: Sequence[Part], expected: Expected, at: datetime, log: CheckLog) -> Bound:
-    """Record the checks of freshness and binding in `log`; claims of what holds."""
-    cpu = next((part for part in parts if part.section not in ("gpu", "switch")), None)
-    devices = [part for part in parts if part.section in ("gpu", "switch")]
+    """Record the checks of freshness and binding in `log`; claims of what holds.
+
+    parts: of the CPU, where there is one, and of each device, as they stand in `evidence`.
+    """
+    cpu = parts[0] if evidence.cpu is not None else None
+    devices = parts if cpu is None else parts[1:]
     bound = Bound()
     site = _site(evidence, expected, at, bound, log)
     covered = _bind_cpu(evidence, cpu, expected, bound, log)

@@ -98,8 +98,7 @@ class Expected:
 
     @property
     def anything(self) -> bool:
-        asked = (self.nonce, self.report_data, self.gpu_nonce, self.tpm_nonce)
-        return any(value is not None for value in asked)
+        return not (self.nonce is self.report_data is self.gpu_nonce is self.tpm_nonce is None)
 
     @property
     def challenge(self) -> str:

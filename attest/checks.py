@@ -65,8 +65,9 @@ class CheckLog:
 
     def all_passed(self, checks: Iterable[str]) -> None:
         """Checks that were answered together."""
-        for check in checks:
-            self._outcomes.setdefault(self._named(check), "passed")
+        outcomes = self._outcomes
+        for check in map(self._named, checks) if self._part else checks:
+            outcomes.setdefault(check, "passed")
 
     def not_run(self, check: str, why: str) -> None:
         name = self._named(check)
@@ -119,7 +120,7 @@ class CheckLog:
     ) -> bool:
         """passed or failed by `holds`; returns `holds`."""
         if holds:
-            self.passed(check)
+            self._outcomes.setdefault(self._named(check) if self._part else check, "passed")
         else:
             self.failed(check, code, expected=expected, found=found, where=where, message=message)
         return holds

@@ -7,9 +7,7 @@ refuses everything a second encoder might have written otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from attest.problems import malformed
 
@@ -19,23 +17,30 @@ MAX_DEPTH = 16
 MAX_LENGTH = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Tlv:
-    """One element: its tag byte (class and constructed bit included), content and complete encoding."""
+class Tlv(NamedTuple):
+    """One element: its tag byte (class and constructed bit included), content, and tag with length as
+    encoded."""
 
     tag: int
     content: bytes
-    encoded: bytes
+    head: bytes
     where: str
     depth: int = 0
 
-    def children(self) -> tuple[Tlv, ...]:
-        """The elements inside, whatever the tag: also for a string that wraps DER. Raises Malformed."""
-        return tuple(_walk(self.content, self.where, self.depth + 1))
+    @property
+    def encoded(self) -> bytes:
+        """The complete encoding."""
+        return self.head + self.content
 
-    def sequence(self) -> tuple[Tlv, ...]:
+    def children(self) -> list[Tlv]:
+        """The elements inside, whatever the tag: also for a string that wraps DER. Raises Malformed."""
+        return _walk(self.content, self.where, self.depth + 1)
+
+    def sequence(self) -> list[Tlv]:
         """The elements of a SEQUENCE. Raises Malformed for any other tag."""
-        return self.expect(SEQUENCE).children()
+        if self.tag != SEQUENCE:
+            self.expect(SEQUENCE)
+        return _walk(self.content, self.where, self.depth + 1)
 
     def expect(self, tag: int) -> Tlv:
         """Itself when it has this tag. Raises Malformed otherwise."""
@@ -105,17 +110,18 @@ def read_der(data: bytes, *, where: str) -> Tlv:
     Elements inside are read when asked for (`children`, `sequence`), to a depth of 16. where: the field
     named in a refusal. Raises Malformed.
     """
-    elements = tuple(_walk(data, where, 0))
+    elements = _walk(data, where, 0)
     if len(elements) != 1:
         _refuse(where, "one DER element", f"{len(elements)} elements")
     return elements[0]
 
 
-def _walk(data: bytes, where: str, depth: int) -> Iterator[Tlv]:
+def _walk(data: bytes, where: str, depth: int) -> list[Tlv]:
     if depth > MAX_DEPTH:
         _refuse(where, f"at most {MAX_DEPTH} levels", "more")
     if len(data) > MAX_LENGTH:
         _refuse(where, f"at most {MAX_LENGTH} bytes", f"{len(data)} bytes")
+    found = []
     at, end = 0, len(data)
     while at < end:
         start = at
@@ -138,8 +144,9 @@ def _walk(data: bytes, where: str, depth: int) -> Iterator[Tlv]:
             at += count
         if length > end - at:
             _refuse(where, f"{length} bytes of content", f"{end - at} bytes")
-        yield Tlv(tag, data[at : at + length], data[start : at + length], where, depth)
+        found.append(Tlv(tag, data[at : at + length], data[start:at], where, depth))
         at += length
+    return found
 
 
 def _refuse(where: str, expected: str, found: str) -> NoReturn:

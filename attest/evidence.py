@@ -7,9 +7,10 @@ how they are verified through `Verifiable`; adding a vendor adds a folder and a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -22,18 +23,19 @@ from attest.site import SiteStatement
 if TYPE_CHECKING:
     from attest.eventlog.log import EventLog
 
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class PartResult:
+
+class PartResult(NamedTuple):
     """crls: issuer key SHA-256 → thisUpdate, documents: (id, FMSPC, evaluation number) → issueDate
     or (`ocsp`, issuer key SHA-256 hex, serial number) → thisUpdate,
     crl_numbers: issuer key SHA-256 → CRL number where the issuer counts up; what was used and authentic,
     for the memory. beneath: the hardware's own part, where this one is a layer above it."""
 
     part: Part
-    crls: Mapping[bytes, datetime] = field(default_factory=dict)
-    documents: Mapping[tuple[str, str, int], datetime] = field(default_factory=dict)
-    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+    crls: Mapping[bytes, datetime] = _NONE
+    documents: Mapping[tuple[str, str, int], datetime] = _NONE
+    crl_numbers: Mapping[bytes, int] = _NONE
     beneath: Part | None = None
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from attest.canonical import canonical, read_json
 from attest.checks import CheckLog, CheckRecord
-from attest.claims import SECTIONS, freeze, instant, read_instant
+from attest.claims import SECTIONS, duration, flag, freeze, instant, read_instant
 from attest.errors import Problem
 from attest.memory import Memory
 from attest.parts import Part
@@ -55,7 +55,8 @@ class Verified:
     def claims(self) -> Mapping[str, Any]:
         """The claim tree, which nobody can change. Built when first read."""
         parts: Sequence[Part] = self._parts
-        tree: dict[str, Any] = {"evidence": self._evidence_claims, "raw": {}}
+        evidence = {"verified-by": "self", "simulated": flag(self.simulated)}
+        tree: dict[str, Any] = {"evidence": evidence, "raw": {}}
         for part in parts:
             if part.section in ("gpu", "switch"):
                 tree.setdefault(part.section, []).append(dict(part.claims()))
@@ -69,6 +70,9 @@ class Verified:
                 device["count"] = str(len(tree[section]))
         for section, claims in self._more_claims.items():
             tree[section] = claims
+        dates = [part.oldest for part in parts if part.oldest is not None]
+        if dates:
+            tree["time"] = {**tree.get("time", {}), "collateral-age": duration(self.at - min(dates))}
         tree["raw"] |= self._more_raw
         frozen: Mapping[str, Any] = freeze({name: tree[name] for name in (*SECTIONS, "raw") if name in tree})
         return frozen
@@ -85,7 +89,6 @@ class Verified:
     _remember: Callable[[], Memory]
     _log: CheckLog
     _parts: Sequence[Part]
-    _evidence_claims: Mapping[str, str]
     _more_claims: Mapping[str, Mapping[str, str]]
     _device_claims: Mapping[str, str]
     _more_raw: Mapping[str, Mapping[str, str]]
@@ -140,6 +143,7 @@ class Verified:
 def mint(
     *,
     at: datetime,
+    simulated: bool,
     parts: Sequence[Part],
     more_claims: Mapping[str, Mapping[str, str]],
     device_claims: Mapping[str, str],
@@ -148,18 +152,16 @@ def mint(
     remember: Callable[[], Memory],
 ) -> Verified:
     """For `attest.verifier` alone: an import-linter contract names its callers."""
-    simulated = any(part.simulated for part in parts)
     return Verified(
         _MINT,
         at=at,
         warnings=tuple(log.warnings),
         simulated=simulated,
-        expires=min(part.expires for part in parts),
+        expires=min([part.expires for part in parts]),
         _remember=remember,
         _log=log,
-        _parts=tuple(parts),
-        _evidence_claims={"verified-by": "self", "simulated": "true" if simulated else "false"},
-        _more_claims=dict(more_claims),
-        _device_claims=dict(device_claims),
-        _more_raw=dict(more_raw),
+        _parts=parts,
+        _more_claims=more_claims,
+        _device_claims=device_claims,
+        _more_raw=more_raw,
     )

@@ -6,6 +6,7 @@ Nothing vendor-specific is decided here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from attest.anchors import Anchors
@@ -13,11 +14,10 @@ from attest.bind import bind
 from attest.binding import Expected, equal, is_public_nonce
 from attest.cache import Cache
 from attest.checks import CheckLog
-from attest.claims import duration
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.eventlog.verify import check_event_logs
-from attest.evidence import Evidence
+from attest.evidence import Evidence, PartResult
 from attest.memory import Memory
 from attest.parts import Part
 from attest.problems import problem
@@ -56,10 +56,7 @@ def verify(
     log = CheckLog()
     parts: list[Part] = []
     beneath: list[Part] = []
-    kept = memory or Memory()
-    crls: dict[bytes, datetime] = {}
-    documents: dict[tuple[str, str, int], datetime] = {}
-    crl_numbers: dict[bytes, int] = {}
+    used: list[PartResult] = []
     if cache is None and len(evidence.devices) > 1:
         # They share intermediates, manifests and OCSP answers: each is checked once.
         cache = Cache()
@@ -74,12 +71,10 @@ def verify(
             endorsements=endorsements, anchors=anchors, at=at, log=log, cache=cache, memory=memory
         )
         if result is not None:
+            used.append(result)
             parts.append(result.part)
             if result.beneath is not None:
                 beneath.append(result.beneath)
-            crls.update(result.crls)
-            documents.update(result.documents)
-            crl_numbers.update(result.crl_numbers)
     section = evidence.cpu.section if evidence.cpu is not None else ""
     boot = check_event_logs(evidence.event_logs, section, parts, beneath, log)
     for index, device in enumerate(evidence.devices):
@@ -92,11 +87,10 @@ def verify(
             memory=memory,
         )
         if result is not None:
+            used.append(result)
             parts.append(result.part)
             if result.beneath is not None:
                 beneath.append(result.beneath)
-            crls.update(result.crls)
-            documents.update(result.documents)
     if not log.good:
         if _simulator_unnamed(endorsements, anchors):
             log.problems.insert(0, problem("evidence.simulated"))
@@ -122,29 +116,32 @@ def verify(
         check_fabric([part for part in parts if isinstance(part, DevicePart)], log)
     bound = bind(evidence, parts, expected, at, log)
     claims = {"binding": bound.claims, **boot}
-    if (crls or documents) and memory is None:
+    if memory is None and any(one.crls or one.documents for one in used):
         log.warn("collateral-memory-absent")
-    if any(part.simulated for part in parts):
+    simulated = any(part.simulated for part in parts)
+    if simulated:
         log.warn("simulated")
     log.reject_if_bad()
-
-    oldest = [part.oldest for part in parts if part.oldest is not None]
-    times: dict[str, str] = {}
-    if expected.age_seconds is not None and claims["binding"].get("nonce") == "true":
-        times["evidence-age"] = f"{expected.age_seconds}s"
-    if oldest:
-        times["collateral-age"] = duration(at - min(oldest))
-    if times:
-        claims["time"] = times
+    if expected.age_seconds is not None and bound.claims.get("nonce") == "true":
+        claims["time"] = {"evidence-age": f"{expected.age_seconds}s"}
     return mint(
         at=at,
+        simulated=simulated,
         parts=[*beneath, *parts],
         more_claims=claims,
         device_claims=bound.device_claims,
         more_raw={"binding": bound.raw} if bound.raw else {},
         log=log,
-        remember=lambda: kept.updated(crls, documents, crl_numbers),
+        remember=lambda: _updated(memory, used),
     )
+
+
+def _updated(memory: Memory | None, used: Sequence[PartResult]) -> Memory:
+    """The memory after what was used of each part."""
+    kept = memory or Memory()
+    for one in used:
+        kept = kept.updated(one.crls, one.documents, one.crl_numbers)
+    return kept
 
 
 def _simulator_unnamed(endorsements: Endorsements, anchors: Anchors) -> bool:

@@ -103,9 +103,7 @@ def check_event_logs(
     Returns the claims of section boot. Never raises on evidence.
     """
     check, form = _WANTED.get(section, ("", ""))
-    of_tpm = [one for one in logs if one.form == "tpm"]
-    of_td = [one for one in logs if one.form != "tpm"]
-    used = {"td": of_td, "tpm": of_tpm}.get(form, [])
+    used = [one for one in logs if form and (one.form == "tpm") == (form == "tpm")]
     for one in logs:
         if one not in used:
             log.warn("event-log.unused", where=f"{one.form} event log")
@@ -134,7 +132,7 @@ def _check_td(one: EventLog, part: Part, log: CheckLog) -> tuple[Part, dict[str,
     body = part.quote.body
     found = compare_rtmrs(one, (body.rtmr0, body.rtmr1, body.rtmr2, body.rtmr3))
     _record(found, "tdx.event-log", log)
-    judged: TdxPart = replace(part, replay=found)
+    judged = part._replace(replay=found)
     return judged, found.facts().claims()
 
 

@@ -63,7 +63,7 @@ class DeviceEvidence:
             section = section_of_architecture(self.arch)
             if section is not None:
                 return section
-        return "switch" if len(self.report.blocks) == _SWITCH_BLOCKS else "gpu"
+        return "switch" if len(self.report.measurements) == _SWITCH_BLOCKS else "gpu"
 
     def verify_with(
         self,

@@ -105,8 +105,8 @@ class DevicePart:
         raw.update(
             request_nonce=self.report.request_nonce.hex(),
             response_nonce=self.report.response_nonce.hex(),
-            measurements=[block.value.hex() for block in self.report.blocks],
-            measurement_indexes=[str(block.number) for block in self.report.blocks],
+            measurements=[value.hex() for value in self.report.measurements.values()],
+            measurement_indexes=[str(number) for number in self.report.measurements],
             signature=self.report.signature.hex(),
             trailing_bytes=str(self.report.trailing),
             mode_derived=flag(self.mode.derived),

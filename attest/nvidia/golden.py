@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attest.nvidia.opaque import DISABLED
-from attest.nvidia.spdm import Block
 
 NVDEC0_INDEX = 35
 """Measures the first video decoder; the device leaves it out while that decoder is disabled."""
@@ -36,21 +35,20 @@ class Comparison:
 
 
 def compare(
-    golden: Mapping[int, tuple[bytes, ...]], blocks: tuple[Block, ...], nvdec0_status: int | None
+    golden: Mapping[int, tuple[bytes, ...]], measurements: Mapping[int, bytes], nvdec0_status: int | None
 ) -> Comparison:
-    """Each golden index against the device's block; any one alternative suffices.
+    """Each golden index against the device's block; any one alternative suffices. measurements: by block.
 
     A block that is missing is a mismatch. Index 35 is skipped, and counted as skipped, only where the
     report itself says that NVDEC0 is disabled.
     """
-    values = {block.number - 1: block.value for block in blocks}
     compared, skipped, mismatches = [], [], []
     for index, alternatives in golden.items():
         if index == NVDEC0_INDEX and nvdec0_status == DISABLED:
             skipped.append(index)
             continue
         compared.append(index)
-        found = values.get(index)
+        found = measurements.get(index + 1)
         if found not in alternatives:
             mismatches.append(Mismatch(index, alternatives[0], found))
     return Comparison(tuple(compared), tuple(skipped), tuple(mismatches))

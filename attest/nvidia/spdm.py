@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import NamedTuple, NoReturn
 
 from attest import strict_base64
@@ -30,24 +30,13 @@ _HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 _TEXT_BEGINNINGS = (b"11e001ff", b"11E001FF", b"EeAB/", b"MTFlMDAx", b"MTFFMDAx")
 
 
-class Block(NamedTuple):
-    """One measurement block. number: its Index, from 1; manifests count from 0."""
-
-    number: int
-    specification: int
-    size: int
-    value_type: int
-    value_size: int
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A parsed report, believed by nobody.
 
     raw: request, response and signature, without anything that followed. signed: how many of those bytes
     the signature covers. request_nonce: the verifier's 32 bytes, the only freshness field. response_nonce:
-    randomness of the device, compared with nothing. blocks: in the device's order, ascending. opaque:
+    randomness of the device, compared with nothing. measurements: Index of the block, from 1 (manifests count
+    from 0), → 48-byte digest, in the device's order, ascending. opaque:
     (type, value) in the device's order. trailing: zero bytes that stood after the signature.
     """
 
@@ -55,7 +44,7 @@ class Report:
     signed: int
     request_nonce: bytes
     response_nonce: bytes
-    blocks: tuple[Block, ...]
+    measurements: Mapping[int, bytes]
     opaque: tuple[tuple[int, bytes], ...]
     trailing: int
 
@@ -121,29 +110,31 @@ class Report:
             signed=signed,
             request_nonce=nonce,
             response_nonce=bytes(data[after : after + 32]),
-            blocks=_blocks(data[45:after]),
+            measurements=_blocks(data[45:after]),
             opaque=_opaque(data[after + 34 : signed], after + 34),
             trailing=len(tail),
         )
 
 
-def _blocks(record: bytes) -> tuple[Block, ...]:
+def _blocks(record: bytes) -> Mapping[int, bytes]:
     """Every block is 55 bytes: DMTF specification, 51 bytes of value header and SHA-384 sized value."""
-    blocks = tuple(map(Block._make, _BLOCK.iter_unpack(record)))
+    measurements: dict[int, bytes] = {}
     previous = 0
-    for position, (number, specification, size, value_type, value_size, _) in enumerate(blocks):
-        where = f"block[{position}]+{45 + position * _BLOCK.size}"
-        if number <= previous:
-            _refuse(f"{where}.index", f"> {previous}", number)
-        if specification != 1:
-            _refuse(f"{where}.specification", "1 (DMTF)", specification)
-        if size != 51 or value_size != 48:
-            _refuse(f"{where}.size", "51 and 48", f"{size} and {value_size}")
-        if value_type > 3:
-            # Bit 7 marks raw values, which nothing here may compare with digests.
+    for number, specification, size, value_type, value_size, value in _BLOCK.iter_unpack(record):
+        # Bit 7 of the type marks raw values, which nothing here may compare with digests.
+        if number <= previous or specification != 1 or size != 51 or value_size != 48 or value_type > 3:
+            position = len(measurements)
+            where = f"block[{position}]+{45 + position * _BLOCK.size}"
+            if number <= previous:
+                _refuse(f"{where}.index", f"> {previous}", number)
+            if specification != 1:
+                _refuse(f"{where}.specification", "1 (DMTF)", specification)
+            if size != 51 or value_size != 48:
+                _refuse(f"{where}.size", "51 and 48", f"{size} and {value_size}")
             _refuse(f"{where}.value_type", "0 to 3, a digest", value_type)
+        measurements[number] = value
         previous = number
-    return blocks
+    return measurements
 
 
 def _opaque(data: bytes, offset: int) -> tuple[tuple[int, bytes], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attest.anchors import Anchors, Role
 from attest.cache import Cache
@@ -42,8 +42,10 @@ _RULES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+_PRODUCT_OF = {issuer_name(kind, product): product for kind, product in _RULES}
+
+
+class Candidate(NamedTuple):
     """A leaf and what its names claim; nothing of it is checked."""
 
     leaf: Certificate
@@ -59,24 +61,24 @@ def candidates(endorsements: Endorsements, anchors: Anchors, cache: Cache | None
     one that signed the leaf. A leaf of an unknown issuer is passed over.
     """
     found = []
-    by_subject: dict[bytes, list[Certificate]] = {}
-    for certificate in (*endorsements.certificates, *anchors.intermediates):
-        by_subject.setdefault(certificate.subject_der, []).append(certificate)
-    for certificate in endorsements.certificates:
-        kind = kind_of(certificate)
+    for leaf in endorsements.certificates:
+        kind = kind_of(leaf)
         if kind is None:
             continue
-        for product in PRODUCTS:
-            if certificate.issuer_common_name in (issuer_name("vcek", product), issuer_name("vlek", product)):
-                issuers = [
-                    other
-                    for other in by_subject.get(certificate.issuer_der, ())
-                    if other.fingerprint != certificate.fingerprint
-                ][:_MAX_ISSUERS]
-                issuer = next(iter(issuers), None)
-                if len(issuers) > 1:
-                    issuer = next((ca for ca in issuers if issued(certificate, ca, cache)), issuer)
-                found.append(Candidate(certificate, kind, product, issuer))
+        name = leaf.issuer_der
+        issuers = [
+            other
+            for other in (*endorsements.certificates, *anchors.intermediates)
+            if other.subject_der == name and other != leaf
+        ][:_MAX_ISSUERS]
+        issuer = issuers[0] if issuers else None
+        # The issuer's own name is the same, and read already.
+        product = _PRODUCT_OF.get(leaf.issuer_common_name if issuer is None else issuer.common_name)
+        if product is None:
+            continue
+        if len(issuers) > 1:
+            issuer = next((ca for ca in issuers if issued(leaf, ca, cache)), issuer)
+        found.append(Candidate(leaf, kind, product, issuer))
     return found
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from attest.claims import ClaimValue, Section, flag, instant
 from attest.path import Path
@@ -20,8 +19,7 @@ POLICY_KNOWN_BITS = (1 << 26) - 1
 _ALIAS_CHECK_SINCE: dict[Product, tuple[int, int, int]] = {"milan": (1, 55, 22), "genoa": (1, 55, 38)}
 
 
-@dataclass(frozen=True, slots=True)
-class SnpPart:
+class SnpPart(NamedTuple):
     """report, under the leaf of `path`. crl: state of the ARK's list; newest_crl: that list."""
 
     report: Report

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.endorsements import Endorsements
 from attest.errors import Malformed
@@ -69,7 +69,7 @@ def find_ground(
     memory: Memory | None,
 ) -> Ground | None:
     """Follow leaf and list to the pinned ARK and judge them at `at`; None without any leaf."""
-    key = b""
+    key: Key = ()
     if cache is not None:
         key = cache.key("snp-ground", anchors.digest, (endorsements.signed_digest,))
         known: Ground | None = cache.get(key)

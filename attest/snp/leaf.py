@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cryptography.x509 import ObjectIdentifier
 
@@ -16,13 +15,18 @@ from attest.x509 import Certificate
 
 Kind = Literal["vcek", "vlek"]
 LEAF_NAMES: dict[Kind, str] = {"vcek": "SEV-VCEK", "vlek": "SEV-VLEK"}
+_KINDS = {name: kind for kind, name in LEAF_NAMES.items()}
 _ARC = "1.3.6.1.4.1.3704.1."
+_OIDS = {tail: ObjectIdentifier(_ARC + tail) for tail in ("1", "2", "4", "5", *SPL_OIDS.values())}
+_COMPONENTS = {
+    product: [(name, SPL_OIDS[name], f"{name}SPL") for name in layout] for product, layout in LAYOUTS.items()
+}
 _IA5_STRING = 0x16
+_ONE_BYTE_INTEGER = b"\x02\x01"
 HWID_SIZE: dict[Product, int] = {"milan": 64, "genoa": 64, "turin": 8}
 
 
-@dataclass(frozen=True, slots=True)
-class LeafFacts:
+class LeafFacts(NamedTuple):
     """struct_version: 0 Milan and Genoa, 1 Turin. product_name: the part before `-`, lower case.
     tcb: the SPLs under the product's layout. hwid: 64 or 8 bytes, VCEK only. csp_id: VLEK only."""
 
@@ -36,10 +40,7 @@ class LeafFacts:
 
 def kind_of(certificate: Certificate) -> Kind | None:
     """What a certificate claims to be by its common name; it may be anybody's."""
-    for kind, name in LEAF_NAMES.items():
-        if certificate.common_name == name:
-            return kind
-    return None
+    return _KINDS.get(certificate.common_name)
 
 
 def read_leaf(certificate: Certificate, kind: Kind, product: Product) -> LeafFacts:
@@ -47,7 +48,7 @@ def read_leaf(certificate: Certificate, kind: Kind, product: Product) -> LeafFac
 
     An SPL is a DER INTEGER of 0..255: above 127 it has a leading zero, so taking its third byte is wrong.
     """
-    components = {name: _integer(certificate, SPL_OIDS[name], f"{name}SPL") for name in LAYOUTS[product]}
+    components = {name: _integer(certificate, tail, spelled) for name, tail, spelled in _COMPONENTS[product]}
     product_name = _text(certificate, "2", "productName")
     if product_name is None:
         raise _missing("productName")
@@ -68,13 +69,15 @@ def _missing(name: str) -> Malformed:
 
 
 def _value(certificate: Certificate, tail: str) -> bytes | None:
-    return certificate.raw_extension(ObjectIdentifier(_ARC + tail))
+    return certificate.raw_extension(_OIDS[tail])
 
 
 def _integer(certificate: Certificate, tail: str, name: str) -> int:
-    value = _value(certificate, tail)
+    value = certificate.raw_extension(_OIDS[tail])
     if value is None:
         raise _missing(name)
+    if len(value) == 3 and value.startswith(_ONE_BYTE_INTEGER) and value[2] < 0x80:
+        return value[2]  # as almost always; all else is read in full
     try:
         number = read_der(value, where=f"leaf.{name}").integer()
     except Malformed:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -24,12 +24,12 @@ HOST_REQUESTED = 0xFFFFFFFF
 _LAYOUT = struct.Struct(
     "<IIQ16s16sII8sQII64s48s32s48s48s32s32s8sBBB21s64s8s8s8sQQ152s72s72s368s",
 )
+_ZERO_21, _ZERO_24, _ZERO_152, _ZERO_368 = bytes(21), bytes(24), bytes(152), bytes(368)
 if _LAYOUT.size != SIZE:  # pragma: no cover
     raise AssertionError("the layout does not add up")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The fields of a report under their names in AMD 56860; TCBs and identifiers as raw bytes.
 
     cpuid_fam_id, cpuid_mod_id, cpuid_step: None before version 3. launch_mit_vector,
@@ -150,15 +150,15 @@ class Report:
             signature_s,
             not (
                 reserved_04c
-                or any(reserved_18b)
-                or any(reserved_208)
+                or reserved_18b != _ZERO_21
+                or reserved_208 != _ZERO_152
                 or versions[3]
                 or versions[7]
                 or (not has_cpuid and (family or model or stepping))
                 or (not has_vectors and (launch_mit_vector or current_mit_vector))
                 or key_info >> 5
             ),
-            not (any(signature_r[48:]) or any(signature_s[48:]) or any(reserved_330)),
+            signature_r[48:] == signature_s[48:] == _ZERO_24 and reserved_330 == _ZERO_368,
         )
 
     @property

@@ -5,8 +5,7 @@ A TCB is compared component by component, under the layout of its product; never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Product = Literal["milan", "genoa", "turin"]
 PRODUCTS: tuple[Product, ...] = ("milan", "genoa", "turin")
@@ -20,8 +19,7 @@ SPL_OIDS = {"bootloader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8",
 """Component → tail of the leaf extension's OID under 1.3.6.1.4.1.3704.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tcb:
+class Tcb(NamedTuple):
     """Security versions by component, in the order of the product's layout."""
 
     product: Product

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.claims import instant
 from attest.endorsements import Endorsements, SignedDocument
@@ -79,7 +79,7 @@ def authentic_collateral(
     the signatures of exactly these documents beside exactly these certificates; only what passed without
     a complaint is kept.
     """
-    key = b""
+    key: Key = ()
     if cache is not None:
         key = cache.key(
             "tcb-signing/documents",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from attest.claims import ClaimValue, Section, duration, flag, instant
 from attest.tdx.attributes import DEBUG, MIGRATABLE, SEPT_VE_DISABLE
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from attest.tdx.quote import Quote
 
 
-@dataclass(frozen=True, slots=True)
-class TdxPart:
+class TdxPart(NamedTuple):
     """quote, under the chain and collateral of `platform`, judged at `at`. replay: of the event log beside
     it, None without one."""
 

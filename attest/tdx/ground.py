@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.claims import instant
 from attest.endorsements import Endorsements
@@ -59,7 +59,7 @@ def find_ground(
     memory: Memory | None,
 ) -> Ground:
     """Follow chain, documents and lists to the pinned root, and judge them at `at`."""
-    key = b""
+    key: Key = ()
     if cache is not None and quote.certification_data_type == _PCK_CHAIN_PEM:
         key = platform_key(quote.certification_data, endorsements, anchors, cache)
         known: Platform | None = cache.get(key)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
-from attest.der import Tlv, read_der
+from attest.der import OID, Tlv, read_der
 from attest.errors import Malformed
 from attest.path import Path, PathRule, check_path
 from attest.problems import malformed
@@ -23,7 +23,8 @@ SGX_EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 PLATFORM_CA = "Intel SGX PCK Platform CA"
 PROCESSOR_CA = "Intel SGX PCK Processor CA"
 _LEAF = "Intel SGX PCK Certificate"
-_ARC = SGX_EXTENSION.dotted_string
+_ARC = bytes.fromhex("2a864886f84d010d01")
+"""The same name as DER writes it; members are named by one byte more."""
 _MAX_ISSUERS = 8
 
 # The root's name is left to the pinned key.
@@ -58,7 +59,7 @@ class PckFacts:
     def parse(cls, der: bytes) -> PckFacts:
         """Raises Malformed on a missing or doubled member, or SVNs that contradict CPUSVN."""
         members = _members(read_der(der, where="SGX extension"), _ARC, "SGX extension")
-        tcb = _members(_take(members, 2), f"{_ARC}.2", "TCB")
+        tcb = _members(_take(members, 2), _ARC + b"\x02", "TCB")
         if len(tcb) != 18:
             raise _broken("18 TCB entries", len(tcb), "TCB")
         components = bytes(_take(tcb, number).unsigned(255) for number in range(1, 17))
@@ -70,7 +71,7 @@ class PckFacts:
         if configuration is not None:
             flags = {
                 number: value.boolean()
-                for number, value in _members(configuration, f"{_ARC}.7", "configuration").items()
+                for number, value in _members(configuration, _ARC + b"\x07", "configuration").items()
             }
         return cls(
             ppid=_take(members, 1).octets(16),
@@ -87,19 +88,20 @@ class PckFacts:
         )
 
 
-def _members(element: Tlv, arc: str, where: str) -> dict[int, Tlv]:
+def _members(element: Tlv, arc: bytes, where: str) -> dict[int, Tlv]:
     """SEQUENCE OF SEQUENCE { OID, value } as number under `arc` → value."""
     members: dict[int, Tlv] = {}
     for entry in element.sequence():
         pair = entry.sequence()
         if len(pair) != 2:
             raise _broken("pairs of name and value", len(pair), where)
-        parent, _, number = pair[0].oid().rpartition(".")
-        if parent != arc:
-            raise _broken(f"names under {arc}", pair[0].oid(), where)
-        if int(number) in members:
-            raise _broken("each name once", f"{parent}.{number} twice", where)
-        members[int(number)] = pair[1]
+        name, value = pair
+        number = name.content[-1] if name.tag == OID and name.content[:-1] == arc else 0x80
+        if number >= 0x80:
+            raise _broken(f"names one below {SGX_EXTENSION.dotted_string}", name.oid(), where)
+        if number in members:
+            raise _broken("each name once", f"{name.oid()} twice", where)
+        members[number] = value
     return members
 
 
@@ -137,14 +139,14 @@ def check_pck_pem(pem: bytes, *, anchors: Anchors, log: CheckLog, cache: Cache |
     None after recording why. A cache hit saves parsing, signatures and structure of these very bytes
     under these very anchors; validity in time is the caller's to ask.
     """
-    key = b""
+    key: Key = ()
     if cache is not None:
-        key = cache.key("pck", anchors.digest, [pem])
+        key = cache.key("pck", anchors.digest, (pem,))
         known: PckChain | None = cache.get(key)
         if known is not None:
             return known
     try:
-        certificates = parse_certificates(pem, where="quote.pck_certificate_chain", limit=3)
+        certificates = parse_certificates(pem, where="quote.pck_certificate_chain", limit=3, cache=cache)
     except Malformed as error:
         log.absorb(error, "tdx.pck.chain")
         return None

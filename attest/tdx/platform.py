@@ -7,11 +7,12 @@ complaint the long way is gone again, and words it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.endorsements import Endorsements
 from attest.memory import Memory
 from attest.tdx.collateral import QE_IDENTITY, TCB_INFO
@@ -44,6 +45,8 @@ class Platform:
     """PCK chain, the collateral to judge by, and both lists; all authentic.
 
     not_before, not_after: the period in which all certificates, documents and lists are valid.
+    crls_used: issuer key → thisUpdate, documents_used: (id, FMSPC, evaluation number) → issueDate, for the
+    memory; a QE identity serves all families.
     """
 
     pck: PckChain
@@ -53,6 +56,8 @@ class Platform:
     pck_crl: Crl
     not_before: datetime
     not_after: datetime
+    crls_used: Mapping[bytes, datetime]
+    documents_used: Mapping[tuple[str, str, int], datetime]
 
     @classmethod
     def of(
@@ -64,7 +69,7 @@ class Platform:
         pck_crl: Crl,
     ) -> Platform:
         paths = (pck.path, tcb_info.path, qe_identity.path)
-        documents = (tcb_info.content, qe_identity.content)
+        info, identity = documents = (tcb_info.content, qe_identity.content)
         lists = (root_crl, pck_crl)
         return cls(
             pck,
@@ -82,6 +87,14 @@ class Platform:
                 *(document.next_update for document in documents),
                 *(crl.next_update for crl in lists if crl.next_update is not None),
             ),
+            {
+                pck.path.root.spki_sha256: root_crl.this_update,
+                pck.ca.spki_sha256: pck_crl.this_update,
+            },
+            {
+                ("TDX", info.fmspc.hex(), info.evaluation): info.issue_date,
+                ("TD_QE", "", identity.evaluation): identity.issue_date,
+            },
         )
 
     @property
@@ -93,21 +106,6 @@ class Platform:
             self.root_crl.this_update,
             self.pck_crl.this_update,
         )
-
-    def crls_used(self) -> dict[bytes, datetime]:
-        """Issuer key → thisUpdate, for the memory."""
-        return {
-            self.pck.path.root.spki_sha256: self.root_crl.this_update,
-            self.pck.ca.spki_sha256: self.pck_crl.this_update,
-        }
-
-    def documents_used(self) -> dict[tuple[str, str, int], datetime]:
-        """(id, FMSPC, evaluation number) → issueDate, for the memory; a QE identity serves all families."""
-        info, identity = self.tcb_info.content, self.qe_identity.content
-        return {
-            ("TDX", info.fmspc.hex(), info.evaluation): info.issue_date,
-            ("TD_QE", "", identity.evaluation): identity.issue_date,
-        }
 
     def stands(self, at: datetime, memory: Memory | None) -> bool:
         """Whether dates, revocation and memory have nothing against it at `at`."""
@@ -121,11 +119,11 @@ class Platform:
         )
 
     def _agrees_with(self, memory: Memory) -> bool:
-        for spki, this_update in self.crls_used().items():
+        for spki, this_update in self.crls_used.items():
             seen = memory.crl_seen(spki)
             if seen is not None and this_update < seen:
                 return False
-        for (name, fmspc, evaluation), issue_date in self.documents_used().items():
+        for (name, fmspc, evaluation), issue_date in self.documents_used.items():
             seen = memory.document_seen(name, fmspc, evaluation)
             if seen is not None and issue_date < seen:
                 return False
@@ -134,13 +132,9 @@ class Platform:
         return True
 
 
-def platform_key(pem: bytes, endorsements: Endorsements, anchors: Anchors, cache: Cache) -> bytes:
+def platform_key(pem: bytes, endorsements: Endorsements, anchors: Anchors, cache: Cache) -> Key:
     """For exactly this PCK chain, these endorsements and these anchors."""
-    return cache.key(
-        "tdx-platform",
-        anchors.digest,
-        [pem, endorsements.signed_digest],
-    )
+    return cache.key("tdx-platform", anchors.digest, (pem, endorsements.signed_digest))
 
 
 def is_plain(endorsements: Endorsements, platform: Platform) -> bool:

@@ -7,7 +7,6 @@ coordinates and signature halves are big-endian.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -81,8 +80,7 @@ class TdReport(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """A parsed quote, believed by nobody.
 
     raw: header to end of signature data, without what followed it: padding is not signed and identifies
@@ -109,8 +107,14 @@ class Quote:
     qe_auth_data: bytes
     certification_data_type: int
     certification_data: bytes
-    trailing: int = field(default=0, compare=False)
-    trailing_zero: bool = field(default=True, compare=False)
+    trailing: int = 0
+    trailing_zero: bool = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Quote) and self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
 
     @property
     def section(self) -> Literal["tdx"]:
@@ -127,7 +131,8 @@ class Quote:
             raise malformed(
                 "The quote is too large", where="quote", expected=f"≤ {MAX_SIZE} bytes", found=len(data)
             )
-        _need(data, 48, "quote.header")
+        if len(data) < 48:
+            raise _short(data, 48, "quote.header")
         version, key_type, tee_type, reserved_1, reserved_2, vendor, user_data = _HEADER.unpack_from(data)
         if version == 3 or (version in (4, 5) and tee_type == TEE_SGX):
             raise _sgx(data, version)
@@ -156,7 +161,8 @@ class Quote:
             )
         body_type, start = TD_10_BODY, 48
         if version == 5:
-            _need(data, 54, "quote.body_descriptor")
+            if len(data) < 54:
+                raise _short(data, 54, "quote.body_descriptor")
             body_type, size = _DESCRIPTOR.unpack_from(data, 48)
             start = 54
             if body_type == SGX_BODY:
@@ -169,11 +175,12 @@ class Quote:
                     found=f"type {body_type} of {size}",
                 )
         end = start + _BODY_SIZES[body_type]
-        _need(data, end + 4, "quote.body")
+        if len(data) < end + 4:
+            raise _short(data, end + 4, "quote.body")
         length = int.from_bytes(data[end : end + 4], "little")
         stop = end + 4 + length
-        _need(data, stop, "quote.signature_data")
-        rest = data[stop:]
+        if len(data) < stop:
+            raise _short(data, stop, "quote.signature_data")
         signature, key, report, report_signature, auth, inner_type, inner = _signature_data(
             data[end + 4 : stop]
         )
@@ -196,8 +203,8 @@ class Quote:
             auth,
             inner_type,
             inner,
-            len(rest),
-            not rest.strip(b"\0"),
+            len(data) - stop,
+            stop == len(data) or not data[stop:].strip(b"\0"),
         )
 
     def verify_with(
@@ -223,7 +230,8 @@ class Quote:
 
 
 def _signature_data(data: bytes) -> tuple[bytes, bytes, QeReport, bytes, bytes, int, bytes]:
-    _need(data, _SIGNATURE.size, "quote.signature_data")
+    if len(data) < _SIGNATURE.size:
+        raise _short(data, _SIGNATURE.size, "quote.signature_data")
     signature, key, outer_type, outer_size, report, report_signature, auth_size = _SIGNATURE.unpack_from(data)
     if outer_type != _QE_REPORT_CERTIFICATION:
         raise malformed(
@@ -240,7 +248,8 @@ def _signature_data(data: bytes) -> tuple[bytes, bytes, QeReport, bytes, bytes, 
             found=outer_size,
         )
     at = _SIGNATURE.size + auth_size
-    _need(data, at + _CERTIFICATION.size, "quote.qe_auth_data")
+    if len(data) < at + _CERTIFICATION.size:
+        raise _short(data, at + _CERTIFICATION.size, "quote.qe_auth_data")
     auth = data[_SIGNATURE.size : at]
     inner_type, inner_size = _CERTIFICATION.unpack_from(data, at)
     at += _CERTIFICATION.size
@@ -261,9 +270,8 @@ def _signature_data(data: bytes) -> tuple[bytes, bytes, QeReport, bytes, bytes, 
     return signature, key, QeReport.parse(report), report_signature, auth, inner_type, data[at:]
 
 
-def _need(data: bytes, size: int, where: str) -> None:
-    if len(data) < size:
-        raise malformed("The quote is cut short", where=where, expected=f"≥ {size} bytes", found=len(data))
+def _short(data: bytes, size: int, where: str) -> Malformed:
+    return malformed("The quote is cut short", where=where, expected=f"≥ {size} bytes", found=len(data))
 
 
 def _sgx(data: bytes, version: int) -> Malformed:

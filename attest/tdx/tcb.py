@@ -7,10 +7,9 @@ PCS API v4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import ge
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from attest.tdx.pck import PckFacts
 from attest.tdx.tcb_info import (
@@ -39,8 +38,7 @@ _BEHIND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where one part (platform, TDX module or QE) stands among its levels.
 
     status, date, advisories: of the matched level. behind: what is too low, one phrase each, empty when
@@ -54,8 +52,7 @@ class Standing:
     missed: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tcb:
+class Tcb(NamedTuple):
     """The merged status and its parts. module_id and module are None for an unversioned module, whose
     version the platform's levels judge."""
 

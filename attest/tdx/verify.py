@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest.anchors import Anchors
-from attest.cache import Cache
+from attest.cache import Cache, Key
 from attest.checks import CheckLog
 from attest.endorsements import Endorsements
 from attest.evidence import PartResult
@@ -66,12 +66,12 @@ def verify_quote(
         quote, endorsements=endorsements, anchors=anchors, at=at, log=log, cache=cache, memory=memory
     )
     _check_qe_report(quote, pck, log)
+    _check_quote_signature(quote, log, cache)
     qe = None
     if qe_identity is not None:
         qe = check_qe_identity(quote.qe_report, qe_identity, log)
     else:
         log.not_run("tdx.qe-report.identity", "no QE identity that can be used")
-    _check_quote_signature(quote, log)
 
     body = quote.body
     if body.xfam & XFAM_FIXED_1 == XFAM_FIXED_1:
@@ -96,7 +96,7 @@ def verify_quote(
     if len(log.problems) > before or platform is None or tcb is None:
         return None
     return PartResult(
-        TdxPart(quote, platform, tcb, at), crls=platform.crls_used(), documents=platform.documents_used()
+        TdxPart(quote, platform, tcb, at), crls=platform.crls_used, documents=platform.documents_used
     )
 
 
@@ -124,11 +124,10 @@ def _check_qe_report(quote: Quote, pck: PckChain | None, log: CheckLog) -> None:
     )
 
 
-def _check_quote_signature(quote: Quote, log: CheckLog) -> None:
+def _check_quote_signature(quote: Quote, log: CheckLog, cache: Cache | None) -> None:
     """Header, descriptor and body under the attestation key."""
-    try:
-        key = ec.EllipticCurvePublicKey.from_encoded_point(_P256, b"\x04" + quote.attestation_key)
-    except ValueError:
+    key = _attestation_key(quote.attestation_key, cache)
+    if key is None:
         log.failed("tdx.attestation-key", "tdx.attestation-key", where="quote.attestation_key")
         log.not_run("tdx.quote.signature", "no attestation key that can be used")
         return
@@ -139,3 +138,21 @@ def _check_quote_signature(quote: Quote, log: CheckLog) -> None:
         "tdx.quote.signature",
         where="quote.signature",
     )
+
+
+def _attestation_key(point: bytes, cache: Cache | None) -> ec.EllipticCurvePublicKey | None:
+    """x‖y as a key, None where that is no point of the curve. A quoting enclave keeps its key from quote to quote,
+    so the cache saves reading it; what it signed is verified each time."""
+    entry: Key = ()
+    if cache is not None:
+        entry = cache.key("attestation-key", b"", (point,))
+        known: ec.EllipticCurvePublicKey | None = cache.get(entry)
+        if known is not None:
+            return known
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_P256, b"\x04" + point)
+    except ValueError:
+        return None
+    if cache is not None:
+        cache.put(entry, key)
+    return key

@@ -37,8 +37,8 @@ def test_every_field_is_where_the_exchange_has_it(raw: bytes) -> None:
     assert report.request_nonce == raw[4:36]
     record = int.from_bytes(raw[42:45], "little")
     assert report.response_nonce == raw[45 + record : 77 + record]
-    assert [block.number for block in report.blocks] == list(range(1, 65))
-    assert b"".join(block.value for block in report.blocks)[:48] == raw[52:100]
+    assert list(report.measurements) == list(range(1, 65))
+    assert b"".join(report.measurements.values())[:48] == raw[52:100]
     assert report.trailing == 0
 
 
