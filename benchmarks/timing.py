@@ -56,12 +56,16 @@ def compare(
 ) -> Result:
     """Medians of `rounds` alternating single calls, after a short warm-up.
 
-    prepare: makes, outside the time that counts, what `call` is then given.
+    prepare: makes, outside the time that counts, what `call` is then given. It runs before the floor too, so
+    that both find the processor's caches in the same state.
     """
     ours, theirs = [], []
     for index in range(-5, rounds):
         given = () if prepare is None else (prepare(),)
-        mine, bare = _once(call, *given), _once(floor)
+        mine = _once(call, *given)
+        if prepare is not None:
+            prepare()
+        bare = _once(floor)
         if index >= 0:
             ours.append(mine)
             theirs.append(bare)
