@@ -45,8 +45,16 @@ _RULES = {
 _PRODUCT_OF = {issuer_name(kind, product): product for kind, product in _RULES}
 
 
+class Leaf(NamedTuple):
+    """A certificate and what its names claim; nothing of it is checked."""
+
+    certificate: Certificate
+    kind: Kind
+    product: Product
+
+
 class Candidate(NamedTuple):
-    """A leaf and what its names claim; nothing of it is checked."""
+    """A leaf and the certificate that its issuer's name asks for; nothing of them is checked."""
 
     leaf: Certificate
     kind: Kind
@@ -54,32 +62,33 @@ class Candidate(NamedTuple):
     issuer: Certificate | None
 
 
-def candidates(endorsements: Endorsements, anchors: Anchors, cache: Cache | None) -> list[Candidate]:
-    """Leaves among the endorsements, each with the ASK or ASVK that its issuer name asks for.
-
-    An ASK given with the evidence is preferred over the one we ship; where several carry the name, the
-    one that signed the leaf. A leaf of an unknown issuer is passed over.
-    """
+def leaves(endorsements: Endorsements) -> list[Leaf]:
+    """VCEKs and VLEKs among the endorsements by their names. One of an unknown issuer is passed over."""
     found = []
-    for leaf in endorsements.certificates:
-        kind = kind_of(leaf)
-        if kind is None:
-            continue
-        name = leaf.issuer_der
-        issuers = [
-            other
-            for other in (*endorsements.certificates, *anchors.intermediates)
-            if other.subject_der == name and other != leaf
-        ][:_MAX_ISSUERS]
-        issuer = issuers[0] if issuers else None
-        # The issuer's own name is the same, and read already.
-        product = _PRODUCT_OF.get(leaf.issuer_common_name if issuer is None else issuer.common_name)
-        if product is None:
-            continue
-        if len(issuers) > 1:
-            issuer = next((ca for ca in issuers if issued(leaf, ca, cache)), issuer)
-        found.append(Candidate(leaf, kind, product, issuer))
+    for certificate in endorsements.certificates:
+        kind = kind_of(certificate)
+        product = None if kind is None else _PRODUCT_OF.get(certificate.issuer_common_name)
+        if kind is not None and product is not None:
+            found.append(Leaf(certificate, kind, product))
     return found
+
+
+def with_issuer(leaf: Leaf, endorsements: Endorsements, anchors: Anchors, cache: Cache | None) -> Candidate:
+    """The leaf with the ASK or ASVK that its issuer's name asks for.
+
+    One given with the evidence is preferred over the one we ship; where several carry the name, the one that
+    signed the leaf. To be asked for one leaf alone: each costs signatures, under any key that was given.
+    """
+    certificate = leaf.certificate
+    issuers = [
+        other
+        for other in (*endorsements.certificates, *anchors.intermediates)
+        if other.subject_der == certificate.issuer_der and other != certificate
+    ][:_MAX_ISSUERS]
+    issuer = issuers[0] if issuers else None
+    if len(issuers) > 1:
+        issuer = next((ca for ca in issuers if issued(certificate, ca, cache)), issuer)
+    return Candidate(certificate, leaf.kind, leaf.product, issuer)
 
 
 def check_chain(candidate: Candidate, *, anchors: Anchors, log: CheckLog, cache: Cache | None) -> Path | None:

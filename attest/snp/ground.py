@@ -18,7 +18,7 @@ from attest.errors import Malformed
 from attest.memory import Memory
 from attest.path import Path
 from attest.revocation import State, check_crls
-from attest.snp.chain import Candidate, candidates, check_chain
+from attest.snp.chain import Candidate, check_chain, leaves, with_issuer
 from attest.snp.leaf import LeafFacts, read_leaf
 from attest.snp.report import Report
 from attest.snp.signature import is_signed_by
@@ -76,17 +76,18 @@ def find_ground(
         if known is not None and known.stands(at, memory):
             log.all_passed(_PASSED)
             return known
-    found = candidates(endorsements, anchors, cache)
+    found = leaves(endorsements)
     if not found:
         log.failed("snp.leaf", "snp.leaf.missing", expected="SEV-VCEK or SEV-VLEK")
         return None
-    chosen = found[0]
+    first = found[0]
     if len(found) > 1:
         # Of several the one whose key signed the report.
-        signer = next((candidate for candidate in found if is_signed_by(report, candidate.leaf)), None)
+        signer = next((leaf for leaf in found if is_signed_by(report, leaf.certificate)), None)
         if signer is None:
             log.failed("snp.leaf", "snp.leaf.several", found=len(found))
-        chosen = signer or chosen
+        first = signer or first
+    chosen = with_issuer(first, endorsements, anchors, cache)
     before = len(log.problems)
     path = check_chain(chosen, anchors=anchors, log=log, cache=cache)
     if path is not None and path.in_time(at, log):
@@ -99,6 +100,7 @@ def find_ground(
         and len(found) == 1
         and len(log.problems) == before
         and path is not None
+        and state == "fresh"  # at another instant one out of date, or of tomorrow, may be in date
         and lists.count(path.root.subject_der) == 1  # of several the instant decides, so nothing is kept
     ):
         cache.put(key, ground)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import Cache, Endorsements, Rejected, Verified, verify
 from attest.anchors import Anchors
 from attest.memory import Memory
 from attest.simulator import Simulated, Simulator
 from attest.x509 import Certificate, Crl
+from tests.ca import BORN, DIES
 
 FAR = timedelta(days=365 * 30)
 
@@ -144,3 +150,48 @@ def test_of_two_chips_the_one_that_signed_counts(simulator: Simulator, anchors: 
         assert chip == made.raw[0x1A0:0x1E0].hex()
     third = simulator.snp(product="turin")
     assert "snp.leaf.several" in codes(third, anchors, cache, endorsements=both)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_what_was_first_seen_out_of_date_is_not_kept_as_that(
+    made: Simulated, anchors: Anchors, side: str
+) -> None:
+    own, cache = crl(made), Cache()
+    assert own.next_update is not None
+    at = own.this_update - timedelta(seconds=1) if side == "before" else own.next_update + timedelta(days=1)
+    with contextlib.suppress(Rejected):
+        assert judge(made, anchors, cache, at=at).claims["snp"]["crl"] == "stale"
+    now = judge(made, anchors, cache)
+    assert now.claims["snp"]["crl"] == "fresh"
+    assert now.expires <= own.next_update
+
+
+def test_issuers_are_sought_only_for_the_leaf_that_signed(
+    simulator: Simulator, anchors: Anchors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T-DOS: leaves cost nothing to make, and each issuer of their name an operation under any key."""
+    made = simulator.snp()
+    vcek, ask = (Certificate(der).parsed for der in made.certificates[:2])
+    key = ec.generate_private_key(ec.SECP384R1())
+
+    def forged(subject: x509.Name, issuer: x509.Name, serial: int) -> Certificate:
+        signed = x509.CertificateBuilder(
+            issuer, subject, key.public_key(), serial, BORN, DIES
+        ).sign(key, hashes.SHA384())  # fmt: skip
+        return Certificate(signed.public_bytes(Encoding.DER))
+
+    issuers = [forged(ask.subject, ask.subject, 1 + i) for i in range(30)]
+    others = [forged(vcek.subject, vcek.issuer, 100 + i) for i in range(30)]
+    asked: list[Certificate] = []
+    issued_by = Certificate.issued_by
+
+    def counted(self: Certificate, issuer: Certificate) -> bool:
+        asked.append(self)
+        return issued_by(self, issuer)
+
+    monkeypatch.setattr(Certificate, "issued_by", counted)
+    crowd = Endorsements((*issuers, *others), ())
+    with contextlib.suppress(Rejected):
+        judge(made, anchors, None, endorsements=crowd + made.endorsements)
+    assert len(asked) <= 12
+    judge(made, anchors, None, endorsements=made.endorsements + crowd)
