@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test proof bench lint types imports lock docs peers clean
+.PHONY: demo test proof bench lint types imports lock docs peers peers-all differential clean
 
 demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
@@ -32,7 +32,7 @@ docs: $(STAMP) ## generated reference pages
 	@$(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write the hashed requirement files again
-	@for set in runtime dev peer-nvidia; do \
+	@for set in runtime dev peer-nvidia peer-dcap-qvl; do \
 	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
 
@@ -44,6 +44,25 @@ $(PEER_NVIDIA)/.installed: requirements/peer-nvidia.txt
 	@echo "setting up $(PEER_NVIDIA) (once)"
 	@$(PEER_NVIDIA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peer-nvidia.txt
 	@touch $@
+
+PEER_DCAP_QVL := build/peers/dcap-qvl
+PEER_GO := build/peers/go
+peers-all: peers $(PEER_DCAP_QVL)/.installed $(PEER_GO)/.installed ## and those of TDX quotes and SNP reports; needs Go
+
+$(PEER_DCAP_QVL)/.installed: requirements/peer-dcap-qvl.txt
+	@test -x $(PEER_DCAP_QVL)/bin/python || $(PYTHON) -m venv $(PEER_DCAP_QVL)
+	@echo "setting up $(PEER_DCAP_QVL) (once)"
+	@$(PEER_DCAP_QVL)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peer-dcap-qvl.txt
+	@touch $@
+
+$(PEER_GO)/.installed: $(wildcard tests/peers/go/go.* tests/peers/go/*/*.go)
+	@echo "building $(PEER_GO)"
+	@mkdir -p $(PEER_GO) && cd tests/peers/go && \
+	  GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $(CURDIR)/$(PEER_GO)/ ./judgesnp ./judgetdx
+	@touch $@
+
+differential: $(STAMP) peers-all ## our verdicts beside the peers' → docs/differential.md
+	@$(BIN)/python -m tests.differential
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
