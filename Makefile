@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test proof bench lint types imports lock docs peers peers-all differential clean
+.PHONY: demo test proof bench lint types imports lock docs peers differential clean
 
 demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
@@ -37,17 +37,15 @@ lock: $(STAMP) ## write the hashed requirement files again
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
 
 PEER_NVIDIA := build/peers/nvidia
-peers: $(PEER_NVIDIA)/.installed ## NVIDIA's own verifiers, in an environment of their own
+PEER_DCAP_QVL := build/peers/dcap-qvl
+PEER_GO := build/peers/go
+peers: $(PEER_NVIDIA)/.installed $(PEER_DCAP_QVL)/.installed ## NVIDIA's own verifiers and dcap-qvl, in environments of their own
 
 $(PEER_NVIDIA)/.installed: requirements/peer-nvidia.txt
 	@test -x $(PEER_NVIDIA)/bin/python || $(PYTHON) -m venv $(PEER_NVIDIA)
 	@echo "setting up $(PEER_NVIDIA) (once)"
 	@$(PEER_NVIDIA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peer-nvidia.txt
 	@touch $@
-
-PEER_DCAP_QVL := build/peers/dcap-qvl
-PEER_GO := build/peers/go
-peers-all: peers $(PEER_DCAP_QVL)/.installed $(PEER_GO)/.installed ## and those of TDX quotes and SNP reports; needs Go
 
 $(PEER_DCAP_QVL)/.installed: requirements/peer-dcap-qvl.txt
 	@test -x $(PEER_DCAP_QVL)/bin/python || $(PYTHON) -m venv $(PEER_DCAP_QVL)
@@ -61,7 +59,7 @@ $(PEER_GO)/.installed: $(wildcard tests/peers/go/go.* tests/peers/go/*/*.go)
 	  GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $(CURDIR)/$(PEER_GO)/ ./judgesnp ./judgetdx
 	@touch $@
 
-differential: $(STAMP) peers-all ## our verdicts beside the peers' → docs/differential.md
+differential: $(STAMP) peers $(PEER_GO)/.installed ## our verdicts beside the peers' → docs/differential.md; needs Go
 	@$(BIN)/python -m tests.differential
 
 $(STAMP): requirements/dev.txt pyproject.toml

@@ -47,7 +47,7 @@ for _ in sys.stdin:
 def run() -> Iterator[Result]:
     """tdx_dcap_qvl: one quote under known collateral. h100_nvidia: a report, its chain and both manifests, from
     bytes, without OCSP."""
-    if _installed(_DCAP_QVL, "dcap-qvl", "make peers-all"):
+    if _installed(_DCAP_QVL, "dcap-qvl", "make peers"):
         yield _tdx()
     if _installed(_NVIDIA, "NVIDIA's local verifier", "make peers"):
         yield _h100()

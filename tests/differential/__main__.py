@@ -34,7 +34,7 @@ def main() -> int:
     chosen = [peer for peer in PEERS if not args.peer or peer.name in args.peer]
     missing = [peer.name for peer in chosen if not peer.installed]
     if missing:
-        print(f"not installed: {', '.join(missing)}; make peers-all", file=sys.stderr)
+        print(f"not installed: {', '.join(missing)}; make differential", file=sys.stderr)
         return 2
     compared, versions = [], {}
     for made, version in run(chosen, args.mutations, args.processes):

@@ -84,7 +84,7 @@ def run(peers: list[Peer], mutations: int, processes: int) -> Iterator[tuple[Com
         many = mutations * peer.share // whole
         work += [(peer.name, start, min(start + _CHUNK, many)) for start in range(0, many, _CHUNK)]
     with ProcessPoolExecutor(processes) as pool:
-        for made in pool.map(_chunk, work):
+        for made in pool.map(chunk, work):
             yield from made
 
 
@@ -93,7 +93,8 @@ def one(peer: Peer, case: Case, number: int | None, stratum: str, what: str) -> 
         return _compare(peer, child.ask(case), case, number, stratum, what), child.version
 
 
-def _chunk(task: tuple[str, int | None, int]) -> list[tuple[Compared, str]]:
+def chunk(task: tuple[str, int | None, int]) -> list[tuple[Compared, str]]:
+    """Of one peer, in one conversation: its vectors, or the mutations from start to stop."""
     name, start, stop = task
     peer = next(peer for peer in PEERS if peer.name == name)
     made = []

@@ -20,8 +20,6 @@ from attest.verifier import verify
 from attest.x509 import Certificate, Crl
 from tests.differential.cases import TEXT_PARTS, Case
 
-_REFERENCE = ("policy.snp.measurement", "policy.tdx.mrtd")
-
 
 @dataclass(frozen=True)
 class Ours:

@@ -21,8 +21,7 @@ it (a bit, a byte, a run of zeros, a cut, bytes added, certificates in another o
 another case, ECDSA's twin signature, another time), drawn evenly over the structures that evidence is made of. What one takes and
 another refuses is below, by cause, with who is right.
 
-`make differential` asks again, where Go and a Python package index can be reached or `make peers-all` was run
-before. A disagreement without a reason makes it fail. One case alone:
+`make differential` asks again, where there is Go, and the peers are installed or can be had. A disagreement without a reason makes it fail. One case alone:
 
     .venv/bin/python -m tests.differential --case go-tdx-guest:115
 
