@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -20,6 +21,7 @@ from attest.parts import Part
 from attest.problems import malformed
 
 _MINT: Final = object()
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _SEAL_VERSION = b"attest-verified/1\0"
 
 
@@ -27,7 +29,7 @@ class Verified:
     """Evidence that is genuine, current at `at` and bound to what was expected.
 
     claims: map of section → claims, lists of them for gpu and switch, and `raw`; canonical text
-    throughout (`attest.claims`). warnings: what a person should know and no check refused. checks: every
+    throughout (`attest.claims`). What Azure's paravisor says is not among them: `paravisor_claims`. warnings: what a person should know and no check refused. checks: every
     check with its outcome. simulated: any part stands under a simulator's root. expires: earliest end of
     the endorsements; after it this object says nothing. memory: the collateral memory, updated.
 
@@ -74,8 +76,25 @@ class Verified:
         if dates:
             tree["time"] = {**tree.get("time", {}), "collateral-age": duration(self.at - min(dates))}
         tree["raw"] |= self._more_raw
+        if "azure" in tree:
+            _set_aside(tree)
         frozen: Mapping[str, Any] = freeze({name: tree[name] for name in (*SECTIONS, "raw") if name in tree})
         return frozen
+
+    @property
+    def paravisor_claims(self) -> Mapping[str, Mapping[str, Any]]:
+        """Section → what an Azure machine's paravisor says; empty for other machines.
+
+        Its links all hold, and whoever launched the machine can have written every one of them. It stands in
+        `claims["raw"]["azure"]["paravisor_says"]`, and becomes claims only where a policy pins the paravisor
+        (T-PARAVISOR): `attest.Appraisal.claims`.
+        """
+        said: Any = self.claims
+        for name in ("raw", "azure", "paravisor_says"):
+            said = said.get(name) if isinstance(said, Mapping) else None
+        if not isinstance(said, Mapping) or not all(isinstance(one, Mapping) for one in said.values()):
+            return _NOTHING
+        return said
 
     @cached_property
     def memory(self) -> Memory:
@@ -138,6 +157,17 @@ class Verified:
             claims=freeze(state["claims"]),
             checks=tuple(CheckRecord(**record) for record in state["checks"]),
         )
+
+
+def _set_aside(tree: dict[str, Any]) -> None:
+    """Put what an Azure paravisor says where nobody takes it for a claim."""
+    said: dict[str, Any] = {name: tree.pop(name) for name in ("azure", "boot") if name in tree}
+    if "init-data" in tree.get("binding", {}):
+        # Compared with a register of the TPM.
+        binding = dict(tree["binding"])
+        said["binding"] = {"init-data": binding.pop("init-data")}
+        tree["binding"] = binding
+    tree["raw"]["azure"] = {**tree["raw"]["azure"], "paravisor_says": said}
 
 
 def mint(

@@ -100,7 +100,13 @@ def _claims() -> str:
             [f"`{claim.name}`", claim.kind, _about(claim), _default(defaults.get(f"{section}.{claim.name}"))]
             for claim in claims.values()
         )
-        parts += [f"## {section}\n", _table(["Claim", "Kind", "About", "Default"], rows)]
+        parts += [f"## {section}\n"]
+        if section == "azure":
+            parts += [
+                "Claims only where a policy pins the paravisor; until then they, and `boot` of such a machine, stand in\n"
+                "`raw.azure.paravisor_says`: whoever launched it can have written them.\n"
+            ]
+        parts += [_table(["Claim", "Kind", "About", "Default"], rows)]
     return "\n".join(parts)
 
 

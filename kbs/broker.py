@@ -239,7 +239,9 @@ class Broker:
             cache=self._verification.cache,
             memory=memory,
         )
-        if init_data is not None and not init_data.signed_in(challenge.tee, verified.claims):
+        if init_data is not None and not init_data.signed_in(
+            challenge.tee, verified.claims, verified.paravisor_claims
+        ):
             raise Rejected([problem("kbs.init-data.unbound")])
         return verified
 

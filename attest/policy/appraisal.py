@@ -30,7 +30,8 @@ class Appraisal:
     verdict: conforms, conforms-with-warnings or refused. problems: the denials, one a rule and device,
     with codes `policy.SECTION.CLAIM`. warnings: verification's and the policy's. rules: a record a rule
     and device, in order: rule, at, result, outcome, expected, found, code, why, fix, until. policy: name,
-    digest, file, floors. at: the caller's instant.
+    digest, file, floors. at: the caller's instant. claims: of `verified`, and those that the policy makes known
+    by pinning an Azure machine's paravisor.
 
     Frozen, and not constructible from outside.
     """
@@ -40,6 +41,7 @@ class Appraisal:
         "_own",
         "_platforms",
         "at",
+        "claims",
         "policy",
         "problems",
         "rules",
@@ -55,6 +57,7 @@ class Appraisal:
     policy: Mapping[str, Any]
     at: datetime
     verified: Verified
+    claims: Mapping[str, Any]
     _allowed: frozenset[str]
     _own: bool
     _platforms: frozenset[str]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from attest.claims import CLAIMS, DEVICE_SECTIONS, instant
+from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, freeze, instant
 from attest.policy.appraisal import Appraisal, Verdict, mint
 from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wanted, worst
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
@@ -26,8 +26,6 @@ from attest.untrusted import escape
 from attest.verified import Verified
 
 _CPU_SECTIONS = ("snp", "tdx", "azure")
-_FROM_PARAVISOR = ("azure", "boot")
-"""Sections that hold an Azure paravisor's word."""
 _AGES = frozenset(
     {"time.evidence-age", "time.collateral-age", "gpu.evidence-age", "switch.evidence-age", "tdx.tcb-lag"}
 )
@@ -66,6 +64,7 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
         policy=_about(policy),
         at=at,
         verified=verified,
+        claims=machine.claims,
     )
 
 
@@ -104,7 +103,7 @@ class Machine:
         """The CPU platform of the evidence: snp, tdx, azure-snp, azure-tdx or none."""
         claims = self.verified.claims
         cpu = next((section for section in ("snp", "tdx") if section in claims), None)
-        if "azure" in claims:
+        if self.verified.paravisor_claims:
             return f"azure-{cpu}" if cpu else "azure"
         return cpu or "none"
 
@@ -124,23 +123,33 @@ class Machine:
         Until then nothing it says of its guest is known, and neither is what its TPM's log says of the boot:
         whoever launched the machine can write all of it (T-PARAVISOR).
         """
-        if not self.platform.startswith("azure"):
-            return True
         rules = paravisor_pins(self.body, self.platform) if self.policy.own and self.listed else ()
         return bool(rules) and all(
-            self.judge(rule, self.section(rule.section)).result == "P" for rule in rules
+            # The hardware's own claims: no paravisor vouches for itself.
+            self.judge(rule, self.verified.claims.get(rule.section, {})).result == "P"
+            for rule in rules
         )
 
+    @cached_property
+    def claims(self) -> Mapping[str, Any]:
+        """The claims that this policy makes known."""
+        claims, said = self.verified.claims, self.verified.paravisor_claims
+        if not said or not self.paravisor_known:
+            return claims
+        lifted = {section: {**claims.get(section, {}), **more} for section, more in said.items()}
+        azure = {name: value for name, value in claims["raw"]["azure"].items() if name != "paravisor_says"}
+        every = {**claims, **lifted, "raw": {**claims["raw"], "azure": azure}}
+        known: Mapping[str, Any] = freeze({name: every[name] for name in (*SECTIONS, "raw") if name in every})
+        return known
+
+    def has(self, section: str) -> bool:
+        """Whether the evidence has this part, its claims known or not."""
+        return section in self.verified.claims or section in self.verified.paravisor_claims
+
     def section(self, name: str) -> Mapping[str, object]:
-        if name in _FROM_PARAVISOR and not self.paravisor_known:
-            return {}
-        found = self.verified.claims.get(name)
-        if not isinstance(found, Mapping):
-            return {}
-        if name == "binding" and "init-data" in found and not self.paravisor_known:
-            # It was found in a register of the TPM.
-            return {claim: value for claim, value in found.items() if claim != "init-data"}
-        return found
+        known = self.claims if name in self.verified.paravisor_claims else self.verified.claims
+        found = known.get(name)
+        return found if isinstance(found, Mapping) else {}
 
     def devices(self, name: str) -> Sequence[Mapping[str, object]]:
         found = self.verified.claims.get(name)
@@ -193,7 +202,7 @@ def _judge_all(machine: Machine) -> Iterator[Judged]:
             yield from _devices(machine, section)
             continue
         entries: tuple[Entry, ...] = machine.body.sections.get(section, ())
-        if section in _CPU_SECTIONS and (section not in machine.verified.claims or not machine.listed):
+        if section in _CPU_SECTIONS and not (machine.has(section) and machine.listed):
             entries = ()
         for entry in (*entries, *_defaults(machine, section)):
             yield _judged(machine, entry, machine.section(section), None)
@@ -204,7 +213,7 @@ def _judge_all(machine: Machine) -> Iterator[Judged]:
 
 def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
     """Defaults of a section that is present and whose rules the file does not replace."""
-    if section in _CPU_SECTIONS and section not in machine.verified.claims:
+    if section in _CPU_SECTIONS and not machine.has(section):
         return
     own = [
         entry

@@ -48,7 +48,7 @@ def warnings_of(
     if "tdx" in claims and _by_default(policy, "tdx", "tcb-evaluation"):
         collected.add("no-floors", "tdx.tcb-evaluation")
     if not policy.own:
-        if "azure" in claims:
+        if verified.paravisor_claims:
             collected.add("paravisor-unknown", "azure")
         return collected.all
     for section in sorted(DEVICE_SECTIONS):

@@ -84,7 +84,7 @@ def of_appraisal(appraisal: Appraisal) -> Answer:
         at=appraisal.at,
         simulated=verified.simulated,
         policy=dict(appraisal.policy),
-        claims=thaw(verified.claims),
+        claims=thaw(appraisal.claims),
         problems=tuple(appraisal.problems),
         warnings=tuple(appraisal.warnings),
         rules=tuple(dict(rule) for rule in appraisal.rules),

@@ -112,11 +112,14 @@ def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
 
 
 def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
+    said = claims.get("raw", {}).get("azure", {}).get("paravisor_says", {})
     for section, names in _SHOWN.items():
-        value = claims.get(section)
+        value = claims.get(section, said.get(section))
         parts = value if isinstance(value, list) else [value] if value else []
         for index, part in enumerate(parts):
             title = _TITLES[section] + (f" {index + 1} of {len(parts)}" if len(parts) > 1 else "")
+            if section not in claims:
+                title += ": unknown, as the paravisor is not pinned"
             yield ""
             yield paint("bold", title)
             for name in names:

@@ -74,13 +74,16 @@ class InitData:
             raise malformed("Init-data names no digest we know", where="init-data.algorithm", found=named)
         return cls(hashlib.new(algorithm, raw).digest())
 
-    def signed_in(self, tee: str, claims: Mapping[str, Any]) -> bool:
+    def signed_in(
+        self, tee: str, claims: Mapping[str, Any], paravisor: Mapping[str, Mapping[str, Any]]
+    ) -> bool:
         """Whether the hardware's field, as verified, carries this digest.
 
-        An Azure machine's register is its paravisor's word: rules see it once a policy has pinned that.
+        paravisor: what an Azure machine's says (`Verified.paravisor_claims`), whose register it is: rules see
+        init-data once a policy has pinned that.
         """
         if tee in _AZURE:
-            register = claims.get("azure", {}).get("pcr8")
+            register = paravisor.get("azure", {}).get("pcr8")
             if not isinstance(register, str) or len(self.digest) != 32:
                 return False
             extended = hashlib.sha256(bytes(32) + self.digest).digest()

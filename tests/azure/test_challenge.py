@@ -42,7 +42,7 @@ def refusal(machine: Simulated, anchors: Anchors, expected: Expected) -> set[str
 def test_nonce_and_key_of_the_guest_protocol(machine: Simulated, anchors: Anchors) -> None:
     verified = judge(machine, anchors, Expected(nonce=NONCE, key=KEY))
     assert verified.claims["binding"]["nonce"] == verified.claims["binding"]["key"] == "true"
-    assert verified.claims["azure"]["user-data-bound"] == "true"
+    assert verified.paravisor_claims["azure"]["user-data-bound"] == "true"
     assert "no-freshness" not in {warning.code for warning in verified.warnings}
     ran = {record.name: record.outcome for record in verified.checks}
     assert ran["azure.tpm.extra-data"] == "passed"

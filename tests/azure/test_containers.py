@@ -210,7 +210,7 @@ def test_a_bundle_carries_document_and_certificate(simulator: Simulator, anchors
         expected=Expected(nonce=NONCE),
         anchors=anchors,
     )
-    assert verified.claims["azure"]["ak-cert"] == "azure"
+    assert verified.paravisor_claims["azure"]["ak-cert"] == "azure"
 
 
 def test_a_bundle_entry_is_of_its_kind(simulator: Simulator) -> None:

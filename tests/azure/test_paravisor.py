@@ -9,7 +9,10 @@ import pytest
 
 from attest.anchors import Anchors
 from attest.binding import Expected
+from attest.claims import thaw
 from attest.policy import Policy, appraise
+from attest.result.answer import of_appraisal
+from attest.result.text import render
 from attest.simulator import Simulator
 from attest.simulator.azure import GUEST_SVN, ID_KEY, default_pcrs
 from attest.verified import Verified
@@ -123,9 +126,30 @@ def test_t_version_downgrade_an_older_version_is_a_claim_and_refused_by_default(
 ) -> None:
     """T-VERSION-DOWNGRADE: version 1 leaves out the user data, so the report may be as old as the boot."""
     old = verified(simulator, anchors, version=1)
-    assert old.claims["azure"]["evidence-version"] == "1"
+    assert old.paravisor_claims["azure"]["evidence-version"] == "1"
     rules = policy(f"{{{PINNING['measurement']}, azure: {{evidence-version: {{at-least: 2}}}}}}")
     assert codes(old, rules) == {"policy.azure.evidence-version", "policy.azure.user-data-bound"}
+
+
+def test_t_paravisor_what_it_says_is_no_claim_until_a_policy_pins_it(honest: Verified) -> None:
+    """T-PARAVISOR: also for a reader of the claims who asks no policy."""
+    assert not {"azure", "boot"} & set(honest.claims)
+    said = honest.claims["raw"]["azure"]["paravisor_says"]
+    assert said == honest.paravisor_claims
+    unpinned = of_appraisal(appraise(honest, None, at=honest.at)).as_dict()
+    assert "azure" not in unpinned["claims"]
+    assert unpinned["claims"]["raw"]["azure"]["paravisor_says"] == thaw(said)
+    pinned = policy(f"{{{PINNING['measurement']}, azure: {{secure-boot: true}}}}")
+    answer = of_appraisal(appraise(honest, pinned, at=honest.at)).as_dict()
+    assert answer["claims"]["azure"] == thaw(said["azure"])
+    assert "paravisor_says" not in answer["claims"]["raw"]["azure"]
+    other = policy('{snp: {measurement: "' + 48 * "00" + '"}, azure: {secure-boot: true}}')
+    assert "azure" not in appraise(honest, other, at=honest.at).claims
+
+
+def test_the_answer_in_words_tells_what_is_only_said(honest: Verified) -> None:
+    shown = render(of_appraisal(appraise(honest, None, at=honest.at)), width=100)
+    assert "Azure, as its paravisor says: unknown, as the paravisor is not pinned" in shown
 
 
 def test_what_the_paravisor_says_is_called_so(honest: Verified) -> None:

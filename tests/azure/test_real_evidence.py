@@ -53,7 +53,7 @@ def test_every_case_is_here(vectors: Vectors) -> None:
 def test_a_genuine_machine_is_authentic(vectors: Vectors, name: str) -> None:
     version, section = ACCEPTED[name]
     verified, facts = judged(vectors, name), vectors.cases[name]["facts"]
-    azure = verified.claims["azure"]
+    azure = verified.paravisor_claims["azure"]
     assert section in verified.claims
     assert azure.get("evidence-version") == version
     assert azure["user-data-bound"] == "false"
@@ -114,7 +114,7 @@ def test_forty_eight_bytes_of_challenge(vectors: Vectors) -> None:
 
 def test_azures_certificate_of_the_key_leads_to_the_pinned_root(vectors: Vectors) -> None:
     verified = judged(vectors, "az-tdx-vtpm-uptodate-flashbots")
-    assert verified.claims["azure"]["ak-cert"] == "azure"
+    assert verified.paravisor_claims["azure"]["ak-cert"] == "azure"
     assert verified.claims["raw"]["azure"]["ak_certificate"]["issuer"] == "Global Virtual TPM CA - 03"
     assert outcomes(verified.checks)["azure.ak-certificate"] == "passed"
     assert outcomes(verified.checks)["azure.ak-certificate.crl"] == "not-run"
@@ -141,7 +141,7 @@ def test_a_report_alone_says_what_was_not_run(vectors: Vectors) -> None:
     for check in ("azure.tpm.format", "azure.tpm.signature", "azure.tpm.pcrs", "azure.user-data"):
         assert ran[check] == "not-run"
     assert ran["azure.hcl.binding"] == "passed"
-    assert not any(name.startswith("pcr") for name in verified.claims["azure"])
+    assert not any(name.startswith("pcr") for name in verified.paravisor_claims["azure"])
     with pytest.raises(Rejected) as refusal:
         verify(
             evidence,

@@ -285,7 +285,7 @@ def test_azure_by_its_tpm(
     answer = bench.verify(capsys, "--nonce", NONCE.hex(), "--key", str(bench.key))
     assert told(answer)[0], answer["problems"]
     assert answer["claims"]["binding"]["nonce"] == "true"
-    assert answer["claims"]["azure"]["user-data-bound"] == "true"
+    assert answer["claims"]["raw"]["azure"]["paravisor_says"]["azure"]["user-data-bound"] == "true"
 
 
 def test_a_directory_with_the_kernels_attributes(

@@ -306,7 +306,7 @@ def machine(simulator: Simulator) -> Simulated:
 def test_an_azure_machines_log_replays_into_the_quoted_pcrs(machine: Simulated, anchors: Anchors) -> None:
     verified = judge(machine, anchors)
     assert outcome(verified, "azure.event-log") == "passed"
-    assert set(verified.claims["boot"]) == {"kernel", "initrd", "cmdline", "secure-boot"}
+    assert set(verified.paravisor_claims["boot"]) == {"kernel", "initrd", "cmdline", "secure-boot"}
     assert verified.claims["raw"]["azure"]["event_log"]["state"] == "replayed"
 
 
@@ -316,7 +316,7 @@ def test_an_azure_machine_without_a_log_or_with_a_tds_is_told_so(
     for logs in ((), (read(boot),)):
         verified = judge(machine, anchors, with_log(machine, *logs))
         assert outcome(verified, "azure.event-log") == "not-run"
-        assert "boot" not in verified.claims
+        assert "boot" not in verified.paravisor_claims
         unused = [warning.where for warning in verified.warnings if warning.code == "event-log.unused"]
         assert unused == ["ccel event log"] * len(logs)
 
@@ -329,7 +329,7 @@ def test_only_pcrs_of_the_boot_are_compared(
     verified = judge(made, anchors)
     assert outcome(verified, "azure.event-log") == said
     assert mismatches(verified) == ([f"pcr{index}"] if said == "failed" else [])
-    assert ("boot" in verified.claims) == (said == "passed")
+    assert ("boot" in verified.paravisor_claims) == (said == "passed")
 
 
 def test_an_azure_tds_registers_measure_nothing(simulator: Simulator, anchors: Anchors) -> None:

@@ -85,11 +85,9 @@ def test_fault_is_refused_for_its_own_reason(simulator: Simulator, anchors: Anch
             assert len(failed) == 1, "this check alone refuses"
         return
     assert not fault.codes, f"{fault.name} passed: {fault.breaks}"
-    section = verified.claims["gpu" if fault.vendor in ("gpu", "machine", "site", "fabric") else fault.vendor]
-    claims = {
-        **(section[0] if isinstance(section, tuple) else section),
-        "boot": verified.claims.get("boot", {}),
-    }
+    known = {**verified.claims, **verified.paravisor_claims}
+    section = known["gpu" if fault.vendor in ("gpu", "machine", "site", "fabric") else fault.vendor]
+    claims = {**(section[0] if isinstance(section, tuple) else section), "boot": known.get("boot", {})}
     assert {name: _claim(claims, name) for name in fault.claims} == dict(fault.claims)
     assert fault.warnings <= {warning.code for warning in verified.warnings}
 
