@@ -28,7 +28,8 @@ from attest.sources.coverage import hardware
 from attest.sources.failure import FetchFailed, failed
 from attest.sources.question import Item, Question
 from attest.sources.sources import Sources
-from attest.tdx.pck import SGX_EXTENSION, PckFacts, supplied_chains
+from attest.tdx.ground import chain_beside
+from attest.tdx.pck import SGX_EXTENSION, PckFacts
 from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.quote import PCK_CHAIN, Quote
 from attest.tdx.tcb_info import TcbInfo
@@ -249,7 +250,7 @@ def _platform(quote: Quote, run: _Run) -> None:
     if quote.certification_data_type == PCK_CHAIN:
         chain = parse_certificates(quote.certification_data, where="quote.pck_certificate_chain", limit=3)
     else:
-        chain = next(iter(supplied_chains(run.have.certificates)), ())
+        chain = chain_beside(quote, run.have.certificates) or ()
         if not chain:
             item = run.ask(intel_pcs.pck_certificate(hosts, quote))
             chain = item.endorsements.certificates if item is not None else ()

@@ -97,6 +97,13 @@ def _note_memory(memory: Memory | None, log: CheckLog) -> None:
         log.passed("tdx.collateral.rollback")
 
 
+def chain_beside(quote: Quote, certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
+    """Of the PCK chains given beside a quote the one whose leaf signed its QE report; nothing else is checked."""
+    signed, signature = quote.qe_report.raw, quote.qe_report_signature
+    chains = supplied_chains(certificates, wanted=lambda leaf: verifies(leaf.public_key, signature, signed))
+    return next(chains, None)
+
+
 def _check_pck(
     quote: Quote,
     endorsements: Endorsements,
@@ -113,11 +120,7 @@ def _check_pck(
     else:
         chain = None
         if quote.certification_data_type in _WITHOUT_CHAIN:
-            signed, signature = quote.qe_report.raw, quote.qe_report_signature
-            chains = supplied_chains(
-                endorsements.certificates, wanted=lambda leaf: verifies(leaf.public_key, signature, signed)
-            )
-            chain = next(chains, None)
+            chain = chain_beside(quote, endorsements.certificates)
         if chain is None:
             log.failed(
                 check,

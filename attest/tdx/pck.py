@@ -199,7 +199,7 @@ def check_pck_chain(
 
 
 def supplied_chains(
-    certificates: tuple[Certificate, ...], *, wanted: Callable[[Certificate], bool] = lambda leaf: True
+    certificates: tuple[Certificate, ...], *, wanted: Callable[[Certificate], bool]
 ) -> Iterator[tuple[Certificate, ...]]:
     """Leaf and CA of each PCK certificate among the endorsements, for quotes that carry no chain.
 

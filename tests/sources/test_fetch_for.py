@@ -21,7 +21,7 @@ from attest.sources import intel_pcs
 from attest.sources.fetch_for import Fetched, again, fetch_for
 from attest.tdx.quote import Quote
 from attest.verified import Verified
-from attest.x509 import Certificate
+from attest.x509 import Certificate, parse_certificates
 from tests.conftest import NOON
 from tests.sources.conftest import Site
 from tests.sources.vendors import Fault, Vendors, running
@@ -254,6 +254,21 @@ def test_a_quote_without_a_chain_has_its_platform_asked_for(site: Site, tdx: Sim
     )
     unknown = quote._replace(certification_data_type=4, certification_data=b"")
     assert "sources.unbuildable" in codes(fetch(site, Evidence(unknown)))
+
+
+def test_of_several_chains_beside_a_quote_the_one_that_signed_it_names_the_platform(
+    site: Site, tdx: Simulated
+) -> None:
+    elsewhere = Simulator.create(NOON).tdx(fmspc=bytes.fromhex("00a06d080000"))
+    quote, other = tdx.evidence.cpu, elsewhere.evidence.cpu
+    assert isinstance(quote, Quote)
+    assert isinstance(other, Quote)
+    own, foreign = (parse_certificates(one.certification_data, where="quote")[:2] for one in (quote, other))
+    bare = quote._replace(certification_data_type=2, certification_data=bytes(404))
+    for beside in ((*foreign, *own), (*own, *foreign)):
+        fetch(site, Evidence(bare), have=Endorsements(beside))
+    (path,) = set(site.vendors.asked("/tcb?"))
+    assert "fmspc=00806f050000" in path.lower()
 
 
 # -- NVIDIA --------------------------------------------------------------------------------------------
