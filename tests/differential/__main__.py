@@ -11,6 +11,7 @@ from tests.differential.compare import MUTATIONS, Compared, cases_for, mutation,
 from tests.differential.page import page, unexplained
 from tests.differential.peers import PEERS
 from tests.differential.reasons import reason_for
+from tests.differential.simulated import breaks, simulated
 
 PAGE = ROOT / "docs" / "differential.md"
 
@@ -65,11 +66,17 @@ def _again(name: str, which: str) -> int:
         change = mutation(peer, int(which))
         made, _ = one(peer, change.case, int(which), change.stratum, change.what)
     else:
-        case = next((case for case in cases_for(peer) if case.name == which), None)
+        case = next(
+            (case for case in (*cases_for(peer), *simulated(peer.platform)) if case.name == which), None
+        )
         if case is None:
             print(f"no such vector for {name}: {which}", file=sys.stderr)
             return 2
-        made, _ = one(peer, case, None, "vector", "as it is")
+        made, _ = (
+            one(peer, case, None, "simulated", breaks(case))
+            if case.trusted_root
+            else one(peer, case, None, "vector", "as it is")
+        )
     _tell(made)
     return 0
 

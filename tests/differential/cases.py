@@ -36,7 +36,8 @@ _REQUEST_NONCE = slice(4, 36)
 @dataclass(frozen=True)
 class Case:
     """platform: snp, tdx or nvidia. at: aware. nonce: what an NVIDIA report must answer, None where the one it
-    has is a sample's that everybody refuses to expect. section: of an NVIDIA device."""
+    has is a sample's that everybody refuses to expect. section: of an NVIDIA device. roots_pem: a simulator's, to trust beside
+    the vendors'; trusted_root: what a peer trusts in their place."""
 
     name: str
     platform: str
@@ -44,6 +45,8 @@ class Case:
     at: datetime
     nonce: bytes | None = None
     section: str = ""
+    roots_pem: bytes = b""
+    trusted_root: bytes = b""
 
 
 @dataclass

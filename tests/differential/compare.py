@@ -17,6 +17,7 @@ from tests.differential.cases import Case, Vectors, read
 from tests.differential.mutations import Mutation, mutate, readable
 from tests.differential.ours import Ours, judge
 from tests.differential.peers import PEERS, Peer, Theirs
+from tests.differential.simulated import breaks, simulated
 
 SEED = "2026-11-24"
 MUTATIONS = 10_000
@@ -102,6 +103,7 @@ def chunk(task: tuple[str, int | None, int]) -> list[tuple[Compared, str]]:
         asked: list[tuple[Case, int | None, str, str]]
         if start is None:
             asked = [(case, None, "vector", "as it is") for case in cases_for(peer)]
+            asked += [(case, None, "simulated", breaks(case)) for case in simulated(peer.platform)]
         else:
             asked = [
                 (change.case, number, change.stratum, change.what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
@@ -38,6 +39,7 @@ def judge(case: Case) -> Ours:
             evidence,
             endorsements=endorsements,
             at=case.at,
+            anchors=Anchors.production().with_simulator(case.roots_pem) if case.roots_pem else None,
             expected=Expected(gpu_nonce=case.nonce) if case.nonce is not None else None,
         )
     except (Malformed, Rejected) as error:

@@ -18,8 +18,10 @@ _HEAD = """\
 
 The same bytes at the same instant, given to this verifier and to others: real evidence as it is, and mutations of
 it (a bit, a byte, a run of zeros, a cut, bytes added, certificates in another order or of another machine, parts of
-another case, ECDSA's twin signature, another time), drawn evenly over the structures that evidence is made of. What one takes and
-another refuses is below, by cause, with who is right.
+another case, ECDSA's twin signature, another time), drawn evenly over the structures that evidence is made of; and the
+simulator's evidence, honest and with each of its faults, where all is signed as it should be but one thing is wrong, under a root that
+the peers are given in place of the vendor's (NVIDIA's verifier takes none). What one takes and another refuses is below, by
+cause, with who is right.
 
 `make differential` asks again, where there is Go, and the peers are installed or can be had. A disagreement without a reason makes it fail. One case alone:
 
@@ -35,9 +37,9 @@ clock and their endorsements; nobody fetches.
 def page(compared: Sequence[Compared], versions: Mapping[str, str], vectors: Vectors) -> str:
     lines = [_HEAD, "## Counts\n"]
     lines += [
-        "| peer | version | vectors | mutations | both refuse | both accept | only ours refuses | only theirs refuses "
+        "| peer | version | vectors | simulated | mutations | both refuse | both accept | only ours refuses | only theirs refuses "
         "| our policy and they refuse | other status | crashed |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for peer, version in versions.items():
         of = [one for one in compared if one.peer == peer]
@@ -45,7 +47,8 @@ def page(compared: Sequence[Compared], versions: Mapping[str, str], vectors: Vec
         cells = [
             peer,
             version,
-            sum(one.number is None for one in of),
+            sum(one.stratum == "vector" for one in of),
+            sum(one.stratum == "simulated" for one in of),
             sum(one.number is not None for one in of),
             sum(one.ours.verdict == "refused" and not one.theirs.accepts for one in of),
             sum(one.ours.verdict != "refused" and one.theirs.accepts and not one.way for one in of),
@@ -58,7 +61,7 @@ def page(compared: Sequence[Compared], versions: Mapping[str, str], vectors: Vec
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     mutations = sum(one.number is not None for one in compared)
     lines += [
-        f"\n{mutations} mutations, {len(compared) - mutations} questions about vectors as they are; seed `{SEED}`. "
+        f"\n{mutations} mutations with seed `{SEED}`, {len(compared) - mutations} questions about evidence as it is. "
         "“Both accept” counts evidence that both call authentic, whatever an owner's policy then says.\n",
         "## Disagreements\n",
     ]

@@ -100,7 +100,7 @@ REASONS = (
         "certification data are of the size they say. Intel's quote format defines them as exact; they are unsigned, so a "
         "lax reader gives one quote many encodings. Nothing signed is affected.",
         ours=r"evidence\.malformed",
-        where=r"^sizes and types",
+        where=r"^sizes and types|tdx-outer-|tdx-signature-slack",
     ),
     Reason(
         "A chain in the quote that is not three certificates",
@@ -110,7 +110,7 @@ REASONS = (
         "Certification data of type 5 are leaf, intermediate and root (Intel's quote format). Theirs takes two, or "
         "the same one twice, as long as a path can be built; ours takes exactly the three.",
         ours=r"x509\.(depth|malformed)",
-        where=r"^PCK chain, order",
+        where=r"^PCK chain, order|tdx-chain-cut",
     ),
     Reason(
         "The embedded root is another",
@@ -145,7 +145,123 @@ REASONS = (
         "go-tdx-guest compares only the upper ends. With a clock that was set back, or for evidence judged later at its own "
         "time, theirs would use what nobody could have had.",
         ours=r"(x509\.crl\.stale|tdx\.(qe-identity|tcb-info)\.not-yet-valid)",
-        where=r"^(time|swapped part)",
+        where=r"^(time|swapped part)|from-tomorrow",
+    ),
+    Reason(
+        "Fixed rules on TD attributes",
+        _TDX,
+        _THEIRS,
+        "both",
+        "The same finding in two places: theirs are rules of the library, ours of the default policy (`policy.tdx.debug`, "
+        "`policy.tdx.migratable`, `policy.tdx.attributes`), which refuses likewise (TDX module ABI, TDATTRIBUTES).",
+        theirs=r"Debug mode|TD profiling|TD migration|Reserved bits in TD attributes|unauthorized tdAttributes",
+        where=r"^simulated",
+    ),
+    Reason(
+        "SGX extension of the PCK certificate",
+        _TDX,
+        _ONLY_OURS,
+        "ours",
+        "Components missing or above 255, the SGX type in another encoding, a CPUSVN that is not its sixteen components: Intel's PCK certificate "
+        "profile says what stands there, and TCB levels are matched against it. dcap-qvl reads what it finds; go-tdx-guest does not compare CPUSVN "
+        "with the components. Only Intel signs these, so it is a second line.",
+        ours=r"tdx\.pck\.extension",
+        where=r"^simulated",
+    ),
+    Reason(
+        "Documents of another form under a good signature",
+        _TDX,
+        _ONLY_OURS,
+        "ours",
+        "A level or a member that stands twice, in dcap-qvl also a version other than 3 (TCB info) and 2 (QE identity). Intel's own library refuses both "
+        "(PCS API v4; its checks of levels): two readers of one doubled member may read two values. Only Intel signs these, so it is a second line.",
+        ours=r"e(ndorsement|vidence)\.malformed",
+        where=r"^simulated \| tdx-(tcb-info|qe-identity)-(version|level-doubled|key-doubled)",
+    ),
+    Reason(
+        "Names of Intel's certificates",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "Theirs follows signatures and takes any certificate that the root leads to for PCK CA, PCK or TCB signer. Intel's PCK certificate profile fixes the "
+        "subjects, and what a certificate may sign follows from its name: without it a PCK could stand where the TCB signer should, were it not "
+        "for what else holds. Ours compares them.",
+        ours=r"x509\.name",
+        where=r"^simulated",
+    ),
+    Reason(
+        "A certificate twice in the quote's chain",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "Certification data of type 5 are leaf, intermediate and root, one of each (Intel's quote format).",
+        ours=r"x509\.anchor",
+        where=r"^simulated \| tdx-chain-doubled",
+    ),
+    Reason(
+        "An intermediate that may not sign certificates",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "RFC 5280, 4.2.1.3 and 6.1.4 (n): where keyUsage is present, keyCertSign must be set on an issuer. Theirs (webpki) does not look at keyUsage.",
+        ours=r"x509\.key-usage",
+        where=r"^simulated",
+    ),
+    Reason(
+        "The second half of the QE report's data",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "The quoting enclave puts the hash of the attestation key into the first 32 bytes and zeros after it (Intel's quote format). Theirs compares the hash "
+        "alone; go-tdx-guest all 64 bytes, as ours does.",
+        ours=r"tdx\.qe-report\.binding",
+        where=r"^simulated",
+    ),
+    Reason(
+        "XFAM",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "Bits 0 and 1 of XFAM, x87 and SSE, are always set in a TD (TDX module ABI, XFAM). Theirs does not look; go-tdx-guest does.",
+        ours=r"tdx\.xfam",
+        where=r"^simulated",
+    ),
+    Reason(
+        "PCEID",
+        ("dcap-qvl",),
+        _ONLY_OURS,
+        "ours",
+        "TCB info is of one FMSPC and one PCEID (PCS API v4); theirs compares the first alone.",
+        ours=r"tdx\.tcb-info\.pce-id",
+        where=r"^simulated",
+    ),
+    Reason(
+        "Quotes of more than 64 KiB",
+        _TDX,
+        _ONLY_OURS,
+        "both",
+        "A bound of this verifier on what it reads from strangers; the quote is followed by zeros.",
+        ours=r"evidence\.malformed",
+        where=r"^simulated \| tdx-too-large",
+    ),
+    Reason(
+        "The quoting enclave's vendor",
+        ("go-tdx-guest",),
+        _ONLY_OURS,
+        "ours",
+        "The header names another vendor's quoting enclave. Intel's quote format gives the one value for Intel's, and only that enclave's rules are checked "
+        "here; go-tdx-guest compares it where its caller gives an expected value.",
+        ours=r"tdx\.quote\.qe-vendor",
+        where=r"^simulated",
+    ),
+    Reason(
+        "A PCK certificate that is a CA",
+        ("go-tdx-guest",),
+        _ONLY_OURS,
+        "ours",
+        "Intel's PCK certificate profile: BasicConstraints, cA false. Theirs does not look at it on the leaf.",
+        ours=r"x509\.leaf-is-ca",
+        where=r"^simulated",
     ),
     # go-tdx-guest
     Reason(
@@ -207,12 +323,13 @@ REASONS = (
         where=r"zeros",
     ),
     Reason(
-        "Modules that are out of date",
+        "Status other than UpToDate",
         ("go-tdx-guest",),
         _THEIRS,
         "both",
         "The same finding in two places: theirs refuses whatever is not UpToDate, ours says the status in a claim and "
-        "`policy.tdx.tcb-status` refuses, so that an owner may name what he accepts and until when.",
+        "`policy.tdx.tcb-status` refuses, so that an owner may name what he accepts and until when. (Where levels stand in another order "
+        "than newest first it takes the first that fits; ours sorts, as Intel's library does.)",
         theirs=r'Status is not "UpToDate"',
     ),
     Reason(
@@ -245,7 +362,7 @@ REASONS = (
         "An attestation report has 1184 bytes (AMD 56860, table of ATTESTATION_REPORT). Theirs takes any length from there on and "
         "ignores the rest, so that one report has many encodings: a memory of reports seen, keyed by the bytes, is passed by.",
         ours=r"evidence\.malformed",
-        where=r"report: (zeros|bytes)",
+        where=r"report: (zeros|bytes)|snp-trailing-byte",
     ),
     Reason(
         "Bytes after a revocation list",
@@ -275,6 +392,102 @@ REASONS = (
         "(RFC 5280, 6.3.3: a list is found by its issuer's name). Whoever can damage a list could leave it out as well.",
         theirs=r"CRL is not signed by ARK",
         where=r"^CRL crl",
+    ),
+    Reason(
+        "structVersion and the product's whole name",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "The certificate's structVersion or productName is another product's. AMD 57230 lists both by product. With CPUID in the report theirs goes by that and "
+        "does not compare productName with it.",
+        ours=r"snp\.product\.mismatch",
+        where=r"^simulated \| snp-(struct-version|product-name)",
+    ),
+    Reason(
+        "MASK_CHIP_KEY",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "With MASK_CHIP_KEY the firmware writes zeros for the signature (AMD 56860, SNP_CONFIG and KEY_INFO); a signed report that has it set contradicts itself. "
+        "Theirs parses the bit and leaves it.",
+        ours=r"snp\.report\.masked-key",
+        where=r"^simulated",
+    ),
+    Reason(
+        "CHIP_ID of zeros",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "A VCEK names one chip, the report none: the host masked the identity (AMD 56860, MASK_CHIP_ID), and nothing ties the two. Theirs skips the comparison then.",
+        ours=r"snp\.chip-id\.masked",
+        where=r"^simulated",
+    ),
+    Reason(
+        "Reports that the host asked for",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "VMPL 0xFFFFFFFF: the hypervisor asked, not the guest, so the report data are the hypervisor's (AMD 56860, SNP_HV_REPORT_REQ). Theirs compares VMPL only where "
+        "its caller gives one.",
+        ours=r"snp\.report\.host-requested",
+        where=r"^simulated",
+    ),
+    Reason(
+        "COMMITTED_TCB below REPORTED_TCB",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "REPORTED ≤ COMMITTED ≤ CURRENT, by component (AMD 56860, TCB_VERSION and SNP_COMMIT). Theirs, told to permit provisional firmware, compares COMMITTED and CURRENT.",
+        ours=r"snp\.tcb\.order",
+        where=r"^simulated",
+    ),
+    Reason(
+        "Key identifiers",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "The ASK's authority key identifier is another key's than the ARK's. RFC 5280, 4.2.1.1: it identifies the key that signed. Go's path builder uses it as a hint alone. The "
+        "signature was good, so it is a second line.",
+        ours=r"x509\.key-identifier",
+        where=r"^simulated",
+    ),
+    Reason(
+        "Partial revocation lists",
+        ("go-sev-guest",),
+        _ONLY_OURS,
+        "ours",
+        "A delta list holds what changed, not who is revoked; its critical extension says so (RFC 5280, 5.2.4, and 5.2: an unknown critical extension of a list forbids its use). "
+        "Theirs does not read a list's extensions.",
+        ours=r"x509\.critical-extension",
+        where=r"^simulated \| snp-crl-partial",
+    ),
+    Reason(
+        "Turin",
+        ("go-sev-guest",),
+        _THEIRS,
+        "ours",
+        "Its certificates' fmcSPL (1.3.6.1.4.1.3704.1.3.9), 8-byte hwID and order of TCB components are not in go-sev-guest 0.15.0 (AMD 57230).",
+        theirs=r"not an AMD KDS OID",
+        where=r"^simulated \| honest turin",
+    ),
+    Reason(
+        "Bergamo and Siena",
+        ("go-sev-guest",),
+        _THEIRS,
+        "ours",
+        "Models 0xA0 to 0xAF of family 0x19 are under Genoa's roots (AMD 57230; AMD's CPUID tables); go-sev-guest knows model 0x11 alone as Genoa.",
+        theirs=r"could not be verified by any trusted roots",
+        where=r"^simulated \| honest bergamo",
+    ),
+    Reason(
+        "Reserved bits that are signed",
+        ("go-sev-guest",),
+        _THEIRS,
+        "ours",
+        "Bits that were reserved when the verifier was written: the firmware signed them. Theirs refuses, and so does with each new firmware until it learns; ours warns "
+        "(`snp.reserved-bits`) and, for unknown bits of the guest policy, refuses by the default policy (AMD 56860, ATTESTATION_REPORT and POLICY).",
+        theirs=r"mbz range",
+        where=r"^simulated \| snp-(reserved-signed|policy-unknown-bit)",
     ),
     # NVIDIA's own
     Reason(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from attest.simulator import FAULTS
 from tests.conftest import ROOT, Vectors
 from tests.differential.cases import Case, read
 from tests.differential.cases import Vectors as Read
@@ -21,6 +22,7 @@ from tests.differential.ours import Ours, judge
 from tests.differential.page import page, unexplained
 from tests.differential.peers import GO, PEERS, Lines, Peer, Theirs
 from tests.differential.reasons import REASONS
+from tests.differential.simulated import simulated
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,20 @@ def test_our_verdict_is_the_manifests(vectors: Vectors, cases: list[Case]) -> No
         expected = vectors.cases.get(name, {}).get("expect", {}).get("verdict")
         if expected in ("accept", "reject") and name not in elsewhere:
             assert (judge(case).verdict == "accepted") == (expected == "accept"), case.name
+
+
+@pytest.mark.parametrize("platform", ["snp", "tdx"])
+def test_simulated_evidence_is_refused_for_its_fault_and_nothing_else(platform: str) -> None:
+    """The root that the peers can read, in place of the simulator's marked one, changes nothing for us."""
+    made = simulated(platform)
+    assert sum(case.name.startswith("simulated:honest") for case in made) >= 2
+    for case in made:
+        fault = FAULTS.get(case.name.removeprefix("simulated:"))
+        ours = judge(case)
+        if fault is None:
+            assert ours.verdict == "accepted", case.name
+        else:
+            assert set(ours.codes if ours.verdict == "refused" else ()) == fault.codes, case.name
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)

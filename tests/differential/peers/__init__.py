@@ -83,9 +83,12 @@ class Lines:
         self.close()
 
     def ask(self, case: Case) -> Theirs:
+        files = dict(self._files(case))
+        if case.trusted_root:
+            files["trusted_root"] = case.trusted_root
         question = {
             "at": case.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "files": {role: data.hex() for role, data in self._files(case).items()},
+            "files": {role: data.hex() for role, data in files.items()},
         }
         if self._child is None:
             self._start()

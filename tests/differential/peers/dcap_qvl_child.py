@@ -21,7 +21,10 @@ def main() -> None:
         now = int(datetime.fromisoformat(question["at"].replace("Z", "+00:00")).timestamp())
         try:
             collateral = dcap_qvl.QuoteCollateralV3.from_json(files["collateral"].decode())
-            report = dcap_qvl.verify(files["quote"], collateral, now)
+            if "trusted_root" in files:
+                report = dcap_qvl.verify_with_root_ca(files["quote"], collateral, files["trusted_root"], now)
+            else:
+                report = dcap_qvl.verify(files["quote"], collateral, now)
             detail = " ".join([report.status, *sorted(report.advisory_ids)])
             answer = {"accepts": True, "detail": detail, "why": ""}
         except Exception as error:  # noqa: BLE001  (whatever it raises is its refusal)

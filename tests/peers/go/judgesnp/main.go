@@ -4,6 +4,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -44,6 +45,9 @@ func judge(question lines.Question) error {
 		Getter:           given{question.Raw("crl")},
 		Now:              question.At,
 	}
+	if options.TrustedRoots, err = roots(question); err != nil {
+		return fmt.Errorf("roots: %w", err)
+	}
 	if err := verify.SnpAttestation(attestation, options); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
@@ -55,6 +59,29 @@ func judge(question lines.Question) error {
 		return fmt.Errorf("validate: %w", err)
 	}
 	return nil
+}
+
+// Of another root's question: that root for each product, with the intermediate that came along.
+func roots(question lines.Question) (map[string][]*trust.AMDRootCerts, error) {
+	root, err := question.TrustedRoot()
+	if root == nil || err != nil {
+		return nil, err
+	}
+	intermediate, err := x509.ParseCertificate(question.Raw("ca"))
+	if err != nil {
+		return nil, err
+	}
+	trusted := map[string][]*trust.AMDRootCerts{}
+	for _, product := range []string{"Milan", "Genoa", "Turin"} {
+		certificates := &trust.ProductCerts{Ark: root, Ask: intermediate}
+		if question.Raw("vlek") != nil {
+			certificates.Asvk = intermediate
+		}
+		one := trust.AMDRootCertsProduct(product)
+		one.ProductCerts = certificates
+		trusted[product] = []*trust.AMDRootCerts{one}
+	}
+	return trusted, nil
 }
 
 func main() { lines.Serve("github.com/google/go-sev-guest", judge) }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/url"
 	"strings"
@@ -37,6 +38,14 @@ func judge(question lines.Question) error {
 	options.CheckRevocations = true
 	options.Getter = given{question}
 	options.Now = question.At
+	root, err := question.TrustedRoot()
+	if err != nil {
+		return err
+	}
+	if root != nil {
+		options.TrustedRoots = x509.NewCertPool()
+		options.TrustedRoots.AddCert(root)
+	}
 	quote := question.Raw("quote")
 	if err := verify.RawTdxQuote(quote, options); err != nil {
 		return fmt.Errorf("verify: %w", err)

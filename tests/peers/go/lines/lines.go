@@ -3,6 +3,7 @@ package lines
 
 import (
 	"bufio"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -32,6 +33,15 @@ func (q Question) Raw(role string) []byte {
 		return nil
 	}
 	return raw
+}
+
+// TrustedRoot is the root to trust in place of the vendor's, nil where the question has none.
+func (q Question) TrustedRoot() (*x509.Certificate, error) {
+	raw := q.Raw("trusted_root")
+	if raw == nil {
+		return nil, nil
+	}
+	return x509.ParseCertificate(raw)
 }
 
 type answer struct {
