@@ -100,13 +100,18 @@ def _group(reason: Reason, of: Sequence[Compared]) -> list[str]:
     )
     example = min(of, key=lambda one: (one.number is not None, one.number or 0, one.case))
     ours = example.ours.verdict + (f" ({', '.join(example.ours.codes)})" if example.ours.codes else "")
-    theirs = "accepted" if example.theirs.accepts else f"refused: {escape(example.theirs.why)[:200]}"
+    theirs = "accepted" if example.theirs.accepts else f"refused: {_quoted(example.theirs.why)}"
     return [
         f"**{reason.title}** — right: {reason.right}\n",
         f"{ways}. In: {strata}.\n",
         f"{reason.why}\n",
         f"Example `{example.name}`: {example.case}, {escape(example.what)}. Ours: {ours}. Theirs: {theirs}\n",
     ]
+
+
+def _quoted(why: str) -> str:
+    """Their text, which is anybody's, as Markdown that shows it and does nothing else."""
+    return "`" + escape(why)[:200].replace("`", "'") + "`"
 
 
 def _crashes(compared: Sequence[Compared]) -> list[str]:
@@ -118,7 +123,7 @@ def _crashes(compared: Sequence[Compared]) -> list[str]:
     lines = ["## Panics\n"]
     for (peer, why), of in sorted(grouped.items()):
         lines.append(
-            f"- {peer}, {len(of)} times: {escape(why)}. `{of[0].name}`: {of[0].case}, {escape(of[0].what)}"
+            f"- {peer}, {len(of)} times: {_quoted(why)}. `{of[0].name}`: {of[0].case}, {escape(of[0].what)}"
         )
     if not grouped:
         lines.append("None.")

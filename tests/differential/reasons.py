@@ -86,8 +86,8 @@ REASONS = (
         ("dcap-qvl",),
         _THEIRS,
         "ours",
-        "At the very second of nextUpdate theirs says expired. RFC 5280, 5.1.2.5: the next list is issued no later "
-        "than that date, so the list still holds at it.",
+        "At the very second of nextUpdate theirs says expired. RFC 5280, 6.3.3 (a): another list is wanted when the current time is "
+        "after nextUpdate. A second decides nothing.",
         theirs="CrlExpired",
         where=r"^time",
     ),
