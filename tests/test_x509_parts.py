@@ -93,7 +93,7 @@ def test_changed_certificates_are_cut_like_they_are_parsed(genoa: Sample, data: 
     with contextlib.suppress(Malformed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = Certificate(bytes(der))
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, TypeError):  # what cryptography cannot read
             assert one.common_name == only(one.parsed.subject, NameOID.COMMON_NAME)
         agreed = signed_part(one.der)
         assert agreed is None or agreed == one.parsed.tbs_certificate_bytes
