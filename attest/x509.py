@@ -220,7 +220,7 @@ class Crl:
             raise malformed("The CRL is too large", where=where, code="x509.malformed", found=len(der))
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # odd names warn, on standard error
+                warnings.simplefilter("ignore", UserWarning)
                 self.parsed = x509.load_der_x509_crl(der)
                 self.this_update = self.parsed.last_update_utc
                 self.next_update = self.parsed.next_update_utc
@@ -274,8 +274,10 @@ def _read(name: bytes, attribute: bytes, parsed: x509.Certificate, which: _Which
         return parts
     oid = NameOID.COMMON_NAME if attribute == COMMON_NAME else NameOID.ORGANIZATION_NAME
     try:
-        slow = parsed.subject if which == "subject" else parsed.issuer
-        return tuple(str(part.value) for part in slow.get_attributes_for_oid(oid))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # odd names warn, on standard error
+            slow = parsed.subject if which == "subject" else parsed.issuer
+            return tuple(str(part.value) for part in slow.get_attributes_for_oid(oid))
     except _UNREADABLE:
         return ()
 
@@ -286,7 +288,9 @@ def _one(parts: tuple[str, ...]) -> Untrusted:
 
 def _text(parsed: x509.Certificate | x509.CertificateRevocationList) -> str:
     try:
-        return parsed.issuer.rfc4514_string()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return parsed.issuer.rfc4514_string()
     except _UNREADABLE:
         return "a name that does not decode"
 
