@@ -335,3 +335,66 @@ def test_advisories_are_joined_in_order_and_once_and_the_date_is_the_oldest() ->
     )
     assert merged.advisories == ("B", "A", "D", "C")
     assert merged.date == DAY - timedelta(days=1)
+
+
+def test_lag_counts_from_the_part_that_is_behind_also_by_less_than_a_day() -> None:
+    late = Standing("OutOfDate", DAY, (), missed=DAY)
+    assert Tcb("OutOfDate", UP, UP, "TDX_01", late).lag(DAY + timedelta(hours=1)) == timedelta(hours=1)
+    assert Tcb("OutOfDate", UP, late).lag(DAY + timedelta(hours=2)) == timedelta(hours=2)
+
+
+# -- standing -------------------------------------------------------------------------------------------------
+
+DATED = [
+    level(svns(5), svns(5, 0, 3), 13, "SWHardeningNeeded", 30),
+    level(svns(4), svns(5, 0, 3), 13, "UpToDate", 20),
+    level(svns(3), svns(5, 0, 3), 13, "OutOfDate", 10),
+    level(svns(2), svns(5, 0, 3), 13, "OutOfDate", 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("index", "missed", "behind"),
+    [
+        (0, None, ()),
+        (1, None, ()),
+        (2, 20, ("SGX component 0 is 3, wanted 4",)),
+        (3, 10, ("SGX component 0 is 3, wanted 4",)),
+    ],
+)
+def test_what_was_missed_is_the_next_level_and_what_is_wanted_the_nearest_that_is_up_to_date(
+    index: int, missed: int | None, behind: tuple[str, ...]
+) -> None:
+    standing = tcb.platform_standing(DATED, index, pck(3, pce=13), svns(5, 0, 3))
+    assert standing.missed == (None if missed is None else DAY + timedelta(missed))
+    assert standing.behind == behind
+
+
+def test_where_no_level_above_is_up_to_date_the_newest_is_wanted() -> None:
+    levels = [level(svns(n), bytes(16), 13, "OutOfDate", n) for n in (9, 7, 5)]
+    standing = tcb.platform_standing(levels, 2, pck(5, pce=13), bytes(16))
+    assert standing.behind == ("SGX component 0 is 5, wanted 9",)
+    modules = [SvnLevel(n, DAY + timedelta(n), "OutOfDate", ()) for n in (9, 7, 5)]
+    module = tcb.svn_standing(modules, 5, "TDX module")
+    assert module is not None
+    assert module.behind == ("TDX module 5, wanted 9",)
+    assert module.missed == DAY + timedelta(7)
+    newest = tcb.svn_standing(modules, 9, "TDX module")
+    assert newest is not None
+    assert (newest.behind, newest.missed) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("svn", "named"), [((4, 0, 2), (0, 2)), ((4, 1, 2), (2,)), ((5, 0, 2), (2,)), ((5, 0, 3), ())]
+)
+def test_components_of_a_module_with_a_version_of_its_own_are_not_the_platforms(
+    svn: tuple[int, ...], named: tuple[int, ...]
+) -> None:
+    wanted = level(svns(3), svns(5, 0, 3), 13)
+    phrases = tcb.short_of(wanted, pck(3, pce=13), svns(*svn))
+    assert phrases == tuple(f"TDX component {i} is {svn[i]}, wanted {(5, 0, 3)[i]}" for i in named)
+    # A component 1 that is wanted is nothing a versioned module could miss.
+    assert not tcb.short_of(level(svns(3), svns(0, 9), 13), pck(3, pce=13), svns(4, 1))
+    assert tcb.short_of(level(svns(3), svns(0, 9), 13), pck(3, pce=13), svns(4, 0)) == (
+        "TDX component 1 is 0, wanted 9",
+    )
