@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from attest.errors import Rejected
@@ -35,7 +37,7 @@ def outcome(verified: Verified, check: str) -> str | None:
     ],
 )
 def test_a_relaunch_is_judged_and_recorded(
-    judge: Judge, simulator: Simulator, keywords: dict[str, object], status: str
+    judge: Judge, simulator: Simulator, keywords: dict[str, Any], status: str
 ) -> None:
     verified = judge(simulator.plan_tdx(version=5, **keywords))
     assert verified.claims["tdx"]["tcb-status"] == status
