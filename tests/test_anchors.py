@@ -42,7 +42,7 @@ def marked(role: bytes, critical: bool = True) -> Authority:
     return Authority("SIMULATED", extra=((x509.UnrecognizedExtension(SIMULATOR_EXTENSION, value), critical),))
 
 
-def test_the_pinned_keys_are_the_vendors() -> None:
+def test_t_root_the_pinned_keys_are_the_vendors() -> None:
     roots = Anchors.production().roots
     assert {anchor.role: anchor.spki_sha256.hex() for anchor in roots} == PINNED
     assert not any(anchor.simulated for anchor in roots)

@@ -159,7 +159,7 @@ CASES: dict[str, tuple[Any, int, set[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_command_names_the_problem(case: str, make: Any) -> None:
+def test_t_dos_the_command_names_the_problem(case: str, make: Any) -> None:
     files, status, codes = CASES[case]
     got, answer, took, memory = attest_command(*files(make))
     found = {problem["code"] for problem in answer["problems"]}

@@ -25,7 +25,9 @@ ASKED = ("device", b"\x01" * 32, (b"leaf", b"issuer"))
         ("device", ASKED[1], (b"leafi", b"ssuer")),
     ],
 )
-def test_role_anchors_and_parts_in_order_are_in_the_key(other: tuple[str, bytes, tuple[bytes, ...]]) -> None:
+def test_t_cache_role_anchors_and_parts_in_order_are_in_the_key(
+    other: tuple[str, bytes, tuple[bytes, ...]],
+) -> None:
     assert Cache.key(*ASKED) == Cache.key(*ASKED)
     assert Cache.key(*other) != Cache.key(*ASKED)
 

@@ -52,7 +52,7 @@ def test_what_was_written_is_read_back_and_is_written_alike(tree: object) -> Non
         b"{}{}",
     ],
 )
-def test_what_two_parsers_might_read_differently_is_refused(text: bytes) -> None:
+def test_t_canon_what_two_parsers_might_read_differently_is_refused(text: bytes) -> None:
     with pytest.raises(Malformed):
         read_json(text, where="test")
 

@@ -104,14 +104,14 @@ def test_the_signature_is_one_that_any_dsse_library_checks() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "endorsements"])
-def test_a_signature_over_another_kind_of_document_opens_nothing(kind: Kind) -> None:
+def test_t_sigtype_a_signature_over_another_kind_of_document_opens_nothing(kind: Kind) -> None:
     sealed = seal_envelope(kind, BODY, ED)
     assert refused(sealed, trust(ED)) == {"dsse.kind"}
     relabelled = edited(sealed, payloadType=media_type("endorsements"))
     assert refused(relabelled, trust(ED)) == {"dsse.signature"}
 
 
-def test_a_key_for_another_kind_counts_for_nothing() -> None:
+def test_t_sigtype_a_key_for_another_kind_counts_for_nothing() -> None:
     sealed = seal_envelope("endorsements", BODY, ED)
     assert refused(sealed, trust(ED, kind="policy")) == {"dsse.kind"}
     nameless = edited(sealed, signatures=[{"sig": json.loads(sealed)["signatures"][0]["sig"]}])

@@ -16,7 +16,7 @@ SAMPLE = bytes.fromhex("931d8dd0add203ac3d8b4fbde75e115278eefcdceac5b87671a748f3
 
 
 @pytest.mark.parametrize("nonce", [SAMPLE, SAMPLE[:4] + bytes(28)])
-def test_a_published_nonce_is_no_challenge_for_a_machine_either(
+def test_t_replay_a_published_nonce_is_no_challenge_for_a_machine_either(
     nonce: bytes, simulator: Simulator, anchors: Anchors
 ) -> None:
     made = simulator.machine(nonce=nonce)

@@ -52,7 +52,7 @@ def test_only_the_edges_of_the_broker_reach_the_network() -> None:
         ("h100", b"http://ocsp.ndis.nvidia.com"),
     ],
 )
-def test_real_evidence_full_of_urls_is_verified_without_a_socket(
+def test_t_ssrf_real_evidence_full_of_urls_is_verified_without_a_socket(
     name: str, url: bytes, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample: Sample = request.getfixturevalue(name)

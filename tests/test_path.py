@@ -53,7 +53,7 @@ def test_an_honest_chain_passes_with_or_without_its_root(
         assert not path.simulated
 
 
-def test_a_root_of_the_same_name_is_not_the_pinned_one(
+def test_t_root_a_root_of_the_same_name_is_not_the_pinned_one(
     root: Authority, inter: Authority, leaf: Authority
 ) -> None:
     impostor = Authority("root", path_length=1)
@@ -63,7 +63,7 @@ def test_a_root_of_the_same_name_is_not_the_pinned_one(
     }
 
 
-def test_a_sent_root_that_is_not_pinned_refuses_even_if_ours_would_fit(
+def test_t_root_a_sent_root_that_is_not_pinned_refuses_even_if_ours_would_fit(
     root: Authority, inter: Authority, leaf: Authority
 ) -> None:
     impostor = Authority("root", path_length=1)

@@ -14,7 +14,7 @@ HOSTILE = "SEV-VCEK\x1b[31m\u202e\nverdict: conforms"
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])
-def test_names_in_certificates_and_of_files_are_escaped(
+def test_t_render_names_in_certificates_and_of_files_are_escaped(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "a\x1b[2J.der"

@@ -59,11 +59,11 @@ def test_fresh_and_stale(root: Authority, inter: Authority) -> None:
     assert ask(root, inter, root.crl(this_update=NOON + DAY)) == ("stale", set())
 
 
-def test_revoked_is_refused(root: Authority, inter: Authority) -> None:
+def test_t_crl_revoked_is_refused(root: Authority, inter: Authority) -> None:
     assert ask(root, inter, root.crl(42)) == ("revoked", {"x509.revoked"})
 
 
-def test_revoked_in_an_older_or_stale_list_still_refuses(root: Authority, inter: Authority) -> None:
+def test_t_omit_revoked_in_an_older_or_stale_list_still_refuses(root: Authority, inter: Authority) -> None:
     old = root.crl(42, next_update=BORN + DAY)
     assert ask(root, inter, old, root.crl(this_update=BORN + DAY)) == ("revoked", {"x509.revoked"})
 
@@ -85,7 +85,9 @@ def test_a_partial_list_is_not_the_whole_one(root: Authority, inter: Authority) 
     assert ask(root, inter, delta) == ("absent", {"x509.critical-extension"})
 
 
-def test_a_list_older_than_the_memory_is_a_rollback(root: Authority, inter: Authority) -> None:
+def test_t_collateral_rollback_a_list_older_than_the_memory_is_a_rollback(
+    root: Authority, inter: Authority
+) -> None:
     memory = Memory().updated({root.certificate.spki_sha256: BORN + DAY}, {})
     assert ask(root, inter, root.crl(), memory=memory)[1] == {"x509.crl.rollback"}
     assert ask(root, inter, root.crl(this_update=BORN + DAY), memory=memory) == ("fresh", set())

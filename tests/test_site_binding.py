@@ -122,7 +122,7 @@ def test_a_statement_without_cpu_evidence_is_nothing(statement: dict[str, Any], 
         load(tmp_path / "site.json")
 
 
-def test_the_devices_strength_is_said_in_words(simulator: Simulator, anchors: Anchors) -> None:
+def test_t_gpu_the_devices_strength_is_said_in_words(simulator: Simulator, anchors: Anchors) -> None:
     """A GPU asked with the CPU's own report data answers the same challenge; another one nothing."""
     cpu = simulator.snp(report_data=bytes(range(64)))
     for nonce, strength in ((bytes(range(32)), "same-challenge"), (bytes(range(32, 64)), "same-challenge"), (b"\7" * 32, "none")):  # fmt: skip

@@ -213,7 +213,7 @@ def test_other_signed_structures_are_no_quotes(message: bytes, kind: int) -> Non
     assert codes(lambda: Attest.parse(changed)) == {"azure.tpm.type"}
 
 
-def test_bits_of_the_selection_name_the_registers(message: bytes) -> None:
+def test_t_pcr_bits_of_the_selection_name_the_registers(message: bytes) -> None:
     at = message.index(b"\x00\x0b\x03\xff\xff\xff")
     changed = message[: at + 3] + b"\xff\x40\x00" + message[at + 6 :]
     assert Attest.parse(changed).selections[0].indices == (*range(8), 14)

@@ -140,7 +140,7 @@ def test_a_link_that_waits_in_a_shared_folder_is_not_written_through(
     assert not (shared / "b.json").is_symlink()
 
 
-def test_there_is_no_option_for_report_data(capsys: Capture) -> None:
+def test_t_oracle_there_is_no_option_for_report_data(capsys: Capture) -> None:
     """T-ORACLE: the command has no way to put bytes into a report either."""
     with pytest.raises(SystemExit):
         main(["collect", "-o", "x", "--report-data", "00"])

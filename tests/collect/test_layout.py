@@ -86,7 +86,7 @@ class Forged:
         return b"whatever a caller likes".ljust(64, b"\0")
 
 
-def test_collecting_is_no_oracle(simulator: Simulator) -> None:
+def test_t_oracle_collecting_is_no_oracle(simulator: Simulator) -> None:
     """T-ORACLE: bytes of the caller never reach the report, not even as a layout of his own."""
     kernel = snp_kernel(simulator)
     for given in (bytes(64), Forged(), None):

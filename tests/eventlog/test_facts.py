@@ -197,7 +197,7 @@ def test_a_variable_of_that_name_in_another_namespace_does_not_count(boot: Event
     assert secure_boot_of(boot) is None
 
 
-def test_variable_data_that_the_digest_is_not_over_do_not_count(boot: EventLogPlan) -> None:
+def test_t_eventlog_variable_data_that_the_digest_is_not_over_do_not_count(boot: EventLogPlan) -> None:
     event = boot.events[2] = eventlog.variable(1, "SecureBoot", b"\0")
     event.data = event.data[:-1] + b"\1"
     assert secure_boot_of(boot) is None

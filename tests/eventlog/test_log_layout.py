@@ -251,7 +251,7 @@ def test_a_tds_log_has_sha384_digests() -> None:
         EventLog.parse(EventLogPlan([separator(1)], algorithms=(0x000B,)).encode())
 
 
-def test_counts_and_sizes_are_bounded() -> None:
+def test_t_eventlog_counts_and_sizes_are_bounded() -> None:
     most = EventLogPlan([tied(1, 6, b"")] * MAX_EVENTS)
     assert len(read(most).events) == MAX_EVENTS
     most.events.append(separator(1))

@@ -81,7 +81,7 @@ def test_the_real_log_of_a_real_quote_replays(gce: Real, vectors: Vectors) -> No
         ("ccel-dstack-rtmr0-only", ["rtmr0", "rtmr1", "rtmr2"]),
     ],
 )
-def test_an_altered_or_foreign_log_is_a_mismatch(
+def test_t_eventlog_an_altered_or_foreign_log_is_a_mismatch(
     gce: Real, vectors: Vectors, case: str, registers: list[str]
 ) -> None:
     verified = gce.verify(EventLog.parse(vectors.read(case, "event_log")))

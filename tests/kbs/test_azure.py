@@ -78,7 +78,7 @@ def test_a_plain_guest_under_that_name_is_malformed(azure: Bench) -> None:
     assert refusal.value.status in (400, 401)
 
 
-def test_init_data_stand_in_register_8(azure: Bench) -> None:
+def test_t_initdata_init_data_stand_in_register_8(azure: Bench) -> None:
     """T-INITDATA: the digest extended once into PCR 8; zero is unset."""
     init_data = {"init-data": {"format": "toml", "body": INIT_DATA}}
     unbound = guest(azure)

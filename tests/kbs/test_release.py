@@ -106,7 +106,7 @@ def test_bearer_token_counts_beside_a_cookie_that_is_no_attested_session(acme: B
 # -- binding -------------------------------------------------------------------------------------------
 
 
-def test_evidence_of_another_key_is_refused(acme: Bench) -> None:
+def test_t_keyswap_evidence_of_another_key_is_refused(acme: Bench) -> None:
     guest, thief = acme.guest(), TwinKey.elliptic()
     guest.auth()
     runtime = {"nonce": guest.nonce, "tee-pubkey": thief.jwk}
@@ -115,7 +115,7 @@ def test_evidence_of_another_key_is_refused(acme: Bench) -> None:
     assert "binding.report-data" in acme.codes()
 
 
-def test_evidence_for_another_nonce_is_refused(acme: Bench) -> None:
+def test_t_nonce_echo_evidence_for_another_nonce_is_refused(acme: Bench) -> None:
     first, second = acme.guest(), acme.guest()
     first.auth()
     old = first.attestation()
@@ -126,7 +126,7 @@ def test_evidence_for_another_nonce_is_refused(acme: Bench) -> None:
     assert {"binding.report-data", "binding.gpu-nonce"} <= acme.codes()
 
 
-def test_body_that_names_another_nonce_is_refused_by_name(acme: Bench) -> None:
+def test_t_nonce_echo_body_that_names_another_nonce_is_refused_by_name(acme: Bench) -> None:
     first, second = acme.guest(), acme.guest()
     first.auth()
     second.auth()
@@ -141,7 +141,7 @@ def test_missing_gpu_is_denied(acme: Bench) -> None:
     assert any(code.startswith("policy.gpu") for code in acme.codes())
 
 
-def test_gpu_taken_away_after_the_cpu_signed_is_refused(acme: Bench) -> None:
+def test_t_unbound_gpu_taken_away_after_the_cpu_signed_is_refused(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     message = json.loads(guest.attestation())
@@ -167,7 +167,7 @@ def test_gpu_presented_twice_is_refused(acme: Bench) -> None:
     assert "devices.duplicate" in acme.codes()
 
 
-def test_one_byte_of_the_additional_evidence_changed_is_refused(acme: Bench) -> None:
+def test_t_unbound_one_byte_of_the_additional_evidence_changed_is_refused(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     message = json.loads(guest.attestation())
@@ -177,7 +177,7 @@ def test_one_byte_of_the_additional_evidence_changed_is_refused(acme: Bench) -> 
         guest.attest(json.dumps(message).encode())
 
 
-def test_production_broker_refuses_a_simulated_machine(bench: Bench) -> None:
+def test_t_sample_production_broker_refuses_a_simulated_machine(bench: Bench) -> None:
     object.__setattr__(bench.broker._verification, "anchors", Anchors.production())
     with refused(401, "AttestationError"):
         bench.guest().boot(PATH)
@@ -227,7 +227,7 @@ def test_stale_challenge_is_refused(acme: Bench) -> None:
         guest.attest()
 
 
-def test_clock_that_steps_back_releases_nothing(acme: Bench) -> None:
+def test_t_clock_clock_that_steps_back_releases_nothing(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     guest.attest()
@@ -293,7 +293,7 @@ def test_claims_that_bind_no_key_release_nothing(acme: Bench) -> None:
         acme.broker.release(bytes(32), ResourcePath.parse(PATH))
 
 
-def test_endorsements_that_changed_since_ask_for_a_new_attestation(acme: Bench) -> None:
+def test_t_toctou_endorsements_that_changed_since_ask_for_a_new_attestation(acme: Bench) -> None:
     guest = acme.guest()
     guest.boot(PATH)
     acme.collateral.epoch = Epoch("second", acme.collateral.epoch.endorsements)
@@ -319,7 +319,7 @@ def test_evidence_that_grew_too_old_for_an_owner_is_401_because_attesting_again_
 # -- owners and rules ----------------------------------------------------------------------------------
 
 
-def test_policy_that_changed_between_attest_and_release_decides(acme: Bench) -> None:
+def test_t_toctou_policy_that_changed_between_attest_and_release_decides(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     guest.attest()
@@ -502,7 +502,7 @@ def test_newest_version_is_released(acme: Bench) -> None:
     assert [row["version"] for row in acme.rows("released")] == [1, 2]
 
 
-def test_init_data_that_the_hardware_does_not_carry_is_refused(acme: Bench) -> None:
+def test_t_initdata_init_data_that_the_hardware_does_not_carry_is_refused(acme: Bench) -> None:
     import hashlib
 
     body = 'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n"aa.toml" = "x"\n'

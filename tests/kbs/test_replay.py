@@ -15,7 +15,7 @@ from tests.kbs.conftest import PATH, SECRET, Bench
 from tests.kbs.twin import TwinGuest, TwinRefused
 
 
-def test_replayed_nonce_is_refused(acme: Bench) -> None:
+def test_t_replay_replayed_nonce_is_refused(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     challenge_cookie = guest.http.cookies["kbs-session-id"]
@@ -69,7 +69,7 @@ def test_same_body_after_a_refusal_is_refused_again(acme: Bench) -> None:
         assert refusal.value.status == 401
 
 
-def test_two_attestations_at_once_one_wins(acme: Bench) -> None:
+def test_t_replay_two_attestations_at_once_one_wins(acme: Bench) -> None:
     """The same challenge, two different reports, many times in parallel."""
     for _ in range(3):
         guest = acme.guest()

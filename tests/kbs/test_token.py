@@ -86,7 +86,7 @@ def test_other_tokens_are_refused(token: str) -> None:
         TOKENS.read(token, NOON)
 
 
-def test_public_key_as_hmac_secret_is_refused() -> None:
+def test_t_jwtalg_public_key_as_hmac_secret_is_refused() -> None:
     import hashlib
     import hmac
 

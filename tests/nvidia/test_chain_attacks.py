@@ -220,7 +220,7 @@ def crl_of(bench: Bench, position: int, *serials: int) -> object:
 
 
 @pytest.mark.parametrize("position", [1, 2, 3])
-def test_a_ca_or_device_on_its_issuers_list_is_refused(bench: Bench, position: int) -> None:
+def test_t_crl_a_ca_or_device_on_its_issuers_list_is_refused(bench: Bench, position: int) -> None:
     serial = Certificate(bench.plan().chain[position].build(bench.keys)).serial
     assert bench.refused(bench.plan(), crls=(crl_of(bench, position + 1, serial),)) == {"x509.revoked"}
 

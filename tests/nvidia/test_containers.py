@@ -48,7 +48,7 @@ def test_every_producers_shape_gives_the_same_devices(entry: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     "document", [[], {"evidences": []}, {"device_evidence_list": []}, {"evidence_list": []}]
 )
-def test_an_empty_list_is_never_success(document: Any) -> None:
+def test_t_empty_an_empty_list_is_never_success(document: Any) -> None:
     assert refused(document) == {"nvidia.no-devices"}
 
 

@@ -64,7 +64,7 @@ def test_a_real_node_of_eight_gpus_and_four_switches_is_whole(vectors: Vectors) 
 @pytest.mark.parametrize(
     ("gpus", "switches"), [(8, 0), (0, 4), (7, 4), (8, 3), (1, 0), (0, 1), (1, 1), (4, 2)]
 )
-def test_a_part_of_a_real_node_is_genuine_and_said_to_be_a_part(
+def test_t_gpu_mode_a_part_of_a_real_node_is_genuine_and_said_to_be_a_part(
     vectors: Vectors, gpus: int, switches: int
 ) -> None:
     verified = real(devices_of(vectors, NODE[0])[:gpus] + devices_of(vectors, NODE[1])[:switches])

@@ -38,7 +38,7 @@ def test_fields_that_agree_name_the_mode(
     [(0, ON, None), (0, OFF, LIST), (0, ON, LIST), (0, None, LIST), (1, ON, None), (1, OFF, LIST), (2, OFF, LIST),
      (2, None, LIST), (2, ON, None), (2, OFF, None), (None, OFF, LIST)],
 )  # fmt: skip
-def test_fields_that_contradict_each_other_are_refused(
+def test_t_gpu_mode_fields_that_contradict_each_other_are_refused(
     flag: int | None, status: bytes | None, pdis: bytes | None
 ) -> None:
     found, log = mode(flag, status, pdis)

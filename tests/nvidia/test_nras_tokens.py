@@ -53,7 +53,7 @@ def test_an_honest_answer_of_each_version_agrees(simulator: Simulator, version: 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_claim_of_a_device_is_needed(simulator: Simulator, version: Any) -> None:
+def test_t_nras_each_claim_of_a_device_is_needed(simulator: Simulator, version: Any) -> None:
     for path, wanted in required("gpu", version):
         for value in ("absent", False, str(wanted).lower() + " "):
             plan = plan_of(simulator, version=version)
@@ -75,7 +75,7 @@ def test_a_simulators_answer_counts_only_where_it_was_named(simulator: Simulator
     assert {r.outcome for r in opinion.checks if r.name in ("nras.verdict", "nras.devices")} == {"not-run"}
 
 
-def test_nothing_is_read_of_a_token_that_nobody_signed(simulator: Simulator) -> None:
+def test_t_nras_nothing_is_read_of_a_token_that_nobody_signed(simulator: Simulator) -> None:
     opinion = simulator.nras(fault="nras-altered").judged()
     assert opinion.devices == ()
     outcomes = {record.name: record.outcome for record in opinion.checks}

@@ -133,7 +133,7 @@ def test_the_claim_is_the_worst_of_all_chains(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("later", [-3 * DAY, -HOUR, HOUR], ids=["long ago", "before", "after"])
-def test_revoked_in_any_authentic_answer_refuses(bench: Bench, later: timedelta) -> None:
+def test_t_omit_revoked_in_any_authentic_answer_refuses(bench: Bench, later: timedelta) -> None:
     plan = bench.plan()
     assert refused(bench, plan, another(plan, later=later, status="revoked")) == {"x509.revoked"}
 

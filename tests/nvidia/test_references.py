@@ -34,7 +34,7 @@ def test_both_manifests_match(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("missing", "check"), [("driver", "gpu[0].driver-rim"), ("vbios", "gpu[0].vbios-rim")]
 )
-def test_without_one_of_them_nothing_is_matched_and_it_is_said(
+def test_t_rim_without_one_of_them_nothing_is_matched_and_it_is_said(
     bench: Bench, missing: str, check: str
 ) -> None:
     plan = bench.plan()

@@ -127,7 +127,7 @@ def test_single_manifests_of_the_vectors(name: str, codes: set[str], vectors: Ve
         (swap(rb"<ds:X509Certificate>.*</ds:X509Certificate>", b""), "malformed"),
     ],
 )  # fmt: skip
-def test_each_departure_from_the_one_form_is_refused(
+def test_t_rim_each_departure_from_the_one_form_is_refused(
     edit: Callable[[bytes], bytes], code: str, driver: bytes
 ) -> None:
     assert refused(edit(driver)) == {f"nvidia.rim.{code}"}

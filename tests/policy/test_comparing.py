@@ -176,7 +176,7 @@ def test_a_value_not_in_the_set_is_not_listed(judge: Judge) -> None:
     assert rule(judge(tree(snp=SNP), policy), "snp.measurement")["result"] == "F not listed"
 
 
-def test_seconds_decide_at_the_end_of_a_window(judge: Judge) -> None:
+def test_t_rv_seconds_decide_at_the_end_of_a_window(judge: Judge) -> None:
     from tests.policy.conftest import NOW
 
     policy = policy_of("{snp: {smt: {is: false, else: warn, until: 2026-11-23}}}")

@@ -89,7 +89,7 @@ def test_every_default_has_a_case() -> None:
 @pytest.mark.parametrize(
     "default", [rule for rule in DEFAULTS if rule.section != "azure"], ids=lambda rule: rule.name
 )
-def test_the_unknown_does_not_pass_a_default(judge: Judge, default: Any) -> None:
+def test_t_policy_the_unknown_does_not_pass_a_default(judge: Judge, default: Any) -> None:
     appraisal = judge(changed(default.name, None))
     refused = {problem.code for problem in appraisal.problems}
     assert refused == (set() if default.absent_passes else {f"policy.{default.name}"})
@@ -201,7 +201,7 @@ def test_narrower_than_the_default_needs_none(require: str) -> None:
         ("Revoked", ["tdx.tcb-status"]),
     ],
 )
-def test_a_lag_replaces_the_status_but_cures_no_configuration(
+def test_t_tdx_status_a_lag_replaces_the_status_but_cures_no_configuration(
     judge: Judge, status: str, denied: list[str]
 ) -> None:
     claims = tree(tdx={**TDX, "tcb-status": status, "tcb-lag": "86400s"})

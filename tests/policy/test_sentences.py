@@ -24,21 +24,21 @@ def sentences(appraisal: Any) -> list[str]:
     return [problem.message for problem in appraisal.problems]
 
 
-def test_debug(judge: Judge) -> None:
+def test_t_debug_is_named_with_what_it_means(judge: Judge) -> None:
     assert sentences(judge(tree(snp={**SNP, "debug": "true"}))) == [
         "The VM can be debugged (snp.debug, default). The host can read its memory."
         " Launch with policy bit 19 = 0."
     ]
 
 
-def test_vmpl(judge: Judge) -> None:
+def test_t_vmpl_other_levels_are_named(judge: Judge) -> None:
     assert sentences(judge(tree(snp={**SNP, "vmpl": "1"}))) == [
         "Report came from VMPL 1, wanted 0 (snp.vmpl, default). A layer above can forge it. Usual on AWS;"
         ' if you trust it: "vmpl: {one-of: [0, 1], override: REASON}".'
     ]
 
 
-def test_tdx_out_of_date(judge: Judge) -> None:
+def test_t_tdx_status_out_of_date(judge: Judge) -> None:
     raw = {
         "tdx": {
             "tcb": {
@@ -77,7 +77,7 @@ def test_unlisted_measurement(judge: Judge) -> None:
     ]
 
 
-def test_revoked_measurement(judge: Judge) -> None:
+def test_t_rv_revoked_measurement(judge: Judge) -> None:
     policy = p_yaml(
         {
             4: "references: {web: {type: snp.measurement, values: [",
@@ -104,7 +104,7 @@ def test_old_vbios_of_one_gpu(judge: Judge) -> None:
     ]
 
 
-def test_too_few_gpus(judge: Judge) -> None:
+def test_t_empty_too_few_gpus(judge: Judge) -> None:
     gpus = [{**GPU, "id": f"{index:02x}" * 20, "count": "7"} for index in range(7)]
     policy = p_yaml({17: "require: {snp: {debug: false}, gpu: {", 18: "count: {at-least: 8}}}"})
     assert sentences(judge(tree(snp=SNP, gpu=gpus), policy)) == [
@@ -130,7 +130,7 @@ def test_unknown_mitigations(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("bound", ["{snp: 24}", "{milan: {snp: 24}}"])
-def test_old_firmware_names_both_versions(judge: Judge, bound: str) -> None:
+def test_t_tcb_rollback_old_firmware_names_both_versions(judge: Judge, bound: str) -> None:
     policy = p_yaml({8: "require: {snp: {", 9: f"tcb: {{at-least: {bound}}}}}}}"})
     old = {**SNP, "tcb": {**SNP["tcb"], "snp": "23"}}
     assert sentences(judge(tree(snp=old), policy)) == [
@@ -146,7 +146,7 @@ def test_the_policys_own_fix_and_why_are_said(judge: Judge) -> None:
     ]
 
 
-def test_text_of_evidence_is_escaped(judge: Judge) -> None:
+def test_t_render_text_of_evidence_is_escaped(judge: Judge) -> None:
     hostile = "570\x1b[31m\u202e.1"
     policy = policy_of("{snp: {debug: false}, gpu: {driver: {at-least: 550.1}}}")
     appraisal = judge(tree(snp=SNP, gpu=[{**GPU, "driver": hostile, "id": "\x1b[2J" * 9}]), policy)

@@ -123,7 +123,9 @@ IDENTITY: list[tuple[str, str, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("platform", "rules", "more", "warning"), IDENTITY)
-def test_workload_identity(judge: Judge, platform: str, rules: str, more: str, warning: str | None) -> None:
+def test_t_factory_workload_identity(
+    judge: Judge, platform: str, rules: str, more: str, warning: str | None
+) -> None:
     snp = {**SNP, "id-key": "33" * 48, "host-data": "44" * 32}
     claims = tree(snp=snp) if platform == "snp" else tree(tdx=TDX)
     extra = ", tcb-evaluation: {at-least: 1}" if platform == "tdx" else ""
@@ -186,7 +188,7 @@ def test_a_refused_verdict_releases_nothing(judge: Judge) -> None:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_an_absent_list_is_covered_only_by_the_owners_word(judge: Judge, allowed: bool) -> None:
+def test_t_omit_an_absent_list_is_covered_only_by_the_owners_word(judge: Judge, allowed: bool) -> None:
     more = "allow-warnings: {revocation-unchecked: offline}\n" if allowed else ""
     appraisal = judge(tree(snp={**SNP, "crl": "absent"}), policy_of(PINNED, more=more))
     assert appraisal.conforms
@@ -239,7 +241,7 @@ def test_a_lag_grows_and_no_lag_does_not(judge: Judge) -> None:
     assert not judge(tree(tdx={**TDX, "tcb-lag": "86400s"}), policy, at=later).conforms
 
 
-def test_after_its_endorsements_a_verified_says_nothing(judge: Judge) -> None:
+def test_t_lease_after_its_endorsements_a_verified_says_nothing(judge: Judge) -> None:
     ends = NOW + timedelta(seconds=5)
     assert judge(tree(snp=SNP), at=ends, expires=ends).conforms
     over = judge(tree(snp=SNP), at=ends + timedelta(seconds=1), expires=ends)
@@ -272,7 +274,7 @@ def test_devices_without_a_cpu_need_platform_none(judge: Judge) -> None:
     ]
 
 
-def test_devices_of_unknown_identity_cannot_be_told_apart(judge: Judge) -> None:
+def test_t_dup_devices_of_unknown_identity_cannot_be_told_apart(judge: Judge) -> None:
     nameless = {name: value for name, value in GPU.items() if name != "id"}
     assert judge(tree(snp=SNP, gpu=[nameless])).conforms
     pair = judge(tree(snp=SNP, gpu=[nameless, nameless]))
@@ -357,7 +359,7 @@ def _trees(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=tenth(2000), deadline=None)
 @given(_trees(), st.sampled_from(_POLICIES))
-def test_any_claim_tree_is_appraised(claims: dict[str, Any], policy: Policy | None) -> None:
+def test_t_policy_any_claim_tree_is_appraised(claims: dict[str, Any], policy: Policy | None) -> None:
     appraisal = appraise(verified_of(claims), policy, at=NOW)
     assert appraisal.verdict in ("conforms", "conforms-with-warnings", "refused")
     assert all(

@@ -166,7 +166,7 @@ def test_files_are_what_an_operator_would_give(
 
 
 @pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
-def test_production_anchors_refuse_everything_simulated(simulator: Simulator, kind: str) -> None:
+def test_t_sample_production_anchors_refuse_everything_simulated(simulator: Simulator, kind: str) -> None:
     made = simulate(kind, simulator=simulator)
     with pytest.raises(Rejected) as refusal:
         verify(made.evidence, endorsements=made.endorsements, at=simulator.at)
@@ -175,7 +175,7 @@ def test_production_anchors_refuse_everything_simulated(simulator: Simulator, ki
 
 
 @pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
-def test_a_chain_cached_under_the_simulators_root_does_not_serve_production(
+def test_t_cache_a_chain_cached_under_the_simulators_root_does_not_serve_production(
     simulator: Simulator, anchors: Anchors, kind: str
 ) -> None:
     made, cache = simulate(kind, simulator=simulator), Cache()
@@ -186,7 +186,9 @@ def test_a_chain_cached_under_the_simulators_root_does_not_serve_production(
     assert "x509.anchor" in refusal.value.codes
 
 
-def test_older_collateral_than_remembered_is_refused(simulator: Simulator, anchors: Anchors) -> None:
+def test_t_collateral_rollback_older_collateral_than_remembered_is_refused(
+    simulator: Simulator, anchors: Anchors
+) -> None:
     newer, older = simulator.tdx(), simulator.moved_to(simulator.at - timedelta(days=3)).tdx()
     memory = check(simulator, anchors, newer, Expected()).memory
     with pytest.raises(Rejected) as refusal:

@@ -22,7 +22,7 @@ def test_each_product_has_its_own_layout() -> None:
     }
 
 
-def test_a_higher_microcode_does_not_make_up_for_a_lower_snp() -> None:
+def test_t_tcb_rollback_a_higher_microcode_does_not_make_up_for_a_lower_snp() -> None:
     lower = Tcb.decode(bytes([4, 0, 0, 0, 0, 0, 24, 10]), "milan")
     higher = Tcb.decode(bytes([4, 0, 0, 0, 0, 0, 23, 255]), "milan")
     assert not lower.at_most(higher)

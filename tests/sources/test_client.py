@@ -100,7 +100,7 @@ def test_another_media_type_than_expected_is_no_answer(site: Site, client: Clien
     assert codes(site, client, types=("application/json",)) == {"sources.content"}
 
 
-def test_a_redirect_is_not_followed(site: Site, client: Client) -> None:
+def test_t_ssrf_a_redirect_is_not_followed(site: Site, client: Client) -> None:
     """T-SSRF"""
     site.vendors.fail(PATH, Fault("redirect", body=f"{site.vendors.base}/elsewhere".encode()))
     assert codes(site, client) == {"sources.redirect"}

@@ -176,7 +176,7 @@ def test_fetching_remembers_and_own_collateral_sets_the_minimum(folder: Path, ru
     assert set(memory.documents) == {"TDX/00806f050000/21", "TD_QE//21"}
 
 
-def test_an_early_set_does_not_set_the_minimum(folder: Path, run: Run, quote: str) -> None:
+def test_t_memory_an_early_set_does_not_set_the_minimum(folder: Path, run: Run, quote: str) -> None:
     """T-MEMORY"""
     assert run("verify", quote, "--fetch", "--early", *AT)[0] == 0
     assert remembered(folder).minimum_evaluation is None

@@ -206,7 +206,7 @@ def test_which_set_was_asked_for_is_said(site: Site, tdx: Simulated) -> None:
     assert len(site.vendors.asked("update=early")) == 2
 
 
-def test_only_the_standard_set_that_we_fetched_sets_the_minimum(site: Site, tdx: Simulated) -> None:
+def test_t_memory_only_the_standard_set_that_we_fetched_sets_the_minimum(site: Site, tdx: Simulated) -> None:
     """T-MEMORY: an early set carries a higher number and would refuse everybody else's."""
     assert fetch(site, tdx.evidence).own_evaluation(site.anchors, NOON) == 21
     assert fetch(site, tdx.evidence, early=True).own_evaluation(site.anchors, NOON) is None
@@ -357,7 +357,7 @@ def test_an_azure_machines_hardware_report_is_asked_for(site: Site, simulator: S
 
 
 @pytest.mark.parametrize("kind", ["snp", "tdx", "gpu"])
-def test_a_url_in_evidence_or_endorsements_is_never_asked(
+def test_t_ssrf_a_url_in_evidence_or_endorsements_is_never_asked(
     site: Site, simulator: Simulator, kind: str
 ) -> None:
     """T-SSRF: AIA and CRL distribution points of every certificate lead to a trap that nobody steps into."""

@@ -39,7 +39,7 @@ def test_dates_and_numbers_only_grow(file: MemoryFile) -> None:
     assert file.read().minimum_evaluation == 18
 
 
-def test_early_sets_do_not_poison_it(file: MemoryFile) -> None:
+def test_t_memory_early_sets_do_not_poison_it(file: MemoryFile) -> None:
     """T-MEMORY: a document of a higher evaluation number says nothing against one of the current number."""
     early = Memory(documents={"TDX/00806f050000/30": NOON + DAY})
     memory = file.update(SEEN.merged(early))

@@ -241,7 +241,7 @@ def test_a_token_that_agrees_changes_no_verdict(command: Command) -> None:
     assert outcome(answer, "nras.signature") == "passed"
 
 
-def test_a_token_that_does_not_agree_refuses(command: Command) -> None:
+def test_t_nras_a_token_that_does_not_agree_refuses(command: Command) -> None:
     status, answer = command.run("--second-opinion", "nvidia", *command.token(fault="nras-overall-false"))
     assert (status, answer["verdict"], answer["authentic"], answer["conforms"]) == (1, "refused", True, False)
     assert codes(answer) == {"nras.verdict"}

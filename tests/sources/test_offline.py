@@ -307,7 +307,7 @@ def test_the_signature_of_the_bundle_makes_no_endorsement_authentic(
     assert {"evidence.simulated", "x509.anchor"} & refusal.value.codes
 
 
-def test_a_list_that_is_not_in_the_bundle_is_a_check_that_did_not_run(
+def test_t_crl_a_list_that_is_not_in_the_bundle_is_a_check_that_did_not_run(
     snp: Simulated, anchors: Anchors, tmp_path: Path
 ) -> None:
     without = replace(snp.endorsements, crls=())

@@ -74,7 +74,7 @@ def test_each_signer_is_named_as_ocsp_answers_name_it(simulator: Simulator, anch
         ("gpu-ocsp-rim-hold", "nvidia.ocsp.hold"),
     ],
 )
-def test_a_manifest_whose_signer_is_withdrawn_keeps_all_out(
+def test_t_rim_a_manifest_whose_signer_is_withdrawn_keeps_all_out(
     fault: str, code: str, simulator: Simulator, anchors: Anchors
 ) -> None:
     assert code in refused(simulator.gpu(fault=fault).endorsements, anchors)

@@ -192,7 +192,9 @@ def _ask_in_a_process(folder: Path, vendors: Vendors, anchors: Anchors, go: obje
     out.put((item.kept, item.endorsements.crls[0].der))  # type: ignore[attr-defined] # a Queue
 
 
-def test_one_flight_for_several_processes_at_one_cache(site: Site, tdx: Simulated, anchors: Anchors) -> None:
+def test_t_dos_one_flight_for_several_processes_at_one_cache(
+    site: Site, tdx: Simulated, anchors: Anchors
+) -> None:
     site.vendors.fail(PATH, Fault("slow", wait=0.5))
     context = multiprocessing.get_context("fork")
     go, out = context.Event(), context.Queue()
