@@ -125,7 +125,7 @@ def test_sizes_of_what_may_be_expected(wanted: str, sizes: tuple[int, ...], beyo
         {"key": KEY},
         {"origin": "https://site.example"},
     ],
-    ids=str,
+    ids=" and ".join,
 )
 def test_what_cannot_be_expected_together_or_alone(both: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="give"):
