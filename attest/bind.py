@@ -17,6 +17,7 @@ from attest.claims import duration, flag, instant
 from attest.composite import read_additional
 from attest.errors import Malformed
 from attest.evidence import Evidence
+from attest.init_data import carries_init_data
 from attest.parts import Part
 
 MAX_AHEAD = timedelta(seconds=120)
@@ -53,7 +54,7 @@ def bind(evidence: Evidence, parts: Sequence[Part], expected: Expected, at: date
         log.warn("no-freshness")
     if expected.protocol is not None:
         bound.claims["protocol"] = expected.protocol
-    if expected.init_data is not None:
+    if expected.init_data is not None and cpu is not None and carries_init_data(cpu, expected.init_data):
         bound.claims["init-data"] = expected.init_data.hex()
     return bound
 

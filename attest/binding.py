@@ -56,8 +56,8 @@ class Expected:
     gpu_nonce: 32 bytes, where devices were asked directly. tpm_nonce: a TPM quote's extraData in full, where
     the TPM was asked directly; instead of nonce and key. origin: our own, where the evidence is a site's;
     the key is then the one the site's statement names, and `key` need not be given. age_seconds: since our nonce was made.
-    protocol: the guest protocol that brought the devices. init_data: digest of init-data, already checked
-    to be that of the text by the caller.
+    protocol: the guest protocol that brought the devices. init_data: digest of the init-data's text, which the
+    caller made; it is a claim only where the hardware carries it.
     """
 
     nonce: bytes | None = None

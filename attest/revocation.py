@@ -6,7 +6,7 @@ freshness (T-OMIT). A list that names an issuer but is not signed by it refuses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -83,6 +83,13 @@ def check_crls(
         return "revoked", newest
     fresh = newest.next_update is not None and newest.this_update <= at <= newest.next_update
     return ("fresh" if fresh else "stale"), newest
+
+
+def stranger(crls: Sequence[Crl], known: Iterable[Certificate]) -> Crl | None:
+    """A list whose issuer is none of `known`. Beside a chain without its list it may be that very list, with a
+    name that somebody changed so that it is passed over (T-OMIT)."""
+    names = {certificate.subject_der for certificate in known}
+    return next((crl for crl in crls if crl.issuer_der not in names), None)
 
 
 def _check_number(newest: Crl, issuer: Certificate, memory: Memory, check: str, log: CheckLog) -> None:

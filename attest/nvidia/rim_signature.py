@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import cache as keep
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import Certificate as X509Certificate
 
 from attest.anchors import Anchors
@@ -27,6 +27,9 @@ from attest.errors import Malformed
 from attest.nvidia.rim import Rim, Statement, hardened_parser, read_statement
 from attest.nvidia.rim_payload import read_measurements
 from attest.path import Path, PathRule, check_path
+
+_UNVERIFIABLE = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError)
+"""What `cryptography` and signxml raise besides their own on documents and keys that are no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def _signed(rim: Rim, check: str, log: CheckLog) -> tuple[Statement, Mapping[int
         return statement, read_measurements(payload)
     except InvalidDigest:
         log.failed(check, "nvidia.rim.digest", where=where)
-    except (SignXMLException, InvalidSignature, LxmlError, ValueError, TypeError, KeyError, AttributeError):
+    except (SignXMLException, LxmlError, *_UNVERIFIABLE):
         log.failed(
             check, "nvidia.rim.signature", where=where, expected=f"by {rim.chain[0].common_name.shown}"
         )

@@ -256,7 +256,11 @@ def _platform(machine: Machine) -> Iterator[Judged]:
 
 
 def _still_valid(machine: Machine) -> Iterator[Judged]:
-    """After the earliest end of its endorsements a Verified says nothing."""
+    """After the earliest end of its endorsements a Verified says nothing, and nothing before it was made: a clock
+    that steps back would revive what has ended (T-CLOCK)."""
+    if machine.at < machine.verified.at:
+        finding = Finding("F", f"from {instant(machine.verified.at)} on", instant(machine.at))
+        yield _general(machine, "clock", finding, place="default")
     if machine.at > machine.verified.expires:
         found = f"verified until {instant(machine.verified.expires)}"
         yield _general(

@@ -27,6 +27,9 @@ WORDS: dict[str, Words] = {
         "The machine is of a platform that is not listed", None, "Use a listed platform", True
     ),
     "expired": Words("The endorsements have ended", None, "Attest again", True),
+    "clock": Words(
+        "The evidence was verified later than now", None, "Correct the clock and attest again", True
+    ),
     "snp.tcb at-least": Words("SNP firmware is too old", None, _UPDATE_HOST, True),
     "snp.tcb-committed at-least": Words("SNP firmware is too old", None, _UPDATE_HOST, True),
     "snp.tcb-launch at-least": Words(

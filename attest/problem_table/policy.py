@@ -38,6 +38,11 @@ PROBLEMS: dict[str, Meaning] = {
         "validity of endorsements",
         "attest again",
     ),
+    "policy.clock": Meaning(
+        "The policy is asked for an instant before the evidence was verified",
+        "instant of verification",
+        "correct the clock that steps back, then attest again",
+    ),
     "policy.release": Meaning(
         "The verdict does not admit the release of a secret",
         "policy, release",

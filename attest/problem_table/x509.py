@@ -61,6 +61,11 @@ PROBLEMS: dict[str, Meaning] = {
         "A revocation list is not signed by its issuer", _RFC5280, "fetch the list from the vendor"
     ),
     "x509.crl.stale": Meaning("A revocation list is out of date", _RFC5280, "fetch a current list"),
+    "x509.crl.stranger": Meaning(
+        "The chain's revocation list is missing, and one of an issuer that nobody knows was given: it may be that list, damaged",
+        _RFC5280,
+        "give the issuer's CRL as the vendor serves it, and leave out lists of others",
+    ),
     "x509.crl.missing": Meaning("A revocation list is missing", _RFC5280, "give the issuer's CRL"),
     "x509.crl.rollback": Meaning(
         "A revocation list is older than one already seen", "memory of collateral", "fetch a current list"

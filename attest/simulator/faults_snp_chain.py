@@ -124,6 +124,12 @@ def _(plan: SnpPlan) -> None:
     plan.crl.next_update = plan.at - _DAY
 
 
+@_fault("crl-stranger", "12.2 CRL", "the issuer's name in the list was changed", "x509.crl.stranger")
+def _(plan: SnpPlan) -> None:
+    assert plan.crl is not None
+    plan.crl.issuer = name("CN=ARK-Elsewhere")
+
+
 @_fault("crl-missing", "12.2 CRL", "no list is given", claims={"crl": "absent"})
 def _(plan: SnpPlan) -> None:
     plan.crl = None

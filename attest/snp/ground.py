@@ -17,11 +17,12 @@ from attest.endorsements import Endorsements
 from attest.errors import Malformed
 from attest.memory import Memory
 from attest.path import Path
-from attest.revocation import State, check_crls
+from attest.revocation import State, check_crls, stranger
 from attest.snp.chain import Candidate, check_chain, leaves, with_issuer
 from attest.snp.leaf import LeafFacts, read_leaf
 from attest.snp.report import Report
 from attest.snp.signature import is_signed_by
+from attest.untrusted import escape
 from attest.x509 import Crl
 
 _PASSED = ("snp.chain", "snp.crl")
@@ -92,7 +93,7 @@ def find_ground(
     path = check_chain(chosen, anchors=anchors, log=log, cache=cache)
     if path is not None and path.in_time(at, log):
         log.passed("snp.chain")
-    state, crl = _check_revocation(path, endorsements, at, log, cache, memory)
+    state, crl = _check_revocation(path, endorsements, anchors, at, log, cache, memory)
     ground = Ground(chosen, path, _read_leaf(chosen, log), state, crl)
     lists = [one.issuer_der for one in endorsements.crls]
     if (
@@ -118,6 +119,7 @@ def _read_leaf(candidate: Candidate, log: CheckLog) -> LeafFacts | None:
 def _check_revocation(
     path: Path | None,
     endorsements: Endorsements,
+    anchors: Anchors,
     at: datetime,
     log: CheckLog,
     cache: Cache | None,
@@ -144,5 +146,15 @@ def _check_revocation(
         # The default policy refuses a stale list; an owner may lift that by name.
         log.not_run("snp.crl", "the list is out of date: policies decide")
     elif state == "absent":
-        log.not_run("snp.crl", "no list of the ARK was given")
+        roots = (anchor.certificate for anchor in anchors.roots)
+        other = stranger(endorsements.crls, (*endorsements.certificates, *anchors.intermediates, *roots))
+        if other is not None:
+            log.failed(
+                "snp.crl",
+                "x509.crl.stranger",
+                expected=f"a list of {path.root.common_name.shown}",
+                found=f"one of {escape(other.issuer_text)}",
+            )
+        else:
+            log.not_run("snp.crl", "no list of the ARK was given")
     return state, crl

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from attest import Rejected, verify
 from attest.cache import Cache
 from attest.checks import CheckLog
 from attest.errors import Malformed
@@ -245,3 +247,21 @@ def test_a_second_certificate_of_the_same_name_cannot_sign(bench: Bench, driver:
         is None
     )
     assert {problem.code for problem in log.problems} >= {"nvidia.rim.signature"}
+
+
+def test_a_signer_with_a_key_of_an_unknown_curve_refuses(h100: Sample) -> None:
+    """`cryptography` raises another exception for these than for other keys, in the middle of the verification."""
+    driver = h100.read("driver-rim.xml")
+    first = re.search(rb"<ds:X509Certificate>([^<]+)<", driver)
+    assert first is not None
+    der = base64.b64decode(first.group(1))
+    p384, unknown = bytes.fromhex("06052b81040022"), bytes.fromhex("06052b81050022")
+    assert der.count(p384) == 1
+    altered = driver.replace(first.group(1), base64.b64encode(der.replace(p384, unknown)), 1)
+    rims = tuple(
+        Rim.parse(altered) if isinstance(rim, Rim) and rim.raw == driver else rim
+        for rim in h100.endorsements.rims
+    )
+    with pytest.raises(Rejected) as refusal:
+        verify(h100.evidence, endorsements=replace(h100.endorsements, rims=rims), at=h100.at)
+    assert {"nvidia.rim.signature", "x509.key"} <= refusal.value.codes
