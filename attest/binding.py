@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest.canonical import canonical
+from attest.canonical import canonical, refuse_floats
 
 SITE_TAG = b"attest-site/1"
 LOCAL_TAG = b"attest-local/1"
@@ -88,6 +88,8 @@ class Expected:
             raise ValueError("a nonce is 16 to 64 bytes")
         if self.key is not None and self.nonce is None:
             raise ValueError("a key is bound together with a nonce: give both")
+        if self.key is not None:
+            refuse_floats(self.key)
         if self.origin is not None and self.nonce is None:
             raise ValueError("a site's evidence answers a nonce: give origin and nonce")
         if self.nonce is not None and self.key is not None and self.origin is None:

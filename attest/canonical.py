@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import rfc8785
@@ -22,6 +23,19 @@ _MAYBE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a tree of maps, lists, strings, booleans, integers and None, frozen or not."""
     return rfc8785.dumps(thaw(value))
+
+
+def refuse_floats(value: Any) -> None:
+    """ValueError where a tree holds a float: writers of JSON spell them differently, and 1.0 is hashed as 1
+    (T-CANON). For what somebody else wrote and hashes too."""
+    if isinstance(value, float):
+        raise ValueError("no float has one spelling that all writers of JSON agree on")
+    if isinstance(value, Mapping):
+        for member in value.values():
+            refuse_floats(member)
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            refuse_floats(member)
 
 
 def read_json(text: bytes | str, *, where: str, limit: int = 16 << 20) -> Any:

@@ -51,12 +51,23 @@ def test_a_simulators_root_that_nobody_named_is_told_from_a_wrong_chain(
     assert "evidence.simulated" not in refusal.value.codes
 
 
-def test_init_data_is_a_claim_only_where_the_caller_checked_it(
-    simulator: Simulator, anchors: Anchors
+@pytest.mark.parametrize(("cpu", "field", "size"), [("snp", "host_data", 32), ("tdx", "mrconfigid", 48)])
+@pytest.mark.parametrize("length", [32, 48, 64])
+def test_t_initdata_a_claim_only_where_the_hardware_carries_what_the_caller_gives(
+    cpu: str, field: str, size: int, length: int, simulator: Simulator, anchors: Anchors
 ) -> None:
-    nonce, digest = bytes(range(32)), b"\x07" * 32
-    made = simulator.machine(nonce=nonce, gpus=0)
-    for given, claim in ((digest, digest.hex()), (None, None)):
+    nonce, digest = bytes(range(32)), b"\x07" * length
+    carried = digest[:size].ljust(size, b"\0")
+    other = digest[:31] + b"\x06" + digest[32:]
+    unset, carries = simulator.machine(cpu=cpu, nonce=nonce, gpus=0), {field: carried}
+    bound = simulator.machine(cpu=cpu, nonce=nonce, gpus=0, **carries)
+    for made, given, claim in (
+        (bound, digest, digest.hex()),
+        (bound, other, None),
+        (bound, None, None),
+        (unset, digest, None),
+        (unset, bytes(length), None),
+    ):
         verified = verify(
             made.evidence,
             endorsements=made.endorsements,

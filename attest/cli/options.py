@@ -12,7 +12,7 @@ from typing import Any
 
 from attest.anchors import Anchors
 from attest.binding import Expected
-from attest.canonical import canonical, read_json
+from attest.canonical import canonical, read_json, refuse_floats
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
 from attest.endorsements import Endorsements
@@ -224,9 +224,10 @@ def read_key(text: str | None) -> dict[str, Any] | None:
         if not isinstance(key.get(member), str) or not key[member]:
             raise usage(f"{name}: a JWK of kty {key['kty']} has {', '.join(members)}; {member} is not there")
     try:
+        refuse_floats(key)
         canonical(key)
     except ValueError:
-        # A number beyond what RFC 8785 can write: nobody can have hashed this key.
+        # A float, or a number beyond what RFC 8785 can write: no two agree on what was hashed.
         raise usage(f"{name} has no canonical form (RFC 8785)") from None
     return key
 
