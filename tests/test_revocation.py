@@ -123,3 +123,17 @@ def test_a_cached_signature_does_not_keep_an_old_answer(root: Authority, inter: 
     assert ask(root, inter, crl, root.crl(42), cache=cache)[0] == "revoked"
     impostor = Authority("root")
     assert ask(impostor, inter, crl, cache=cache)[1] == {"x509.crl.signature"}
+
+
+def test_both_ends_belong_to_the_period_of_a_list(root: Authority, inter: Authority) -> None:
+    second = timedelta(seconds=1)
+    assert ask(root, inter, root.crl(this_update=NOON))[0] == "fresh"
+    assert ask(root, inter, root.crl(this_update=NOON + second))[0] == "stale"
+    assert ask(root, inter, root.crl(next_update=NOON - second))[0] == "stale"
+
+
+def test_numbers_are_compared_only_of_issuers_that_count(root: Authority, inter: Authority) -> None:
+    """Intel's number is 1 for ever."""
+    crl = root.crl(extra=((x509.CRLNumber(1), False),))
+    memory = Memory(crl_numbers={root.certificate.spki_sha256.hex(): 2})
+    assert ask(root, inter, crl, memory=memory) == ("fresh", set())
