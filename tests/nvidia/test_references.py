@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from attest import Rejected, verify
 from attest.cache import Cache
-from attest.errors import Rejected
+from attest.nvidia.references import _same_version
+from attest.nvidia.rim import Rim
 from attest.simulator import gpu
 from attest.simulator.rim import RimPlan
+from tests.conftest import Sample
 from tests.nvidia.conftest import AT, Bench
 
 DAY = timedelta(days=1)
@@ -173,3 +177,29 @@ def test_a_device_that_does_not_verify_is_not_measured(bench: Bench) -> None:
     assert outcomes["gpu[0].signature"] == "failed"
     for check in ("mode", "driver-rim", "vbios-rim", "measurements.compared", "revocation"):
         assert outcomes[f"gpu[0].{check}"] == "not-run"
+
+
+def test_both_ends_belong_to_the_validity_of_a_manifests_signers(h100: Sample) -> None:
+    """Nobody's certificate but the signer's ends or begins there: the devices' own last for ever."""
+    second = timedelta(seconds=1)
+    drivers = [
+        rim for rim in h100.endorsements.rims if isinstance(rim, Rim) and rim.stated.version == "550.90.07"
+    ]
+    (driver,) = drivers
+    begin = max(one.not_before for one in driver.chain)
+    end = min(one.not_after for one in driver.chain)
+    alone = replace(h100.endorsements, rims=(driver,))
+    for at in (begin, end):
+        verified = verify(h100.evidence, endorsements=alone, at=at)
+        assert verified.claims["gpu"][0]["driver-rim"] == "valid"
+    for at in (begin - second, end + second):
+        with pytest.raises(Rejected):
+            verify(h100.evidence, endorsements=alone, at=at)
+
+
+def test_versions_of_drivers_are_compared_as_written_and_of_a_vbios_in_any_case() -> None:
+    assert _same_version("driver", "550.90.07", "550.90.07")
+    assert not _same_version("driver", "550.90.07a", "550.90.07A")
+    for kind in ("vbios", "bios"):
+        assert _same_version(kind, "96.00.9f.00.01", "96.00.9F.00.01")
+        assert not _same_version(kind, "96.00.9f.00.01", "96.00.9F.00.02")
