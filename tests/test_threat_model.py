@@ -20,6 +20,82 @@ from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "threat-model.md"
 STATUSES = ("covered", "partly", "later")
+VERIFIERS = [
+    "REPLAY",
+    "NONCE-ECHO",
+    "KEYSWAP",
+    "RELAY",
+    "FACTORY",
+    "INITDATA",
+    "VERSION-DOWNGRADE",
+    "LEASE",
+    "UNBOUND",
+    "GPU",
+    "EMPTY",
+    "DUP",
+    "GPU-MODE",
+    "RIM",
+    "NRAS",
+    "DEBUG",
+    "VMPL",
+    "MIGRATE",
+    "TCB-ROLLBACK",
+    "TDX-STATUS",
+    "COLLATERAL-ROLLBACK",
+    "CRL",
+    "ROOT",
+    "PHYS",
+    "EVENTLOG",
+    "PCR",
+    "SAMPLE",
+    "PARAVISOR",
+    "OMIT",
+    "MEMORY",
+    "CACHE",
+    "JWTALG",
+    "CANON",
+    "SIGTYPE",
+    "RV",
+    "POLICY",
+    "DOS",
+    "SSRF",
+    "CLOCK",
+    "RENDER",
+    "ORACLE",
+    "CROSS",
+    "ORIGIN",
+    "FLEET",
+]
+"""Threats that the verifier stops, whatever a broker does besides: each has tests that carry its name."""
+OTHERS = [
+    "TOCTOU",
+    "COOKIE",
+    "TCP",
+    "AUD",
+    "EPHEMERAL",
+    "JWE",
+    "CT",
+    "PATH",
+    "ADMIN-DEFAULT",
+    "ACL",
+    "LASTWRITER",
+    "COLLUDE",
+    "VACUOUS-OWNER",
+    "RESTORE",
+    "AUDIT",
+    "TAIL",
+    "CONFUSED",
+    "KBS",
+    "MEM",
+    "USER",
+    "STRIP",
+    "EXFIL",
+    "PKG",
+    "LEN",
+    "RAGSHARE",
+    "UPDATE",
+]
+"""Those of the broker and of what is built on it."""
 WORDS = {"sample", "not-run", "absent", "good", "Verified"}
 """Words in code style that are values or types, not names of a table."""
 
@@ -64,6 +140,37 @@ def test_the_page_has_a_row_for_each_threat_and_one_only() -> None:
     names = [row.threat for row in ROWS]
     assert len(names) > 60
     assert len(names) == len(set(names))
+
+
+@cache
+def named_after_threats() -> dict[str, frozenset[str]]:
+    """Threat → the files, outside the broker's room, with a test that carries its name."""
+    prefixes = {"test_t_" + name.lower().replace("-", "_") + "_": name for name in (*VERIFIERS, *OTHERS)}
+    found: dict[str, set[str]] = {}
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        path = file.relative_to(ROOT).as_posix()
+        for function in functions_of(path):
+            if not function.startswith("test_t_"):
+                continue
+            # GPU-MODE begins as GPU does: the longest name is meant.
+            called = max((prefix for prefix in prefixes if function.startswith(prefix)), key=len, default="")
+            assert called, f"{path}::{function} carries the name of no threat"
+            if not path.startswith("tests/kbs/"):
+                found.setdefault(prefixes[called], set()).add(f"{path}::{function}")
+    return {name: frozenset(functions) for name, functions in found.items()}
+
+
+def test_every_row_is_the_verifiers_or_anothers() -> None:
+    assert sorted(row.threat for row in ROWS) == sorted(f"T-{name}" for name in (*VERIFIERS, *OTHERS))
+
+
+@pytest.mark.parametrize("threat", VERIFIERS)
+def test_a_threat_to_the_verifier_has_a_test_that_carries_its_name_and_the_row_names_one(threat: str) -> None:
+    called = named_after_threats().get(threat, frozenset())
+    assert called, f"no test outside the broker's is named test_t_{threat.lower().replace('-', '_')}_…"
+    (row,) = (row for row in ROWS if row.threat == f"T-{threat}")
+    named = {name.partition("[")[0] for name in row.named_tests}
+    assert called & named, f"the row of T-{threat} names none of {sorted(called)}"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.threat)

@@ -1,0 +1,1 @@
+"""Parts of known threats that no test of a single room shows."""
