@@ -26,6 +26,7 @@ def check(
 ) -> tuple[Path | None, set[str]]:
     log = CheckLog()
     path = check_path(chain, anchors=trusted, anchor_role="nvidia-rim", rule=rule, log=log, cache=cache)
+    assert {record.name for record in log.records()} <= {rule.check}
     return path, {problem.code for problem in log.problems}
 
 
