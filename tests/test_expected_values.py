@@ -154,6 +154,7 @@ def test_the_layout_of_the_guest_protocol_is_that_of_the_letters() -> None:
         (b"attest-local/1", "local evidence API"),
         (b"attest-site/2", "unknown"),
         (b"XXattest-site/1", "unknown"),
+        (b"attest-site/1X", "unknown"),
     ],
 )
 def test_domains_are_told_apart_by_what_follows_the_digest(tail: bytes, domain: str) -> None:
