@@ -58,6 +58,18 @@ def test_another_nonce_or_key_is_refused(machine: Simulated, anchors: Anchors) -
         assert refusal(machine, anchors, expected) == {"azure.tpm.extra-data"}
 
 
+def test_a_nonce_alone_says_nothing_of_a_key(simulator: Simulator, anchors: Anchors) -> None:
+    machine = simulator.azure(nonce=NONCE)
+    binding = judge(machine, anchors, Expected(nonce=NONCE)).claims["binding"]
+    assert (binding["nonce"], binding["key"]) == ("true", "false")
+
+
+def test_user_data_carry_challenges_of_1_to_64_bytes() -> None:
+    assert carries(b"\1".ljust(64, b"\0"), b"\1")
+    assert carries(bytes(range(1, 65)), bytes(range(1, 65)))
+    assert not carries(bytes(range(1, 66)), bytes(range(1, 66)))
+
+
 def test_a_tpm_nonce_is_compared_in_full(machine: Simulated, anchors: Anchors) -> None:
     verified = judge(machine, anchors, Expected(tpm_nonce=P))
     assert verified.claims["binding"]["nonce"] == "true"
