@@ -229,6 +229,8 @@ class Crl:
             raise malformed(
                 "A CRL does not parse", where=where, code="x509.malformed", found=str(error)[:120]
             ) from None
+        if der[-len(self.parsed.signature) - 1] != 0:
+            raise malformed("A signature has unused bits", where=where, code="x509.malformed")
         self.issuer_der = list_issuer(der)
         self.der = der
         self.fingerprint = hashlib.sha256(der).digest()

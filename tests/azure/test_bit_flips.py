@@ -26,6 +26,11 @@ SNP, TDX = "az-snp-vtpm-milan-v1-trustee", "az-tdx-vtpm-uptodate-flashbots"
 REQUEST_TYPE = range(12, 16)
 MAC_STRUCT, TCB_INFO = range(32 + 1, 32 + 128), range(32 + 192, 32 + 512)
 TD_INFO_REST = range(32 + 512 + 400, 32 + 1024)
+HARMLESS = {
+    "the request type: the same for SNP and TDX, and nothing reads it",
+    "a TDREPORT's MAC structure and TEE_TCB_INFO, and what its TDINFO has beyond the quote's fields: only that CPU can check them, the quote stands for them",
+}
+"""Every kind of change to an HCL report that may be accepted; docs/bit-flips.md lists them."""
 
 
 class Machine:
