@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from attest.errors import Malformed
 from attest.x509 import Certificate, Crl
+from tests.ca import Authority
 from tests.conftest import Sample
 from tests.counts import tenth
 
@@ -67,3 +68,19 @@ def test_changed_real_ones_give_a_value_or_malformed(
         changed[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(Malformed):
         use(kind, bytes(changed))
+
+
+@pytest.mark.parametrize("kind", [Certificate, Crl])
+def test_a_signature_is_whole_bytes(kind: type[Certificate] | type[Crl]) -> None:
+    """`cryptography` reads an encoding that leaves out the last bit where it is zero, and the signature holds."""
+    while True:
+        issuer = Authority("Issuer")
+        read = issuer.certificate if kind is Certificate else issuer.crl()
+        if read.der[-1] & 1 == 0:
+            break
+    unused = len(read.der) - len(read.parsed.signature) - 1
+    assert read.der[unused] == 0
+    with pytest.raises(Malformed) as refusal:
+        kind(read.der[:unused] + b"\x01" + read.der[unused + 1 :])
+    assert refusal.value.codes == {"x509.malformed"}
+    assert "unused bits" in str(refusal.value)
