@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test proof bench lint types imports lock docs peers differential clean
+.PHONY: demo test proof bench lint types imports lock docs peers differential mutation clean
 
 demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
@@ -32,7 +32,7 @@ docs: $(STAMP) ## generated reference pages
 	@$(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write the hashed requirement files again
-	@for set in runtime dev peer-nvidia peer-dcap-qvl; do \
+	@for set in runtime dev peer-nvidia peer-dcap-qvl mutation; do \
 	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
 
@@ -61,6 +61,19 @@ $(PEER_GO)/.installed: $(wildcard tests/peers/go/go.* tests/peers/go/*/*.go)
 
 differential: $(STAMP) peers $(PEER_GO)/.installed ## our verdicts beside the peers' → docs/differential.md; needs Go
 	@$(BIN)/python -m tests.differential
+
+MUTATION := build/mutation
+mutation: $(MUTATION)/.installed ## what the tests of the verifier do not notice → docs/mutation.md; hours
+	@test ! -e ../shared || ln -sfn ../shared shared
+	@$(MUTATION)/bin/mutmut run || true
+	@$(MUTATION)/bin/python -m tests.mutation
+
+$(MUTATION)/.installed: requirements/dev.txt requirements/mutation.txt
+	@test -x $(MUTATION)/bin/python || $(PYTHON) -m venv $(MUTATION)
+	@echo "setting up $(MUTATION) (once)"
+	@$(MUTATION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(MUTATION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutation.txt
+	@touch $@
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

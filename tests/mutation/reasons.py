@@ -1,0 +1,150 @@
+"""Why a mutant that no test notices does no harm: written by a person, the first that covers it counts."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from tests.mutation.page import Survivor
+
+_TOLD = re.compile(
+    r"\b(where|expected|found|message)=(None|f?\"[^\"]*\"|[^,()]*(\([^()]*(\([^()]*\)[^()]*)*\))?[^,()]*),? ?"
+)
+
+
+class Reason(NamedTuple):
+    """why: said of every mutant covered. function: matches `module function`; change: found in `before → after`.
+    words: whether only what people are told differs."""
+
+    why: str
+    function: str = ""
+    change: str = ""
+    words: bool = False
+
+    def covers(self, one: Survivor) -> bool:
+        return (
+            re.search(self.function, f"{one.module} {one.function}") is not None
+            and re.search(self.change, f"{one.before} → {one.after}") is not None
+            and (not self.words or _untold(one.before) == _untold(one.after))
+        )
+
+
+def _untold(text: str) -> str:
+    """A line without what it tells people."""
+    return re.sub(r"[\s,]", "", _TOLD.sub("", text))
+
+
+REASONS: tuple[Reason, ...] = (
+    Reason(
+        "Words for people: which check and which problem is asked by tests, not how it is put",
+        change=r"log\.(failed|require|warn)|x509\.|where=|found=|expected=",
+        words=True,
+    ),
+    Reason(
+        "Words for people",
+        function=r"_key_name|rim\.py local|tcb\.py (short_of|Tcb\.__str__)",
+        change=r"acceptable|rpartition|join",
+    ),
+    Reason(
+        "The cache is not asked or not filled: the long way gives the same answer, later. That both agree, and that "
+        "what was refused is not kept, is asked in tests/test_path.py, tests/snp/test_ground.py and "
+        "tests/tdx/test_warm_verification.py",
+        change=r"cache is not None and depth|, cache\) → .*, None\)|if path is not None: → if path is None|known",
+        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py",
+    ),
+    Reason(
+        "A ground is kept only where it stood without a complaint, under a list in date; what this line asks of one that is "
+        "kept was true then and is a fact of the same bytes, or the long way, which is gone instead, says the same",
+        function=r"ground\.py (Ground\.stands|_agrees|find_ground)",
+    ),
+    Reason(
+        "Nothing but None, False and an empty text are told apart here, and all of them mean no",
+        change=r"= (False|None) → .*= (None|\"\")$",
+    ),
+    Reason(
+        "The last link is the one to the pinned root, which was found by its signature a few lines before",
+        function=r"path\.py _check_issuers",
+        change=r"index <= depth - 2",
+    ),
+    Reason(
+        "Only a root carries the simulator's mark, and a leaf is none",
+        function=r"path\.py _check_path",
+        change=r"_check_one\(leaf, 0, rule, None",
+    ),
+    Reason(
+        "A chain of two has no link but the one to the pinned root, which was found by its signature",
+        function=r"path\.py _check_path",
+        change=r"if depth >= 2",
+    ),
+    Reason(
+        "A problem that was recorded refuses in the end, whatever is compared after it",
+        function=r"references\.py (find_reference|read_rims)",
+        change=r"and not current|continue → break",
+    ),
+    Reason(
+        "Which of several manifests that all differ is shown; one that matches is taken before any of them",
+        function=r"references\.py find_reference",
+        change=r"newest_first",
+    ),
+    Reason(
+        "A device has two manifests, so that nothing is left to compare with a third",
+        function=r"references\.py check_together",
+        change=r"claimed = indexes",
+    ),
+    Reason(
+        "`driver` is told from the others; `_same_version` and what follows are asked with each word",
+        function=r"references\.py find_reference",
+        change=r"_same_version\(None|_wrong_product\(None",
+    ),
+    Reason(
+        "A chain of one certificate is refused by the path, which has four",
+        function=r"rim\.py _certificates",
+        change=r"1 <= len|2 <= len|1 < len",
+    ),
+    Reason(
+        "The same log holds a failure by then, so that the evidence is refused whatever this says",
+        function=r"azure/bind\.py bind_quote|bind\.py _bind_azure",
+        change=r"return False → return True|flag\(same or",
+    ),
+    Reason(
+        "Report data has 64 bytes",
+        function=r"bind\.py _from_report_data",
+        change=r"bound\[32:65\]",
+    ),
+    Reason("Words for people", function=r"azure/verify\.py _check_pcrs", change=r"^found = "),
+    Reason(
+        "Each of the two says it: a platform whose configuration is wanting is so with its module counted in",
+        function=r"tcb_checks\.py _relaunch",
+        change=r"sgx_status=None|merged=None",
+    ),
+    Reason(
+        "A module without a version of its own has no identity in a TCB info, so that none is found either way",
+        function=r"tcb_checks\.py _relaunch",
+        change=r"now_identity",
+    ),
+    Reason(
+        "A certificate without text is no base64 either way, and one that is met again is read again",
+        function=r"rim\.py _certificates",
+        change=r"XXXX|known",
+    ),
+    Reason(
+        "Read once, when the module is loaded, before mutmut chooses its mutant; tests/simulator asks every name",
+        function=r"snp/chain\.py issuer_name",
+    ),
+    Reason(
+        "Who gives no device or no opaque data has recorded why",
+        function=r"nvidia/verify\.py verify_device",
+        change=r"device is None and opaque is None",
+    ),
+    Reason(
+        "A test that was written since notices it, as was tried by hand; mutmut has not been run again",
+        function=r"path\.py (Path\.in_time|_check_path|_check_issuers|_check_key_identifiers|_key_is)$"
+        r"|revocation\.py check_crls|references\.py find_reference|binding\.py domain_of|azure/bind\.py carries|azure/verify\.py carries",
+        change=r"name = None|at <= certificate|at >= certificate|log\.failed\(None|len\(log\.problems\)|depth - 3|own is None and|or key\.key_size"
+        r"|this_update < at|not_before < at|at < rim|rstrip|len\(extra_data\)",
+    ),
+)
+
+
+def reason_for(one: Survivor) -> str | None:
+    return next((reason.why for reason in REASONS if reason.covers(one)), None)
