@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from attest import Endorsements, Evidence, Rejected, appraise, verify
@@ -59,7 +61,8 @@ def test_t_initdata_a_claim_only_where_the_hardware_carries_what_the_caller_give
     nonce, digest = bytes(range(32)), b"\x07" * length
     carried = digest[:size].ljust(size, b"\0")
     other = digest[:31] + b"\x06" + digest[32:]
-    unset, carries = simulator.machine(cpu=cpu, nonce=nonce, gpus=0), {field: carried}
+    unset = simulator.machine(cpu=cpu, nonce=nonce, gpus=0)
+    carries: dict[str, Any] = {field: carried}
     bound = simulator.machine(cpu=cpu, nonce=nonce, gpus=0, **carries)
     for made, given, claim in (
         (bound, digest, digest.hex()),
