@@ -102,3 +102,19 @@ def test_text_says_each_remedy_once(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_wrong_use_is_not_called_malformed_evidence(capsys: pytest.CaptureFixture[str]) -> None:
     assert wrong(["verify", REPORT, "--nonce", "deadbeef"], capsys).startswith("✘ WRONG USE\n")
+
+
+@pytest.mark.parametrize(
+    ("sample", "names"),
+    [
+        ("snp-genoa/report.bin", ("guest_svn", "measurement", "reported_tcb")),
+        ("tdx-v4/quote.bin", ("qe_vendor_id", "mr_td", "rtmr0", "isv_svn")),
+        ("h100/report.txt", ("request_nonce", "measurements", "opaque")),
+    ],
+)
+def test_show_names_the_fields(
+    sample: str, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(EVIDENCE / sample)]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{name} " in told or f"{name}:" in told for name in names)

@@ -129,6 +129,9 @@ def _endorsements(endorsements: Endorsements) -> list[dict[str, Any]]:
 
 def _fields(value: Any) -> Any:
     """Any parsed structure as text, by its own field names."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        named = value._asdict().items()
+        return {name: _fields(item) for name, item in named if name not in ("raw", "signed")}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: _fields(getattr(value, field.name))
