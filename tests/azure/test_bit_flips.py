@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest import AttestError, verify
+from attest.anchors import Anchors
+from attest.azure.ak import read_certificate
 from attest.azure.evidence import AzureEvidence
 from attest.azure.hcl import HclReport
 from attest.azure.tpm import TpmQuote
@@ -20,7 +23,10 @@ from attest.cache import Cache
 from attest.endorsements import Endorsements
 from attest.evidence import Evidence
 from attest.loader import load
-from tests.conftest import Vectors
+from attest.simulator import Simulator
+from attest.x509 import Certificate, Crl, parse_certificates
+from tests.conftest import ROOT, Vectors
+from tests.counts import PROOF
 
 SNP, TDX = "az-snp-vtpm-milan-v1-trustee", "az-tdx-vtpm-uptodate-flashbots"
 REQUEST_TYPE = range(12, 16)
@@ -85,6 +91,12 @@ def flips(raw: bytes, positions: Iterable[int]) -> Iterator[tuple[int, bytes]]:
             yield position, bytes(changed)
 
 
+def flipped(raw: bytes, bit: int) -> bytes:
+    changed = bytearray(raw)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
 def survivors(machine: Machine, raw: bytes, positions: Iterable[int]) -> set[int]:
     """Bytes with an accepted flip, which must have changed no claim."""
     accepted = set()
@@ -140,16 +152,66 @@ def test_every_bit_of_every_register(snp: Machine) -> None:
             assert snp.claims(replace(snp.cpu, quote=replace(quote, pcrs=pcrs))) is None
 
 
-def test_every_byte_of_a_real_certificate_of_the_key(tdx: Machine) -> None:
-    from attest.azure.ak import read_certificate
-
+def test_every_bit_of_a_real_certificate_of_the_key(tdx: Machine) -> None:
+    """One bit of each byte, and all of them in a proof."""
     assert tdx.cpu.certificate is not None
     der = tdx.cpu.certificate.der
-    for position in range(len(der)):
-        changed = bytearray(der)
-        changed[position] ^= 1 << position % 8
+    for bit in range(len(der) * 8) if PROOF else (byte * 8 + byte % 8 for byte in range(len(der))):
+        changed = flipped(der, bit)
         try:
-            certificate = read_certificate(bytes(changed), where="ak")
+            certificate = read_certificate(changed, where="ak")
         except AttestError:
             continue
-        assert tdx.claims(replace(tdx.cpu, certificate=certificate)) is None, f"byte {position}"
+        assert tdx.claims(replace(tdx.cpu, certificate=certificate)) is None, f"bit {bit}"
+
+
+def test_every_bit_of_the_real_ca_of_the_keys_certificate(tdx: Machine) -> None:
+    """It is shipped as well: one of another name or key did not sign the certificate and is passed over, and the
+    shipped one is used. Nothing else of it can be changed."""
+    ca = (ROOT / "attest" / "anchors" / "azure-vtpm-ca-03.pem").read_bytes()
+    (given,) = parse_certificates(ca, where="ca")
+    assert tdx.cpu.certificate is not None
+    assert tdx.cpu.certificate.issued_by(given)
+    key = given.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    start, end = given.der.index(given.subject_der), given.der.index(key) + len(key)
+    accepted = set()
+    for bit in range(0, len(given.der) * 8, 1 if PROOF else 7):
+        try:
+            other = Certificate(flipped(given.der, bit), where="ca")
+        except AttestError:
+            continue
+        endorsements = replace(tdx.endorsements, certificates=(other, *tdx.endorsements.certificates))
+        try:
+            verified = verify(Evidence(tdx.cpu), endorsements=endorsements, at=tdx.at, cache=tdx.cache)
+        except AttestError:
+            continue
+        assert verified.claims_json() == tdx.honest
+        accepted.add(bit // 8)
+    assert accepted
+    assert min(accepted) >= start
+    assert max(accepted) < end
+
+
+def test_every_bit_of_azures_list_is_refused_or_leaves_the_certificate_unchecked(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    """A list of another issuer's name is another's: no list of Azure's root was given then, and it is said."""
+    made = simulator.azure()
+    (mine,) = (crl for crl in made.endorsements.crls if b"AZURE" in crl.issuer_der.upper())
+    others = tuple(crl for crl in made.endorsements.crls if crl is not mine)
+    cache = Cache()
+
+    def warned(crl: Crl) -> set[str]:
+        endorsements = replace(made.endorsements, crls=(*others, crl))
+        verified = verify(made.evidence, endorsements=endorsements, at=made.at, anchors=anchors, cache=cache)
+        return {warning.code for warning in verified.warnings}
+
+    assert "revocation-unchecked" not in warned(mine)
+    for bit in range(0, len(mine.der) * 8, 1 if PROOF else 5):
+        try:
+            crl = Crl(flipped(mine.der, bit), where="list")
+            warnings = warned(crl)
+        except AttestError:
+            continue
+        assert crl.issuer_der != mine.issuer_der, f"bit {bit}"
+        assert "revocation-unchecked" in warnings

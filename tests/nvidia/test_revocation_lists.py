@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from attest.errors import AttestError
 from attest.simulator.certificates import CertificatePlan, CrlPlan
 from attest.x509 import Crl
+from tests.counts import PROOF
 from tests.nvidia.conftest import AT, Bench
 
 
@@ -37,3 +41,20 @@ def test_a_list_that_is_out_of_date_passes_for_no_check(bench: Bench) -> None:
     assert outcome(bench, listed(bench, root)) == "passed"
     assert outcome(bench, listed(bench, root, age=11)) == "not-run"
     assert outcome(bench, listed(bench, root, age=-1)) == "not-run"
+
+
+@pytest.mark.parametrize("depth", [2, 4], ids=["of a CA", "of the root"])
+def test_every_bit_of_a_list_is_refused_or_the_list_passes_for_no_check(depth: int, bench: Bench) -> None:
+    """A list of another issuer's name is another's: it is passed over, and no chain counts as looked up in it."""
+    mine = listed(bench, bench.plan().chain[depth])
+    assert outcome(bench, mine) == "passed"
+    for bit in range(depth, len(mine.der) * 8, 1 if PROOF else 11):
+        changed = bytearray(mine.der)
+        changed[bit // 8] ^= 1 << bit % 8
+        try:
+            crl = Crl(bytes(changed))
+            found = outcome(bench, crl)
+        except AttestError:
+            continue
+        assert crl.issuer_der != mine.issuer_der, f"bit {bit}"
+        assert found == "not-run"
