@@ -440,4 +440,6 @@ def _facts(
         return {"report-version": escape(str(claims["report-version"]))}
     if section == "tdx" and isinstance(part, Mapping):
         return {"tcb": part.get("tcb")}
+    if section in ("azure", "boot") and machine.verified.paravisor_claims and not machine.paravisor_known:
+        return {"paravisor-unknown": True}
     return {}

@@ -157,11 +157,15 @@ class Judged:
         unknown = self.finding.unknown or ABSENT
         if unknown == ABSENT and self.claim.startswith("mitigations-") and "report-version" in self.facts:
             return f"Report version {self.facts['report-version']} does not carry it (5 does)"
+        if unknown == ABSENT and self.facts.get("paravisor-unknown"):
+            return "The paravisor that says it is not the one that the policy pins"
         if unknown == ABSENT and self.name in _ASKED:
             return "No nonce was given to compare with"
         return unknown
 
     def _unknown_fix(self) -> str:
+        if self.facts.get("paravisor-unknown"):
+            return "See what is wrong with the paravisor first; nothing it says is known until then"
         if self.claim.startswith("mitigations-"):
             return "Drop the rule or update firmware"
         if self.name in _ASKED:

@@ -147,6 +147,14 @@ def test_t_paravisor_what_it_says_is_no_claim_until_a_policy_pins_it(honest: Ver
     assert "azure" not in appraise(honest, other, at=honest.at).claims
 
 
+def test_a_paravisor_that_is_not_the_pinned_one_is_given_as_the_reason(honest: Verified) -> None:
+    other = policy('{snp: {measurement: "' + 48 * "00" + f'"}}, azure: {{pcr11: "{PCR11}"}}}}')
+    refused = {one.code: str(one) for one in appraise(honest, other, at=honest.at).problems}
+    said = refused["policy.azure.pcr11"]
+    assert "not the one that the policy pins" in said
+    assert "rop the rule" not in said
+
+
 def test_the_answer_in_words_tells_what_is_only_said(honest: Verified) -> None:
     shown = render(of_appraisal(appraise(honest, None, at=honest.at)), width=100)
     assert "Azure, as its paravisor says: unknown, as the paravisor is not pinned" in shown
