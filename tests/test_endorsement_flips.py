@@ -1,8 +1,9 @@
-"""Bits of every kind of endorsement, and of evidence as text, real ones: flipped under a signature they are
-refused; elsewhere they are refused or change nothing.
+"""Bits of every kind of endorsement, and of evidence as text, real ones: flipped under a signature they are refused; elsewhere they are
+refused or change nothing. What may be accepted is in HARMLESS, by place, and in docs/bit-flips.md; each kind of
+document must show exactly the kinds it names, so that neither list can outlive what it describes.
 
-What may be accepted is in KINDS, by document and place; docs/bit-flips.md has the same table. A share of the
-bits, drawn with a seed and evenly over the document; all of them, and a fifth of a manifest's, in `make proof`.
+Some bits of each part of a document, drawn with a seed. In `make proof` all bits, and many of each part of
+NVIDIA's manifests, which are large.
 """
 
 from __future__ import annotations
@@ -11,92 +12,75 @@ import base64
 import json
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
 from attest import AttestError, Cache, Verified, appraise, verify
+from attest.anchors import Anchors
 from attest.checks import CheckLog
 from attest.claims import thaw
 from attest.problems import PROBLEMS
 from attest.recognise import Found, recognise
 from attest.revocation import check_crls
 from attest.x509 import Crl, parse_certificates
+from tests import test_bit_flips
+from tests.azure import test_bit_flips as azure_flips
 from tests.conftest import ROOT, Sample, Vectors
 from tests.counts import PROOF
 
 ROOT_TEXT = "an embedded root: only its key is compared, with the pinned one, and ours is used"
 WHITE_SPACE = "line breaks in PEM text: skipped before anything is decoded"
 UNUSED_CHAIN = "the chain beside the PCK list: the list is verified under the CA that the quote itself brings"
-OTHER_CA = "a CA whose name or key is changed did not sign the leaf: passed over, and the shipped one is used"
 HEX_CASE = "the case of a hex digit: the same bytes"
-REQUEST_TYPE = "the request type of an HCL report: it means nothing, being the same for SNP and TDX"
-FAMILY = "the name of the member `arch`: the family is the one that the certificates name"
-CHALLENGE = "a nonce written beside a report: decoration, the report's own is compared"
-HARMLESS = (
+GIVEN_ROOT = "a root given beside the evidence: nothing reads it, ours is pinned"
+OTHER_ISSUER = (
+    "subject and key of an ASK or ASVK: one that is not the leaf's issuer is passed over for the shipped one"
+)
+FAMILY = "the name of the member `arch`, and its letters' case: the certificates name the family"
+CHALLENGE = "a nonce written beside a device's report: decoration, the report's own is compared"
+REQUEST_TYPE = next(why for why in azure_flips.HARMLESS if why.startswith("the request type"))
+HARMLESS = {
     ROOT_TEXT,
     WHITE_SPACE,
     UNUSED_CHAIN,
-    OTHER_CA,
     HEX_CASE,
-    REQUEST_TYPE,
+    GIVEN_ROOT,
+    OTHER_ISSUER,
     FAMILY,
     CHALLENGE,
-)
-"""Every kind of change that may be accepted."""
-CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-
-
-class Machine(NamedTuple):
-    """Evidence with its endorsements, a document a file, and the time it was judged at."""
-
-    files: dict[str, bytes]
-    at: datetime
-
-
-# -- places -----------------------------------------------------------------------------------------
+    REQUEST_TYPE,
+}
+"""Every kind of change to an endorsement, or to the text that evidence is written in, that may be accepted."""
 
 
 def nothing(raw: bytes, position: int) -> str | None:
     return None
 
 
-def line_break(raw: bytes, position: int) -> str | None:
-    return WHITE_SPACE if raw[position : position + 1] in b"\r\n" else None
+def in_given_root(raw: bytes, position: int) -> str | None:
+    return GIVEN_ROOT
+
+
+def in_issuer(raw: bytes, position: int) -> str | None:
+    """A certificate (DER) that names and certifies: the rest of it is under its own issuer's signature."""
+    certificate = load_der_x509_certificate(raw)
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    named = range(raw.index(certificate.subject.public_bytes()), raw.index(key) + len(key))
+    return OTHER_ISSUER if position in named else None
 
 
 def in_chain(raw: bytes, position: int) -> str | None:
     """A PEM chain that ends in its root."""
-    return ROOT_TEXT if position >= raw.rindex(CERTIFICATE) else line_break(raw, position)
-
-
-def in_shipped_ca(raw: bytes, position: int) -> str | None:
-    """A certificate in PEM that is shipped as well: its subject, and its key right behind."""
-    (certificate,) = parse_certificates(raw, where="ca")
-    key = certificate.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    start, end = certificate.der.index(certificate.subject_der), certificate.der.index(key) + len(key)
-    assert certificate.subject_der + key == certificate.der[start:end]
-    touched = bytes_of_letter(len(raw[:position].replace(b"\n", b"")) - len(CERTIFICATE))
-    if touched.start < end and touched.stop > start:
-        return OTHER_CA
-    return line_break(raw, position)
-
-
-def bytes_of_letter(index: int) -> range:
-    """Four letters of base64 are three bytes: a letter holds bits of one or two of them."""
-    return range(index * 6 // 8, (index * 6 + 5) // 8 + 1)
-
-
-def hex_digit(raw: bytes, position: int) -> str | None:
-    return HEX_CASE if chr(raw[position]) in "abcdefABCDEF" else None
-
-
-def in_signature(raw: bytes, position: int) -> str | None:
-    """Intel's answers: signed JSON, then its signature in hex."""
-    return hex_digit(raw, position) if position > raw.rindex(b'"signature":') else None
+    if position >= raw.rindex(b"-----BEGIN CERTIFICATE-----"):
+        return ROOT_TEXT
+    return WHITE_SPACE if raw[position : position + 1] in b"\r\n" else None
 
 
 def in_collateral(raw: bytes, position: int) -> str | None:
@@ -105,11 +89,13 @@ def in_collateral(raw: bytes, position: int) -> str | None:
     if name == "pck_crl_issuer_chain":
         return UNUSED_CHAIN
     if name.endswith("_issuer_chain"):
-        if position >= raw.rindex(CERTIFICATE, start, end):
+        if position >= raw.rindex(b"-----BEGIN CERTIFICATE-----", start, end):
             return ROOT_TEXT
         # A line break is two letters here, and the second may become another white space.
         return WHITE_SPACE if raw[position - 1 : position + 1] == b"\\n" else None
-    return hex_digit(raw, position) if name.endswith(("_crl", "_signature")) else None
+    if name.endswith(("_crl", "_signature")) and chr(raw[position]).isalpha():
+        return HEX_CASE
+    return None
 
 
 def _members(raw: bytes) -> list[tuple[str, int, int]]:
@@ -126,215 +112,291 @@ def in_manifest(raw: bytes, position: int) -> str | None:
     return ROOT_TEXT if position > raw.rindex(b"<ds:X509Certificate>") else None
 
 
+def hex_digit(raw: bytes, position: int) -> str | None:
+    return HEX_CASE if chr(raw[position]) in "abcdefABCDEF" else None
+
+
+def in_signed_answer(raw: bytes, position: int) -> str | None:
+    """An answer of Intel's service: signed JSON, then the signature in hex."""
+    return hex_digit(raw, position) if position > raw.rindex(b'"signature":') else None
+
+
+def bytes_of_letter(index: int) -> range:
+    """Four letters of base64 are three bytes: a letter holds bits of one or two of them."""
+    return range(index * 6 // 8, (index * 6 + 5) // 8 + 1)
+
+
+def value_of(raw: bytes, name: str) -> range:
+    """Where a member's text stands, without its quotes."""
+    begin = raw.index(b'"', raw.index(b":", raw.index(b'"' + name.encode() + b'"'))) + 1
+    return range(begin, raw.index(b'"', begin))
+
+
 def in_device(raw: bytes, position: int) -> str | None:
     """A report, and its chain as PEM, each in base64; beside them the chip's family and the challenge."""
-    name, start, end = next(one for one in _members(raw) if one[1] <= position < one[2])
+    name, start, _ = next(one for one in _members(raw) if one[1] <= position < one[2])
     if name == "nonce":
         return CHALLENGE
-    if name == "arch" and position < raw.index(b":", start):
+    if name == "arch" and (position < raw.index(b":", start) or chr(raw[position]).isalpha()):
         return FAMILY
-    if name != "certificate":
+    text = value_of(raw, "certificate")
+    if position not in text:
         return None
-    begin = raw.index(b'"', raw.index(b":", start)) + 1
-    chain = base64.b64decode(raw[begin : raw.index(b'"', begin, end)])
-    touched = [place for place in bytes_of_letter(position - begin) if place < len(chain)]
-    return next((reason for place in touched if (reason := in_chain(chain, place))), None)
+    pem = base64.b64decode(raw[text.start : text.stop])
+    touched = [place for place in bytes_of_letter(position - text.start) if place < len(pem)]
+    return next((reason for place in touched if (reason := in_chain(pem, place))), None)
 
 
 def in_azure(raw: bytes, position: int) -> str | None:
     """What the TPM says is hex, everything else base64."""
-    letter = position - raw.index(b'"', raw.index(b":", raw.index(b'"hcl_report"'))) - 1
-    if letter >= 0 and set(bytes_of_letter(letter)) & set(range(12, 16)):
+    letter = position - value_of(raw, "hcl_report").start
+    if letter >= 0 and set(bytes_of_letter(letter)) & set(azure_flips.REQUEST_TYPE):
         return REQUEST_TYPE
     return hex_digit(raw, position) if position > raw.index(b'"tpm_quote"') else None
 
 
-# -- machines ---------------------------------------------------------------------------------------
+Strata = dict[str, list[range]]
 
 
-def sample(name: str) -> Callable[[pytest.FixtureRequest], Machine]:
-    def make(request: pytest.FixtureRequest) -> Machine:
-        held: Sample = request.getfixturevalue(name)
-        return Machine({path.name: path.read_bytes() for path in held.folder.iterdir()}, held.at)
-
-    return make
-
-
-def genoa_with_chain(request: pytest.FixtureRequest) -> Machine:
-    files, at = sample("genoa")(request)
-    anchors = ROOT / "attest" / "anchors"
-    chain = {f"{ca}.pem": (anchors / f"amd-genoa-{ca}.pem").read_bytes() for ca in ("ask", "ark")}
-    return Machine({**files, **chain}, at)
-
-
-def td_in_pieces(request: pytest.FixtureRequest) -> Machine:
-    """As Intel's service hands them out: lists in DER, signed documents each in its answer, a chain in PEM."""
-    files, at = sample("td")(request)
-    held = json.loads(files.pop("collateral.json"))
-    files["root.crl"] = bytes.fromhex(held["root_ca_crl"])
-    files["pck.crl"] = bytes.fromhex(held["pck_crl"])
-    for file, member, name in (
-        ("tcb-info.json", "tcbInfo", "tcb_info"),
-        ("qe-identity.json", "enclaveIdentity", "qe_identity"),
-    ):
-        signature = held[f"{name}_signature"]
-        files[file] = f'{{"{member}":{held[name]},"signature":"{signature}"}}'.encode()
-    assert held["tcb_info_issuer_chain"] == held["qe_identity_issuer_chain"]
-    files["tcb-signing.pem"] = held["tcb_info_issuer_chain"].encode()
-    return Machine(files, at)
+def parts_of_manifest(raw: bytes) -> Strata:
+    """Bytes of each part of a RIM document, so that the small ones are asked as often as the large ones."""
+    patterns = {
+        "signed-info": rb"<ds:SignedInfo.*?</ds:SignedInfo>",
+        "signature-value": rb"<ds:SignatureValue.*?</ds:SignatureValue>",
+        "measurements": rb"<[^<>]*Resource [^<>]*>",
+        "white-space": rb">\s+<",
+    }
+    found = {
+        name: [range(*match.span()) for match in re.finditer(pattern, raw, re.DOTALL)]
+        for name, pattern in patterns.items()
+    }
+    certificates = re.finditer(rb"<ds:X509Certificate>[^<]*<", raw)
+    found |= {f"certificate-{index}": [range(*match.span())] for index, match in enumerate(certificates)}
+    assert all(found.values())
+    assert "certificate-3" in found, "signer, its issuers and the root"
+    taken = {position for ranges in found.values() for one in ranges for position in one}
+    return {**found, "rest": [range(at, at + 1) for at in range(len(raw)) if at not in taken]}
 
 
-def of_vectors(case: str, **roles: str) -> Callable[[pytest.FixtureRequest], Machine]:
-    """roles: as the manifest calls a file → as it is called here."""
-
-    def make(request: pytest.FixtureRequest) -> Machine:
-        vectors: Vectors = request.getfixturevalue("vectors")
-        return Machine({name: vectors.read(case, role) for role, name in roles.items()}, vectors.at(case))
-
-    return make
+def documents(raw: bytes) -> Strata:
+    """Bytes of each document, signature, list and chain in Intel's collateral, and line breaks in it."""
+    breaks = [range(*match.span()) for match in re.finditer(rb"\\n", raw)]
+    return {name: [range(start, end)] for name, start, end in _members(raw)} | {"line breaks": breaks}
 
 
-VLEK = of_vectors("snp-milan-v3-vlek-aws-trustee", report="report.bin", vlek="vlek.der", asvk="asvk.pem")
-SWITCH = of_vectors("switch-ls10-rim-match-sdk", evidence_json="switch.json", swbios_rim="switch-rim.xml")
-AZURE = of_vectors("az-snp-vtpm-milan-v1-trustee", evidence_json="azure.json")
+def chain(raw: bytes) -> Strata:
+    """Bytes of each certificate of a PEM chain, and the line breaks."""
+    starts = [match.start() for match in re.finditer(b"-----BEGIN", raw)]
+    ends = [*starts[1:], len(raw)]
+    certificates = {f"{start}": [range(start, end)] for start, end in zip(starts, ends, strict=True)}
+    breaks = [range(*match.span()) for match in re.finditer(rb"[\r\n]", raw)]
+    return {**certificates, "line breaks": breaks}
+
+
+def signed_answer(raw: bytes) -> Strata:
+    cut = raw.rindex(b'"signature":')
+    return {"document": [range(cut)], "signature": [range(cut, len(raw))]}
+
+
+def device(raw: bytes) -> Strata:
+    """Each member, and the letters that hold a line break of the chain."""
+    text = value_of(raw, "certificate")
+    pem = base64.b64decode(raw[text.start : text.stop])
+    breaks = [text[letter] for letter in range(len(text)) if b"\n" in _taken(pem, bytes_of_letter(letter))]
+    members = {name: [range(start, end)] for name, start, end in _members(raw)}
+    return {**members, "line breaks": [range(place, place + 1) for place in breaks]}
+
+
+def _taken(data: bytes, places: range) -> bytes:
+    return data[places.start : places.stop]
+
+
+def azure(raw: bytes) -> Strata:
+    start = value_of(raw, "hcl_report").start
+    kind, tpm = range(start + 16, start + 22), range(raw.index(b'"tpm_quote"'), len(raw))
+    return {"request type": [kind], "TPM": [tpm], "rest": [range(kind.start), range(kind.stop, tpm.start)]}
+
+
+def everything(raw: bytes) -> Strata:
+    return {"all": [range(len(raw))]}
 
 
 class Kind(NamedTuple):
-    """document: as docs/bit-flips.md calls it. share: of the bits that are flipped, in a run and in a proof.
-    harmless: why a change there may be accepted. accepted: what is accepted, all of it."""
+    """case: a sample, one in pieces, or a case of the shared vectors; file: the document that is changed, by name or by role.
 
-    document: str
-    machine: Callable[[pytest.FixtureRequest], Machine]
+    harmless: why a change at a byte may be accepted. expected: those that are met; each must be. bare: without
+    the intermediates that are shipped.
+    """
+
+    case: str
     file: str
-    share: tuple[float, float] = (0.1, 1)
     harmless: Callable[[bytes, int], str | None] = nothing
-    accepted: tuple[str, ...] = ()
+    expected: frozenset[str] = frozenset()
+    strata: Callable[[bytes], Strata] = everything
+    bare: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.case}-{self.file}" + ("-alone" if self.bare else "")
+
+    @property
+    def most_of_a_part(self) -> int:
+        """Bits; a manifest as a whole would take many minutes."""
+        if not PROOF:
+            return 1000 if self.strata is everything else 200
+        return 1500 if self.strata is parts_of_manifest else sys.maxsize
+
+    def bits(self, raw: bytes) -> Iterator[int]:
+        for name, ranges in self.strata(raw).items():
+            bits = [8 * position + bit for one in ranges for position in one for bit in range(8)]
+            count = min(len(bits), self.most_of_a_part)
+            yield from random.Random(f"{self.file} {name}").sample(bits, count)
 
 
+VLEK, VCEK = "snp-milan-v3-vlek-aws-trustee", "snp-milan-v3-vcek-oak-release"
+SWITCH, AZURE = "switch-ls10-rim-match-sdk", "az-snp-vtpm-milan-v1-trustee"
+PIECES = "td in pieces"
+OF_COLLATERAL = frozenset({ROOT_TEXT, WHITE_SPACE, UNUSED_CHAIN, HEX_CASE})
+OF_MANIFEST = frozenset({ROOT_TEXT})
 KINDS = [
-    Kind("VCEK", sample("genoa"), "vcek.der"),
-    Kind("VLEK", VLEK, "vlek.der"),
-    Kind("AMD's revocation list", sample("genoa"), "ark.crl"),
-    Kind("ASK", genoa_with_chain, "ask.pem", (0.1, 1), in_shipped_ca, (OTHER_CA, WHITE_SPACE)),
-    Kind("ASVK", VLEK, "asvk.pem", (0.1, 1), in_shipped_ca, (OTHER_CA, WHITE_SPACE)),
-    Kind("ARK", genoa_with_chain, "ark.pem", (0.05, 1), in_chain, (ROOT_TEXT,)),
+    Kind("genoa", "vcek.der"),
+    Kind("genoa", "ark.crl"),
+    Kind(VCEK, "ask", in_issuer, frozenset({OTHER_ISSUER})),
+    Kind(VCEK, "ask", bare=True),
+    Kind(VCEK, "ark", in_given_root, frozenset({GIVEN_ROOT})),
+    Kind(VLEK, "vlek"),
+    Kind(VLEK, "asvk", in_issuer, frozenset({OTHER_ISSUER})),
+    Kind(VLEK, "asvk", bare=True),
+    Kind("td", "collateral.json", in_collateral, OF_COLLATERAL, documents),
+    Kind("h100", "chain.pem", in_chain, frozenset({ROOT_TEXT, WHITE_SPACE}), chain),
+    Kind("h100", "driver-rim.xml", in_manifest, OF_MANIFEST, parts_of_manifest),
+    Kind("h100", "vbios-rim.xml", in_manifest, OF_MANIFEST, parts_of_manifest),
+    Kind(SWITCH, "swbios_rim", in_manifest, OF_MANIFEST, parts_of_manifest),
+    Kind(PIECES, "root.crl"),
+    Kind(PIECES, "pck.crl"),
+    Kind(PIECES, "tcb-info.json", in_signed_answer, frozenset({HEX_CASE}), signed_answer),
+    Kind(PIECES, "qe-identity.json", in_signed_answer, frozenset({HEX_CASE}), signed_answer),
+    Kind(PIECES, "tcb-signing.pem", in_chain, frozenset({ROOT_TEXT, WHITE_SPACE}), chain),
+    Kind("h100", "report.txt", hex_digit, frozenset({HEX_CASE})),
     Kind(
-        "Intel collateral in one object",
-        sample("td"),
-        "collateral.json",
-        (0.1, 1),
-        in_collateral,
-        (ROOT_TEXT, WHITE_SPACE, UNUSED_CHAIN, HEX_CASE),
-    ),
-    Kind("Intel root revocation list", td_in_pieces, "root.crl", (1, 1)),
-    Kind("PCK revocation list", td_in_pieces, "pck.crl"),
-    Kind("TCB info", td_in_pieces, "tcb-info.json", (0.2, 1), in_signature, (HEX_CASE,)),
-    Kind("QE identity", td_in_pieces, "qe-identity.json", (0.5, 1), in_signature, (HEX_CASE,)),
-    Kind("TCB signing chain", td_in_pieces, "tcb-signing.pem", (0.1, 1), in_chain, (ROOT_TEXT, WHITE_SPACE)),
-    Kind("NVIDIA device chain", sample("h100"), "chain.pem", (0.1, 1), in_chain, (ROOT_TEXT, WHITE_SPACE)),
-    Kind("driver RIM", sample("h100"), "driver-rim.xml", (0.01, 0.2), in_manifest, (ROOT_TEXT,)),
-    Kind("VBIOS RIM", sample("h100"), "vbios-rim.xml", (0.01, 0.2), in_manifest, (ROOT_TEXT,)),
-    Kind("switch RIM", SWITCH, "switch-rim.xml", (0.01, 0.2), in_manifest, (ROOT_TEXT,)),
-    Kind("H100 report as text", sample("h100"), "report.txt", (0.05, 1), hex_digit, (HEX_CASE,)),
-    Kind(
-        "switch report and chain as text",
         SWITCH,
-        "switch.json",
-        (0.05, 1),
+        "evidence_json",
         in_device,
-        (ROOT_TEXT, WHITE_SPACE, FAMILY, CHALLENGE),
+        frozenset({ROOT_TEXT, WHITE_SPACE, FAMILY, CHALLENGE}),
+        device,
     ),
-    Kind("Azure evidence as text", AZURE, "azure.json", (0.05, 1), in_azure, (HEX_CASE, REQUEST_TYPE)),
+    Kind(AZURE, "evidence_json", in_azure, frozenset({HEX_CASE, REQUEST_TYPE}), azure),
 ]
+
+
+def files_of(kind: Kind, request: pytest.FixtureRequest) -> tuple[dict[str, bytes], datetime]:
+    """All documents of a case; certificates as DER, where a byte is a byte."""
+    if kind.case == PIECES:
+        return in_pieces(request.getfixturevalue("td"))
+    if "-" not in kind.case:
+        sample: Sample = request.getfixturevalue(kind.case)
+        return {path.name: path.read_bytes() for path in sample.folder.iterdir()}, sample.at
+    vectors: Vectors = request.getfixturevalue("vectors")
+    roles = (role for role in vectors.cases[kind.case]["files"] if role not in ("root", "rim_root"))
+    files = {role: vectors.read(kind.case, role) for role in roles}
+    for role, raw in files.items():
+        if raw.startswith(b"-----BEGIN CERTIFICATE-----"):
+            files[role] = load_pem_x509_certificate(raw).public_bytes(Encoding.DER)
+    return files, vectors.at(kind.case)
+
+
+def in_pieces(td: Sample) -> tuple[dict[str, bytes], datetime]:
+    """As Intel's service hands them out: lists in DER, signed documents each in its answer, a chain in PEM."""
+    held = json.loads(td.read("collateral.json"))
+    assert held["tcb_info_issuer_chain"] == held["qe_identity_issuer_chain"]
+
+    def answer(member: str, name: str) -> bytes:
+        return f'{{"{member}":{held[name]},"signature":"{held[f"{name}_signature"]}"}}'.encode()
+
+    files = {
+        "quote.bin": td.read("quote.bin"),
+        "root.crl": bytes.fromhex(held["root_ca_crl"]),
+        "pck.crl": bytes.fromhex(held["pck_crl"]),
+        "tcb-info.json": answer("tcbInfo", "tcb_info"),
+        "qe-identity.json": answer("enclaveIdentity", "qe_identity"),
+        "tcb-signing.pem": held["tcb_info_issuer_chain"].encode(),
+    }
+    return files, td.at
 
 
 def told(verified: Verified) -> Any:
     """Claims and warnings, without the digest that names the file a manifest came in."""
     claims = thaw(verified.claims)
-    for section in ("gpu", "switch"):
-        for device in claims["raw"].get(section, ()):
-            for manifest in device["rims"].values():
-                del manifest["sha256"]
+    for device in (*claims["raw"].get("gpu", ()), *claims["raw"].get("switch", ())):
+        for manifest in device["rims"].values():
+            del manifest["sha256"]
     return claims, [warning.as_dict() for warning in verified.warnings]
 
 
-def draw(size: int, share: float, seed: str) -> Iterator[int]:
-    """`share` of the bits of `size` bytes, one of each stretch, so that every element of a document has some."""
-    stretch = round(1 / share)
-    drawing = random.Random(seed)
-    for start in range(0, size * 8, stretch):
-        yield min(start + drawing.randrange(stretch), size * 8 - 1)
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.document)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_bits_of_an_endorsement(kind: Kind, request: pytest.FixtureRequest) -> None:
-    files, at = kind.machine(request)
-    raw, cache = files[kind.file], Cache()
+    files, at = files_of(kind, request)
+    raw, cache, anchors = files[kind.file], Cache(), Anchors.production()
+    if kind.bare:
+        anchors = replace(anchors, intermediates=())
 
-    def judge(changed: bytes) -> tuple[Verified, set[str]]:
+    def judge(changed: bytes) -> Verified:
         found = Found()
         for name, data in files.items():
             recognise(name, changed if name == kind.file else data, found)
-        verified = verify(found.evidence(), endorsements=found.endorsements(), at=at, cache=cache)
-        # A manifest whose version was changed is one of another device, and then this one has none.
-        return verified, {problem.code for problem in appraise(verified, None, at=at).problems}
+        return verify(
+            found.evidence(), endorsements=found.endorsements(), at=at, cache=cache, anchors=anchors
+        )
 
-    verified, unwanted = judge(raw)
-    honest = told(verified)
-    accepted = set()
-    for bit in draw(len(raw), kind.share[PROOF], kind.file):
+    def refusals(verified: Verified) -> frozenset[str]:
+        return frozenset(problem.code for problem in appraise(verified, None, at=at).problems)
+
+    verified = judge(raw)
+    honest, known = told(verified), refusals(verified)
+    met = set()
+    for bit in kind.bits(raw):
         changed = bytearray(raw)
         changed[bit // 8] ^= 1 << bit % 8
         try:
-            verified, problems = judge(bytes(changed))
+            verified = judge(bytes(changed))
         except AttestError as error:
             assert error.codes
             assert error.codes <= PROBLEMS.keys()
             continue
-        if problems > unwanted:
+        if refusals(verified) > known:
+            # A manifest whose version was changed is one of another device, and then this one has none.
             continue
-        reason = kind.harmless(raw, bit // 8)
-        assert reason is not None, f"bit {bit % 8} of byte {bit // 8} can be changed"
-        assert told(verified) == honest, reason
-        assert problems == unwanted
-        accepted.add(reason)
-    assert accepted == set(kind.accepted)
+        assert told(verified) == honest
+        assert kind.harmless(raw, bit // 8) in HARMLESS, f"byte {bit // 8} can be changed"
+        met.add(kind.harmless(raw, bit // 8))
+    assert met == kind.expected
 
 
 def test_every_bit_of_a_real_list_of_the_processor_ca(vectors: Vectors) -> None:
-    """Of SGX machines without a TDX quote among the vectors: asked of the step itself. TDX refuses an absence."""
-    held = json.loads(vectors.path("tdx/collateral/sgx-00a067110000-2025-06-eval17.json").read_bytes())
-    raw, at = bytes.fromhex(held["pck_crl"]), datetime(2025, 6, 22, 12, tzinfo=UTC)
-    issuer, _ = parse_certificates(held["pck_crl_issuer_chain"].encode(), where="chain")
-    assert "Processor" in issuer.common_name.shown
+    """No TDX platform has a PCK of that CA (it is one of SGX): asked of the list's own check."""
+    document = json.loads(vectors.path("tdx/collateral/sgx-00a067110000-2025-06-eval17.json").read_text())
+    issuer = parse_certificates(document["pck_crl_issuer_chain"].encode(), where="chain")[0]
+    assert issuer.common_name.shown == "Intel SGX PCK Processor CA"
+    at, raw = datetime.fromisoformat("2025-06-22T10:56:11Z"), bytes.fromhex(document["pck_crl"])
 
-    def passes(der: bytes) -> bool:
+    def state(data: bytes) -> str:
         log = CheckLog()
         try:
-            state, _ = check_crls(issuer, (), (Crl(der),), at=at, check="tdx.crl.pck", log=log)
+            lists = (Crl(data),)
         except AttestError:
-            return False
-        return log.good and state == "fresh"
+            return "malformed"
+        found, _ = check_crls(issuer, (), lists, at=at, check="tdx.crl.pck", log=log)
+        return found if log.good else "refused"
 
-    assert passes(raw)
-    for bit in draw(len(raw), 1 if PROOF else 0.25, "processor"):
+    assert state(raw) == "fresh"
+    for bit in range(len(raw) * 8):
         changed = bytearray(raw)
         changed[bit // 8] ^= 1 << bit % 8
-        assert not passes(bytes(changed)), f"bit {bit % 8} of byte {bit // 8} can be changed"
+        # Absent, under a name of another issuer: TDX refuses any chain without its list.
+        assert state(bytes(changed)) in ("malformed", "refused", "absent"), f"bit {bit}"
 
 
-def test_the_page_lists_what_is_accepted_and_nothing_else() -> None:
-    page = (ROOT / "docs" / "bit-flips.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", page, re.MULTILINE))
-    for kind in KINDS:
-        assert set(kind.accepted) <= set(HARMLESS)
-    accepted = {kind.document: "; ".join(kind.accepted) or "nothing" for kind in KINDS}
-    assert rows == {"Document": "Flips that are accepted", "---": "---"} | accepted
-
-
-def test_the_page_names_tests_that_exist() -> None:
-    page = (ROOT / "docs" / "bit-flips.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page)
-    assert len(named) == 17
-    for path, function in named:
-        assert f"\ndef {function}(" in (ROOT / path).read_text(encoding="utf-8"), function
+def test_the_page_lists_exactly_what_may_be_accepted() -> None:
+    rows = [line.split("|") for line in (ROOT / "docs" / "bit-flips.md").read_text().splitlines()]
+    listed = [row[2].strip() for row in rows if len(row) == 4 and not row[1].startswith((" Where", " ---"))]
+    elsewhere = {*test_bit_flips.HARMLESS, *azure_flips.HARMLESS}
+    assert sorted(listed) == sorted(HARMLESS | elsewhere)
