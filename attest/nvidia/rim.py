@@ -22,6 +22,9 @@ from attest.x509 import Certificate
 
 MAX_RIM = 1 << 20
 MAX_CERTIFICATES = 8
+MAX_MARKS, MAX_ATTRIBUTES, MAX_NAMESPACES = 2048, 128, 32
+"""Tags, comments and the like in a manifest; attributes of one element; namespace declarations. NVIDIA's have
+some 170, 10 and 6. Canonical XML takes the product of what they are given: hours for a hostile megabyte."""
 
 SWID = "{http://standards.iso.org/iso/19770/-2/2015/schema.xsd}"
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
@@ -101,11 +104,18 @@ def parse_xml(data: bytes) -> Any:
     declared = _DECLARED.match(data)
     if b"\0" in data or (declared and declared.group(1).upper() != b"UTF-8"):
         refuse("encoding", "UTF-8", declared.group(1).hex() if declared else "NUL bytes")
+    # Before anything walks the tree; neither can be written in another way without a DTD.
+    if (marks := data.count(b"<")) > MAX_MARKS:
+        refuse("xml", f"≤ {MAX_MARKS} tags", marks)
+    if (namespaces := data.count(b"xmlns")) > MAX_NAMESPACES:
+        refuse("xml", f"≤ {MAX_NAMESPACES} namespace declarations", namespaces)
     try:
         data.decode("utf-8")
         root = etree.fromstring(data, parser=hardened_parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         refuse("xml", "well-formed UTF-8 XML", str(error)[:120])
+    if (attributes := max(len(element.attrib) for element in root.iter("*"))) > MAX_ATTRIBUTES:
+        refuse("xml", f"≤ {MAX_ATTRIBUTES} attributes of one element", attributes)
     if root.tag != f"{SWID}SoftwareIdentity":
         refuse("root", f"{SWID}SoftwareIdentity", root.tag)
     return root

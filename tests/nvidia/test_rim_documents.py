@@ -135,6 +135,24 @@ def test_t_rim_each_departure_from_the_one_form_is_refused(
     assert refused(edit(driver)) == {f"nvidia.rim.{code}"}
 
 
+def _declared(count: int) -> bytes:
+    return b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"<ns0:Resource " + _declared(40) + b"/>",
+        b"<ns0:Resource/>" * 2500,
+        b"<!---->" * 2500,
+        b"<ns0:Resource " + b" ".join(b'a%d=""' % number for number in range(200)) + b"/>",
+    ],
+)
+def test_what_canonical_xml_would_take_hours_for_is_refused_before(driver: bytes, inside: bytes) -> None:
+    """Its price is the number of tags times that of namespaces: anybody can sign with a key of his own."""
+    assert refused(swap(rb"(</ns0:Payload>)", inside + rb"\1")(driver)) == {"nvidia.rim.malformed"}
+
+
 ENTRY = (
     '<a:Resource xmlns:a="http://standards.iso.org/iso/19770/-2/2015/schema.xsd" '
     'xmlns:h="http://www.w3.org/2001/04/xmlenc#sha384" type="Measurement" index="{index}" active="{active}" '
