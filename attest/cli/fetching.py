@@ -80,12 +80,17 @@ def sources_of(args: argparse.Namespace, anchors: Anchors) -> Sources:
         early=args.early,
         renew=args.renew,
         azure_host=args.azure_host,
-        service_key=os.environ.get("ATTEST_NVIDIA_KEY") or None,
+        service_key=service_key(),
     )
     sources.client.proxy = os.environ.get("ATTEST_PROXY") or None
     sources.client.ca_file = os.environ.get("ATTEST_CA_FILE") or None
     sources.client.tell = tell
     return sources
+
+
+def service_key() -> str | None:
+    """The key for NVIDIA's services; files that keys are kept in end with a line break."""
+    return os.environ.get("ATTEST_NVIDIA_KEY", "").strip() or None
 
 
 def cache_folder(args: argparse.Namespace) -> Path:

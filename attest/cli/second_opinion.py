@@ -7,7 +7,6 @@ refuses, or cannot be asked, nothing is accepted.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -188,14 +187,13 @@ def _of_service(
     questions: list[Question],
 ) -> SecondOpinion:
     _need_jwt()
-    from attest.cli.fetching import sources_of
+    from attest.cli.fetching import service_key, sources_of
     from attest.nvidia.nras import second_opinion
     from attest.sources.hosts import Hosts
     from attest.sources.nras import Nras
 
     sources = sources_of(args, judged.anchors)
-    key = os.environ.get("ATTEST_NVIDIA_KEY") or None
-    service = Nras(sources.client, Hosts.from_environment(), service_key=key)
+    service = Nras(sources.client, Hosts.from_environment(), service_key=service_key())
     answers = service.attest(questions, nonce)
     return second_opinion(
         answers,

@@ -9,10 +9,13 @@ Source: RFC 9110 (HTTP), RFC 6585 (429), RFC 9110 §10.2.3 (Retry-After).
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -131,20 +134,36 @@ class Client:
             **request.headers,
         }
         client = self._client(request)
+        watch = _Watch(end - self.clock())
         try:
             with client.stream(
-                request.method, request.url, content=request.body, headers=headers
+                request.method,
+                request.url,
+                content=request.body,
+                headers=headers,
+                extensions={"trace": watch.trace},
             ) as response:
                 self._check_head(request, response, where)
-                return Answer(self._body(request, response, end, where), dict(response.headers.items()))
-        except httpx.TimeoutException:
-            raise failed("sources.slow", where=where) from None
-        except httpx.RemoteProtocolError as error:
-            raise failed("sources.cut-off", where=where, found=str(error)) from None
+                body = self._body(request, response, end, where)
+                if watch.late:
+                    # Cut by us: where no length was announced it looks like the end.
+                    raise failed("sources.slow", where=where)
+                return Answer(body, dict(response.headers.items()))
+        except (httpx.LocalProtocolError, UnicodeEncodeError):
+            # Their words repeat the header, and the header may be a service key.
+            raise failed(
+                "sources.unreachable", where=where, found="a header that cannot be sent", temporary=False
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            if watch.late or isinstance(error, httpx.TimeoutException):
+                raise failed("sources.slow", where=where) from None
+            if isinstance(error, httpx.RemoteProtocolError):
+                raise failed("sources.cut-off", where=where, found=str(error)) from None
             raise failed(
                 "sources.unreachable", where=where, found=str(error) or type(error).__name__
             ) from None
+        finally:
+            watch.stop()
 
     def _check_head(self, request: Request, response: httpx.Response, where: str) -> None:
         status = response.status_code
@@ -226,15 +245,25 @@ class Client:
                         raise failed(
                             "sources.unreachable", where=self.ca_file, found=str(error), temporary=False
                         ) from None
-                client = self._clients[proxied] = httpx.Client(
-                    timeout=httpx.Timeout(self.read, connect=self.connect),
-                    limits=httpx.Limits(max_connections=16, max_keepalive_connections=8),
-                    follow_redirects=False,
-                    # Neither proxies nor netrc passwords of an environment that nobody looked at.
-                    trust_env=False,
-                    proxy=self.proxy if proxied else None,
-                    verify=verify,
-                )
+                try:
+                    client = self._clients[proxied] = httpx.Client(
+                        timeout=httpx.Timeout(self.read, connect=self.connect),
+                        # A connection serves one request, so that its time can end it (`_Watch`).
+                        limits=httpx.Limits(max_connections=16, max_keepalive_connections=0),
+                        follow_redirects=False,
+                        # Neither proxies nor netrc passwords of an environment that nobody looked at.
+                        trust_env=False,
+                        proxy=self.proxy if proxied else None,
+                        verify=verify,
+                    )
+                except (ValueError, httpx.InvalidURL):
+                    # Without its text: a proxy's address may hold a password.
+                    raise failed(
+                        "sources.unreachable",
+                        where="the proxy",
+                        expected="an address like http://proxy.example:3128",
+                        temporary=False,
+                    ) from None
             return client
 
     # -- pace ------------------------------------------------------------------------------------------
@@ -280,6 +309,50 @@ class Client:
 
     def _agreed(self, host: str) -> _Slot:
         return _Slot(self, host)
+
+
+class _Watch:
+    """Ends the connection of one request when its time is over, wherever it stands.
+
+    A server that sends its headers, its interim answers or its trailers a byte now and then never lets a read
+    time out, and nothing of it reaches `Client._body`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.late = False
+        self._ended = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(max(seconds, 0.0), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's trace of a request: told of the connection, it keeps a second descriptor of it."""
+        if event != "connection.connect_tcp.complete":
+            return
+        made: socket.socket = info["return_value"].get_extra_info("socket")
+        with self._lock, suppress(OSError):
+            # Of its own: TLS takes the first one over.
+            self._sockets.append(socket.socket(fileno=os.dup(made.fileno())))
+            if self.late:
+                self._sockets[-1].shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            for each in self._sockets:
+                each.close()
+
+    def _cut(self) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self.late = True
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
 
 class _Slot:
@@ -355,7 +428,7 @@ def _retry_after(text: str | None, now: datetime) -> float | None:
         return min(float(text), _LONGEST_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
+import time
 from datetime import timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from attest.cli.fetching import service_key
 from attest.errors import Malformed
 from attest.sources.client import Client, Request, shown
 from attest.sources.failure import FetchFailed
@@ -299,3 +302,73 @@ def test_the_environment_names_other_addresses_and_an_option_wins() -> None:
 
 def test_a_url_is_shown_without_its_long_tail() -> None:
     assert shown("https://pcs.example/a?encrypted_ppid=" + "ab" * 300).count("ab") < 40
+
+
+# -- servers that end nothing ----------------------------------------------------------------------------
+
+
+def _endless(head: bytes, piece: bytes) -> str:
+    """The address of a server that sends `head`, and then `piece` for ever."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(head)
+            while True:
+                connection.sendall(piece)
+                time.sleep(0.02)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"a"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: a\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;a"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+    ],
+    ids=["interim answers", "a header", "trailers", "an extension", "a body"],
+)
+def test_the_budget_ends_whatever_a_server_sends_without_end(head: bytes, piece: bytes) -> None:
+    request = Request(_endless(head, piece), 64 << 10, budget=0.4)
+    with pytest.raises(FetchFailed) as failure:
+        Client(attempts=1).send(request)
+    assert failure.value.codes == {"sources.slow"}
+
+
+@pytest.mark.parametrize("text", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+                                  "Mon, 01 Jan 2024 00:00:00 +99999999999999"])  # fmt: skip
+def test_a_retry_after_beyond_all_time_is_none(site: Site, client: Client, text: str) -> None:
+    site.vendors.fail(PATH, *[Fault("status", 429, {"Retry-After": text})] * 4)
+    assert codes(site, client) == {"sources.rate-limited"}
+
+
+@pytest.mark.parametrize("key", ["hidden\n", "hidden\0", "hiddén"])
+def test_a_key_that_no_header_can_carry_is_not_repeated(site: Site, client: Client, key: str) -> None:
+    with pytest.raises(FetchFailed) as failure:
+        ask(site, client, headers={"authorization": f"Bearer {key}"})
+    assert failure.value.codes == {"sources.unreachable"}
+    assert "hidd" not in repr(failure.value.reason)
+
+
+def test_a_line_break_behind_a_service_key_is_not_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTEST_NVIDIA_KEY", "key\n")
+    assert service_key() == "key"
+    monkeypatch.setenv("ATTEST_NVIDIA_KEY", "\n")
+    assert service_key() is None
+
+
+@pytest.mark.parametrize(
+    "proxy", ["ftp://user:hidden@proxy:1", "user:hidden@proxy", "http://user:hid\1den@proxy"]
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(site: Site, client: Client, proxy: str) -> None:
+    client.proxy = proxy
+    with pytest.raises(FetchFailed) as failure:
+        ask(site, client)
+    assert failure.value.codes == {"sources.unreachable"}
+    assert "hid" not in repr(failure.value.reason)
