@@ -8,9 +8,10 @@ Source: RFC 6960 §3.2, §4.2.2; RFC 5019 for answers made ahead; NVIDIA OCSP se
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
@@ -28,6 +29,9 @@ SKEW = timedelta(seconds=300)
 """How far the responder's clock and ours may differ, either way."""
 WITHOUT_NEXT = timedelta(hours=1)
 """How long an answer is good that does not say."""
+_NO_LATER = datetime.max.replace(tzinfo=UTC) - SKEW
+_MAX_KEPT = 16 << 10
+"""An answer of NVIDIA's has two thousand bytes: a cache is not to be filled with larger ones of anybody's."""
 _UNDERSTOOD = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
 )
@@ -61,7 +65,7 @@ def read_answers(blobs: Sequence[bytes], check: str, log: CheckLog, cache: Cache
     along, is a problem, whosever it is: nobody makes such a thing in good faith."""
     answers = []
     for blob in blobs:
-        key = cache.key("ocsp/answer", b"", [blob])
+        key = cache.key("ocsp/answer", b"", [hashlib.sha256(blob).digest()])
         answer: Answer | None = cache.get(key)
         if answer is None:
             try:
@@ -77,7 +81,8 @@ def read_answers(blobs: Sequence[bytes], check: str, log: CheckLog, cache: Cache
                     expected=f"by {answer.responder.common_name.shown}",
                 )
                 continue
-            cache.put(key, answer)
+            if len(blob) <= _MAX_KEPT:
+                cache.put(key, answer)
         answers.append(answer)
     return tuple(answers)
 
@@ -148,9 +153,10 @@ def memory_name(certificate: Certificate, issuer: Certificate) -> tuple[str, str
 
 
 def _end(single: Single) -> datetime:
-    if single.next_update is None:
-        return single.this_update + WITHOUT_NEXT + SKEW
-    return single.next_update + SKEW
+    end = single.next_update
+    if end is None:
+        end = min(single.this_update, _NO_LATER - WITHOUT_NEXT) + WITHOUT_NEXT
+    return min(end, _NO_LATER) + SKEW
 
 
 def _authentic(

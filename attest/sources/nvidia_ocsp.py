@@ -76,7 +76,8 @@ def status(
         ),
         read,
         _RENEW,
-        # The certificate and its issuer, not the request: its nonce is another each time.
-        name=hashlib.sha256(issuer.spki_sha256 + certificate.fingerprint).hexdigest(),
+        # The certificate and its issuer, not the request: its nonce is another each time. All of the issuer:
+        # asked with a forged one of the same key, the responder refuses, and refusals are kept too.
+        name=hashlib.sha256(issuer.fingerprint + certificate.fingerprint).hexdigest(),
         check=check,
     )

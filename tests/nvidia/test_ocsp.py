@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest.cache import Cache
+from attest.checks import CheckLog
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
 from attest.memory import Memory
@@ -399,3 +400,26 @@ def test_real_answers_agree_with_the_manifest(vectors: Vectors) -> None:
         assert answer.responder is not None
         assert answer.responder.common_name in facts["responder"]
         assert single.hash_name == "sha384"
+
+
+@pytest.mark.parametrize("until", [datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), None])
+def test_an_answer_may_end_when_time_does(bench: Bench, until: datetime | None) -> None:
+    plan = bench.plan()
+    plan.answers["brom"].next_update = until
+    if until is None:
+        plan.answers["brom"].this_update = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert cert(judged(bench, plan)) == ("good" if until is not None else "unknown")
+
+
+def test_a_cache_does_not_keep_large_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can sign one with a key of his own: what is kept of it before its issuer is known is small."""
+    from attest.nvidia import ocsp
+
+    blob = bench.plan().answers["brom"].build(bench.keys)
+    cache = Cache()
+    assert ocsp.read_answers([blob], "gpu.revocation", CheckLog(), cache)
+    assert len(cache) == 1
+    monkeypatch.setattr(ocsp, "_MAX_KEPT", len(blob) - 1)
+    cache = Cache()
+    assert ocsp.read_answers([blob], "gpu.revocation", CheckLog(), cache)
+    assert len(cache) == 0

@@ -8,16 +8,20 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import verify
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.evidence import Evidence
+from attest.nvidia.containers import DeviceEvidence
 from attest.simulator import Simulator
 from attest.simulator.certificates import crl_point, ocsp_access
 from attest.simulator.simulated import Simulated
 from attest.snp.report import Report
-from attest.sources import intel_pcs
+from attest.sources import intel_pcs, nvidia_ocsp
 from attest.sources.fetch_for import Fetched, again, fetch_for
 from attest.tdx.quote import Quote
 from attest.verified import Verified
@@ -301,6 +305,26 @@ def test_an_answer_with_another_nonce_is_somebody_elses(site: Site, simulator: S
     fetched = fetch(site, made.evidence)
     assert codes(fetched) == {"sources.content"}
     assert fetched.endorsements.ocsp == ()
+
+
+def test_a_question_about_a_forged_issuer_is_no_others(site: Site, gpu: Simulated) -> None:
+    """Its refusal is kept, and must not stand for the answer that honest devices ask for."""
+    device = gpu.evidence.devices[0]
+    assert isinstance(device, DeviceEvidence)
+    assert device.chain is not None
+    genuine = device.chain[2]
+    key = ec.generate_private_key(ec.SECP384R1())
+    forged = (
+        x509.CertificateBuilder(x509.Name([]), x509.Name([]), genuine.public_key, 1, NOON, NOON)
+        .sign(key, hashes.SHA384())
+        .public_bytes(Encoding.DER)
+    )
+    hosts = site.vendors.hosts
+    honest, hostile = (
+        nvidia_ocsp.status(hosts, device.chain[1], issuer).key for issuer in (genuine, Certificate(forged))
+    )
+    assert honest != hostile
+    assert honest == nvidia_ocsp.status(hosts, device.chain[1], genuine).key
 
 
 def test_a_manifest_of_another_id_is_not_what_was_asked(site: Site, gpu: Simulated) -> None:
