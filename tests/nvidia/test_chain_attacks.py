@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -15,7 +18,7 @@ from attest.evidence import Evidence
 from attest.nvidia.chain import given_chain
 from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.family import Family
-from attest.simulator import der
+from attest.simulator import Simulator, der
 from attest.simulator.certificates import Extension, key_usage, name
 from attest.verifier import verify
 from attest.x509 import Certificate, parse_certificates
@@ -72,6 +75,21 @@ def test_a_chain_given_beside_the_report_is_taken_as_it_is(bench: Bench) -> None
     assert judge(*chain[:4]) == {"x509.depth"}
     assert judge(*chain, Authority("NVIDIA", None).certificate) == set()
     assert "x509.signature" in judge(chain[0], chain[2], chain[1], *chain[3:])
+
+
+def test_a_report_is_signed_by_a_p384_key_and_by_no_other_kind(bench: Bench, simulator: Simulator) -> None:
+    device = bench.plan().build()
+    rsa = next(
+        one for one in simulator.snp().endorsements.certificates if isinstance(one.public_key, RSAPublicKey)
+    )
+    p256 = Authority("GH100 A01 GSP FMC LF", curve=ec.SECP256R1()).certificate
+    for first in (rsa, p256):
+        evidence = Evidence(
+            devices=(replace(DeviceEvidence.parse(device.report), chain=(first,), arch="HOPPER"),)
+        )
+        with pytest.raises(Rejected) as refusal:
+            verify(evidence, endorsements=Endorsements(), at=AT, anchors=bench.anchors)
+        assert "nvidia.signature.invalid" in refusal.value.codes
 
 
 def test_manifest_signers_are_no_part_of_a_device_chain(vectors: Vectors, h100: Sample) -> None:
