@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.mutation.page import Survivor, page
-from tests.mutation.reasons import reason_for
+from tests.mutation.reasons import WORDING, reason_for
 
 KILLED, SURVIVED = (1, 3), (0,)
 
@@ -25,8 +25,12 @@ def main() -> int:
     survivors: list[Survivor] = []
     for module, outcomes in _outcomes(options.mutants):
         counts[module] = Counter(_word(code) for code in outcomes.values())
-        left = [name for name, code in outcomes.items() if code in SURVIVED]
-        survivors += _texts(options.mutants, module, left)
+        for one, code in _texts(options.mutants, module, outcomes):
+            if WORDING.covers(one):
+                counts[module][_word(code)] -= 1
+                counts[module]["words"] += 1
+            elif code is not None:
+                survivors.append(one)
     if not counts:
         print("there are no results: run mutmut first (make mutation)")
         return 2
@@ -43,7 +47,7 @@ def main() -> int:
 def _outcomes(mutants: Path) -> Iterator[tuple[str, dict[str, int | None]]]:
     for meta in sorted(mutants.rglob("*.py.meta")):
         outcomes = json.loads(meta.read_text())["exit_code_by_key"]
-        if any(code is not None for code in outcomes.values()):
+        if outcomes:
             yield str(meta.relative_to(mutants)).removesuffix(".meta"), outcomes
 
 
@@ -55,8 +59,10 @@ def _word(code: int | None) -> str:
     return "left" if code in SURVIVED else "out of time"
 
 
-def _texts(mutants: Path, module: str, names: list[str]) -> Iterator[Survivor]:
-    """What each mutant changed; its number means nothing from run to run."""
+def _texts(
+    mutants: Path, module: str, outcomes: dict[str, int | None]
+) -> Iterator[tuple[Survivor, int | None]]:
+    """What each mutant changed that was left or not run; its number means nothing from run to run."""
     cst = importlib.import_module("libcst")
     tree = cst.parse_module((mutants / module).read_text())
     functions: dict[str, str] = defaultdict(str)
@@ -65,7 +71,9 @@ def _texts(mutants: Path, module: str, names: list[str]) -> Iterator[Survivor]:
         for one in inner:
             if isinstance(one, cst.FunctionDef):
                 functions[one.name.value] = tree.code_for_node(one)
-    for name in names:
+    for name, code in outcomes.items():
+        if code is not None and code not in SURVIVED:
+            continue
         mutant = name.rpartition(".")[2]
         kind = mutant.partition("__mutmut_")[0]
         original = f"{kind}__mutmut_orig"
@@ -73,7 +81,7 @@ def _texts(mutants: Path, module: str, names: list[str]) -> Iterator[Survivor]:
             functions[original].replace(original, kind), functions[mutant].replace(mutant, kind)
         )
         readable = kind.removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
-        yield Survivor(module, readable, before, after)
+        yield Survivor(module, readable, before, after), code
 
 
 def _differing(original: str, mutant: str) -> tuple[str, str]:

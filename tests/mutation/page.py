@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+_COLUMNS = ("killed", "words", "left", "out of time", "not run")
 _HEAD = """\
 # What mutations the tests leave
 
@@ -32,14 +33,19 @@ class Survivor(NamedTuple):
 def page(counts: Mapping[str, Counter[str]], survivors: Sequence[Survivor]) -> str:
     from tests.mutation.reasons import reason_for
 
-    lines = [_HEAD, "## Counts\n", "| module | mutants | killed | left | out of time | not run |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    lines = [_HEAD, "## Counts\n", "| module | mutants | " + " | ".join(_COLUMNS) + " |"]
+    lines.append("|---|---:" + "|---:" * len(_COLUMNS) + "|")
     total: Counter[str] = Counter()
     for module, found in sorted(counts.items()):
         total += found
         lines.append(_row(f"`{module}`", found))
     lines += [_row("all", total), ""]
-    lines.append("Out of time: the mutant made a loop that does not end, which a test notices by waiting.\n")
+    lines.append(
+        "Words: only what people are told differs (where, found, expected); which check failed, and by which problem, "
+        "tests ask. Out of time: the mutant made a loop that does not end, which a test notices by waiting.\n"
+    )
+    if total["not run"]:
+        lines.append(f"**{total['not run']} mutants were not run: nothing is known of them.**\n")
     groups: dict[str, list[Survivor]] = defaultdict(list)
     for one in survivors:
         reason = reason_for(one)
@@ -55,7 +61,7 @@ def page(counts: Mapping[str, Counter[str]], survivors: Sequence[Survivor]) -> s
 
 
 def _row(name: str, found: Counter[str]) -> str:
-    cells = [found.total(), *(found[word] for word in ("killed", "left", "out of time", "not run"))]
+    cells = [found.total(), *(found[word] for word in _COLUMNS)]
     return f"| {name} | " + " | ".join(map(str, cells)) + " |"
 
 
