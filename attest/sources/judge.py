@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from attest.nvidia.rim import Rim
 
 State = Literal["current", "not-yet", "ended", "revoked", "unauthentic"]
-_MAX_DEPTH = 6
-_MAX_ISSUERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +84,9 @@ class Judge:
     def __init__(self, anchors: Anchors, *, beside: Iterable[Certificate] = ()) -> None:
         self._anchors = anchors
         self._roots = {anchor.spki_sha256: anchor for anchor in anchors.roots}
-        self._by_subject: dict[bytes, list[Certificate]] = {}
-        self._known: dict[Certificate, _Root | None] = {}
+        self._given: dict[Certificate, None] = {}
+        self._placed: dict[Certificate, _Root] | None = None
+        self._issuers: dict[bytes, list[Certificate]] = {}
         self._cache = Cache()
         self.add(anchor.certificate for anchor in anchors.roots)
         self.add(anchors.intermediates)
@@ -95,11 +94,8 @@ class Judge:
 
     def add(self, certificates: Iterable[Certificate]) -> None:
         """Help of more certificates; they are believed no sooner for it."""
-        for certificate in certificates:
-            known = self._by_subject.setdefault(certificate.subject_der, [])
-            if certificate not in known:
-                known.append(certificate)
-        self._known.clear()
+        self._given.update(dict.fromkeys(certificates))
+        self._placed = None
 
     def judge(self, endorsements: Endorsements, at: datetime) -> list[Judgement]:
         """One judgement for each endorsement, in the order of `Endorsements`."""
@@ -138,27 +134,48 @@ class Judge:
             "certificate", about, root.name, root.simulated, certificate.not_before, certificate.not_after, revoked
         )  # fmt: skip
 
-    def _root_of(self, certificate: Certificate, depth: int = 0) -> _Root | None:
-        if certificate in self._known:
-            return self._known[certificate]
-        anchor = self._roots.get(certificate.spki_sha256)
-        found: _Root | None = None
-        if anchor is not None:
-            found = _Root(anchor.certificate.common_name.shown, anchor.simulated)
-        elif depth < _MAX_DEPTH:
-            for issuer in self._by_subject.get(certificate.issuer_der, ())[:_MAX_ISSUERS]:
-                if issuer != certificate and _may_issue(issuer) and certificate.issued_by(issuer):
-                    found = self._root_of(issuer, depth + 1)
-                    if found is not None:
-                        break
-        self._known[certificate] = found
-        return found
+    def _root_of(self, certificate: Certificate) -> _Root | None:
+        return self._authentic.get(certificate)
+
+    @property
+    def _authentic(self) -> dict[Certificate, _Root]:
+        """The certificates that lead to a pinned root, found from the roots down: each is looked at once for
+        each genuine issuer of its name, however many forged ones of that name lie beside."""
+        if self._placed is not None:
+            return self._placed
+        placed: dict[Certificate, _Root] = {}
+        named: dict[bytes, list[Certificate]] = {}
+        self._issuers = {}
+        for certificate in self._given:
+            anchor = self._roots.get(certificate.spki_sha256)
+            # Anybody can write a certificate around a root's public key; a re-issued root is signed with it.
+            if anchor is not None and (
+                certificate == anchor.certificate or certificate.issued_by(anchor.certificate)
+            ):
+                placed[certificate] = _Root(anchor.certificate.common_name.shown, anchor.simulated)
+            else:
+                named.setdefault(certificate.issuer_der, []).append(certificate)
+        reached = list(placed)
+        for issuer in reached:
+            self._issuers.setdefault(issuer.subject_der, []).append(issuer)
+            if not _may_issue(issuer):
+                continue
+            for certificate in named.get(issuer.subject_der, ()):
+                if certificate not in placed and certificate.issued_by(issuer):
+                    placed[certificate] = placed[issuer]
+                    reached.append(certificate)
+        self._placed = placed
+        return placed
+
+    def _issuers_named(self, subject: bytes) -> Sequence[Certificate]:
+        """Authentic certificates of this name."""
+        return self._issuers.get(subject, ()) if self._authentic else ()
 
     # -- lists -----------------------------------------------------------------------------------------
 
     def _crl(self, crl: Crl) -> Judgement:
         name = escape(crl.issuer_text)
-        for issuer in self._by_subject.get(crl.issuer_der, ())[:_MAX_ISSUERS]:
+        for issuer in self._issuers_named(crl.issuer_der):
             usage = issuer.extension(KeyUsage)
             if (usage is None or usage.crl_sign) and crl.signed_by(issuer):
                 root = self._root_of(issuer)
@@ -177,10 +194,9 @@ class Judge:
     def _document(self, document: SignedDocument) -> Judgement:
         from attest.tdx.documents import authentic_collateral
 
-        signers = [c for group in self._by_subject.values() for c in group]
         log = CheckLog()
         collateral = authentic_collateral(
-            Endorsements(certificates=tuple(signers), documents=(document,)),
+            Endorsements(certificates=tuple(self._authentic), documents=(document,)),
             anchors=self._anchors,
             log=log,
             cache=None,
@@ -239,16 +255,15 @@ class Judge:
         answers = read_answers([blob], check, log, self._cache)
         for answer in answers:
             serials = {single.serial for single in answer.singles}
-            for certificate in [c for group in self._by_subject.values() for c in group]:
+            for certificate, root in self._authentic.items():
                 if certificate.serial not in serials:
                     continue
-                for issuer in self._by_subject.get(certificate.issuer_der, ())[:_MAX_ISSUERS]:
+                for issuer in self._issuers_named(certificate.issuer_der):
                     trial = CheckLog()
                     status = check_status(
                         certificate, issuer, answers, at=at, check=check, log=trial, cache=self._cache, memory=None
                     )  # fmt: skip
-                    root = self._root_of(certificate)
-                    if status.single is None or root is None:
+                    if status.single is None:
                         continue
                     single = status.single
                     return Judgement(

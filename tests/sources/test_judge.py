@@ -7,6 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from attest.anchors import Anchors
 from attest.endorsements import Endorsements
@@ -167,6 +172,57 @@ def test_an_ocsp_answer_needs_its_certificate_and_says_what_it_says(
     assert {row.state(NOON) for row in alone} == {"unauthentic"}
     rows = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp), beside=chain)
     assert "GH100 A01 GSP BROM is good" in {row.about for row in rows if row.authentic}
+
+
+def _signed(
+    subject: str, issuer: str, serial: int, key: Any, *, holds: Any = None, ca: bool = True
+) -> Certificate:
+    """A certificate around the public key `holds`, signed by `key`."""
+    by, of = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (issuer, subject))
+    made = x509.CertificateBuilder(by, of, holds or key.public_key(), serial, NOON - DAY, NOON + DAY)
+    made = made.add_extension(x509.BasicConstraints(ca, None), critical=True)
+    return Certificate(made.sign(key, hashes.SHA384()).public_bytes(Encoding.DER))
+
+
+def test_a_certificate_around_a_roots_public_key_is_not_the_root(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    for anchor in anchors.roots:
+        genuine = anchor.certificate
+        for subject in ("forged", genuine.common_name):
+            forged = _signed(subject, subject, 7, key, holds=genuine.public_key)
+            assert forged.spki_sha256 == genuine.spki_sha256
+            (row,) = judged(anchors, Endorsements(certificates=(forged,)))
+            assert row.state(NOON) == "unauthentic"
+        (row,) = judged(anchors, Endorsements(certificates=(genuine,)))
+        assert row.authentic
+
+
+def test_strangers_cost_no_signature(
+    simulator: Simulator, anchors: Anchors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who issues himself eight times under one name, and answers about a hundred certificates of one serial
+    number, has no more looked at than is under a root: nothing."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    issuers = [_signed("N", "N", number + 1, key) for number in range(8)]
+    asked = [_signed(f"{number}", "N", 7, key, ca=False) for number in range(100)]
+    answers = [
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            asked[0].parsed, issuers[0].parsed, hashes.SHA384(), ocsp.OCSPCertStatus.GOOD,
+            NOON - timedelta(seconds=number), NOON + DAY, None, None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, issuers[0].parsed)
+        .sign(key, hashes.SHA384())
+        .public_bytes(Encoding.DER)
+        for number in range(4)
+    ]  # fmt: skip
+    looked_at: list[Certificate] = []
+    monkeypatch.setattr(Certificate, "issued_by", lambda one, issuer: looked_at.append(one))
+    rows = judged(anchors, Endorsements(certificates=(*issuers, *asked), ocsp=tuple(answers)))
+    assert {row.authentic for row in rows} == {False}
+    assert not {*issuers, *asked} & {*looked_at}
 
 
 def test_the_shared_roots_are_authentic(vectors: Vectors) -> None:
