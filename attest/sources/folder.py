@@ -61,11 +61,19 @@ class Folder:
             self.close()
 
     def has(self, name: str) -> bool:
-        """Whether there is anything of this name, a dangling link included."""
+        """Whether there is anything of this name, a dangling link included.
+
+        Raises FetchFailed (`sources.cache`) where that cannot be said: in a folder that may not be searched a
+        memory would look as if it had never been kept.
+        """
         try:
             os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError as error:
+            raise failed(
+                "sources.cache", where=str(self.path), found=error.strerror, temporary=False
+            ) from None
         return True
 
     def read(self, name: str, limit: int) -> bytes | None:

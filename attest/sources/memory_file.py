@@ -33,7 +33,7 @@ class MemoryFile:
         self._folder = Folder(path.parent, shared=not ours)
 
     def read(self) -> Memory:
-        """Empty where there is no file yet. Raises Malformed (`sources.memory`)."""
+        """Empty where there is no file yet. Raises Malformed (`sources.memory`), FetchFailed (`sources.cache`)."""
         if not self._folder.has(self.path.name):
             return Memory()
         data = self._folder.read(self.path.name, MAX_SIZE)

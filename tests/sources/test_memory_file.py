@@ -61,6 +61,13 @@ def test_a_broken_memory_is_an_error_and_not_an_empty_one(file: MemoryFile, text
     assert file.path.read_text() == text
 
 
+def test_a_memory_that_cannot_be_looked_for_is_not_an_empty_one(tmp_path: Path) -> None:
+    """A folder without the right to search it answers in the same way; root has that right everywhere."""
+    with pytest.raises(FetchFailed) as refusal:
+        MemoryFile(tmp_path / ("m" * 300)).read()
+    assert refusal.value.codes == {"sources.cache"}
+
+
 def test_a_link_in_its_place_is_not_followed(file: MemoryFile, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.json"
     MemoryFile(elsewhere).update(SEEN)
