@@ -36,6 +36,7 @@ from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Certificate, parse_certificates
 
 _WORKERS = 6
+_FEW = 8
 _VLEK = 1
 
 
@@ -198,13 +199,22 @@ def _snp(report: Report, run: _Run) -> None:
         if found is not None:
             product, item = found
             leaves = list(item.endorsements.certificates)
-    known = (*run.have.certificates, *run.sources.anchors.intermediates)
-    if leaves and not any(leaf.issued_by(certificate) for leaf in leaves for certificate in known):
+    known = (*run.sources.anchors.intermediates, *run.have.certificates)
+    if leaves and not _issuer_known(leaves, known):
         # AMD has re-issued an ASK before: ours may be the old one.
         chain = _amd_chain(kind, product, run)
         if item is not None and not item.authentic:
             run.replace(item, run.sources.judge_again(item, (*known, *chain)))
     run.ask(amd_kds.crl(run.sources.hosts, kind, product))
+
+
+def _issuer_known(leaves: Sequence[Certificate], known: Sequence[Certificate]) -> bool:
+    """Whether the issuer of any leaf is at hand. Of a few: each pair costs a signature under any key."""
+    return any(
+        leaf.issued_by(certificate)
+        for leaf in leaves[:_FEW]
+        for certificate in [one for one in known if one.subject_der == leaf.issuer_der][:_FEW]
+    )
 
 
 def _amd_chain(kind: Kind, product: Product, run: _Run) -> tuple[Certificate, ...]:

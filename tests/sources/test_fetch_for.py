@@ -307,6 +307,26 @@ def test_an_answer_with_another_nonce_is_somebody_elses(site: Site, simulator: S
     assert fetched.endorsements.ocsp == ()
 
 
+def test_forged_leaves_and_issuers_beside_a_report_cost_few_signatures(
+    site: Site, snp: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def forged(name: str, issuer: str, serial: int) -> Certificate:
+        by, of = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (issuer, name))
+        made = x509.CertificateBuilder(by, of, key.public_key(), serial, NOON, NOON).sign(
+            key, hashes.SHA256()
+        )
+        return Certificate(made.public_bytes(Encoding.DER))
+
+    count = 40
+    pairs = [pair for n in range(count) for pair in (forged("SEV-VCEK", "A", n + 1), forged("A", "B", n + 1))]
+    asked: list[Certificate] = []
+    monkeypatch.setattr(Certificate, "issued_by", lambda one, issuer: asked.append(one))
+    fetch(site, snp.evidence, Endorsements(certificates=tuple(pairs)))
+    assert len([one for one in asked if one.common_name == "SEV-VCEK"]) <= 64
+
+
 def test_a_question_about_a_forged_issuer_is_no_others(site: Site, gpu: Simulated) -> None:
     """Its refusal is kept, and must not stand for the answer that honest devices ask for."""
     device = gpu.evidence.devices[0]
