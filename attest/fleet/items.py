@@ -19,6 +19,8 @@ from attest.problems import malformed
 
 MAX_FILES = 256
 MAX_LINE = 64 << 20
+MAX_TOTAL = 64 << 20
+"""Bytes of all files of one machine: every worker holds them at once."""
 _MEMBERS = {
     "id",
     "files",
@@ -104,7 +106,21 @@ def _read_path(path: Path) -> Content:
             found=len(inside),
             code="evidence.too-large",
         )
-    return Content(path.name, tuple((entry.name, _regular(entry)) for entry in inside), {})
+    files = []
+    total = 0
+    for entry in inside:
+        data = _regular(entry)
+        total += len(data)
+        if total > MAX_TOTAL:
+            raise malformed(
+                "The files are too large for one machine",
+                where=str(path),
+                expected=f"≤ {MAX_TOTAL} bytes together",
+                found="more",
+                code="evidence.too-large",
+            )
+        files.append((entry.name, data))
+    return Content(path.name, tuple(files), {})
 
 
 def _regular(path: Path) -> bytes:

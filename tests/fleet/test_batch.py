@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from attest.cli.main import main
 from attest.dsse import seal_envelope
 from attest.errors import Malformed, Rejected
-from attest.fleet import Item, Job, Judge, folder_items, judge_all, line_items
+from attest.fleet import Item, Job, Judge, folder_items, items, judge_all, line_items
 from attest.fleet import processes as room
 from attest.fleet.batch import run
 from attest.fleet.processes import Processes
@@ -50,6 +50,19 @@ def test_each_entry_of_a_folder_has_its_answer_in_order(fleet: Path, genoa: Samp
     ]
     assert {problem["code"] for problem in found[2]["problems"]} == {"snp.signature.invalid"}
     assert found[5]["verdict"] == "malformed"
+
+
+def test_the_files_of_one_machine_are_bounded_together(
+    tmp_path: Path, genoa: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}").write_bytes(bytes(100))
+    monkeypatch.setattr(items, "MAX_TOTAL", 299)
+    (item,) = folder_items(tmp_path)
+    answer = json.loads(Judge(Job(genoa.at)).line(item))
+    assert (answer["verdict"], answer["problems"][0]["code"]) == ("malformed", "evidence.too-large")
 
 
 def test_endorsements_for_all_are_given_once(tmp_path: Path, genoa: Sample) -> None:
