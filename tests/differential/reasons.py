@@ -385,13 +385,11 @@ REASONS = (
     Reason(
         "A list of another issuer",
         ("go-sev-guest",),
-        _THEIRS,
-        "both",
-        "The issuer's name inside the list was changed. Theirs was handed it as AMD's and refuses. To ours it is a list of somebody "
-        "else, which says nothing of AMD's: `revocation-unchecked`, a warning to a person and a refusal where a secret would be released "
-        "(RFC 5280, 6.3.3: a list is found by its issuer's name). Whoever can damage a list could leave it out as well.",
-        theirs=r"CRL is not signed by ARK",
-        where=r"^CRL crl",
+        _ONLY_OURS,
+        "ours",
+        "The list is signed by the ARK and names another issuer. Theirs looks at the signature alone. RFC 5280, 6.3.3 (b): "
+        "a list counts for certificates of the issuer that it names; ours refuses a chain whose own list is missing beside one of nobody's.",
+        ours=r"x509\.crl\.stranger",
     ),
     Reason(
         "structVersion and the product's whole name",
