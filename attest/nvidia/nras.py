@@ -30,6 +30,7 @@ LEEWAY = 60
 
 _NONCE = re.compile(r"[0-9a-fA-F]{64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DERIVED: Mapping[str, object] = {"secboot": True, "dbgstat": "disabled"}
 _RESULT = "x-nvidia-overall-att-result"
 _AFTER_SIGNATURE = (
     "nras.issuer", "nras.claims", "nras.time", "nras.nonce", "nras.submodules", "nras.verdict",
@@ -268,6 +269,13 @@ def _device(
     if form == "2-api" and claims.get("measres", "success") not in ("success", "comparison-successful"):
         # That interface says it in `measurements-match`; where it says it twice, both count.
         log.failed("nras.devices", "nras.device", where=f"{name}.measres", found=_shown(claims["measres"]))
+    for member, wanted in _DERIVED.items():
+        # Derived by the service, and null where it could not say: but what it says must not be the opposite.
+        found = claims.get(member)
+        if found is not None and (found != wanted or type(found) is not type(wanted)):
+            log.failed(
+                "nras.devices", "nras.device", where=f"{name}.{member}", expected=wanted, found=_shown(found)
+            )
     if claims.get("x-nvidia-attestation-warning") is not None:
         # A certificate on hold: NVIDIA calls it a warning, here it refuses unless a policy may say otherwise.
         log.failed(

@@ -68,6 +68,26 @@ def test_t_nras_each_claim_of_a_device_is_needed(simulator: Simulator, version: 
             assert "nras.device" in found, f"{path} {value}"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("claim", "value", "agrees"),
+    [
+        ("dbgstat", "enabled", False),
+        ("dbgstat", True, False),
+        ("dbgstat", None, True),
+        ("secboot", False, False),
+        ("secboot", 1, False),
+        ("secboot", None, True),
+    ],
+)
+def test_t_nras_a_device_that_is_said_to_be_open_for_debugging_is_none(
+    simulator: Simulator, version: str, claim: str, value: object, agrees: bool
+) -> None:
+    plan = plan_of(simulator, version=version)
+    plan.devices[FIRST].claims[claim] = value
+    assert codes(answer_of(plan).judged()) == (set() if agrees else {"nras.device"})
+
+
 def test_a_simulators_answer_counts_only_where_it_was_named(simulator: Simulator) -> None:
     opinion = simulator.nras().judged(simulated=False)
     assert codes(opinion) == {"nras.simulated"}
