@@ -138,7 +138,7 @@ def test_t_gpu_the_devices_strength_is_said_in_words(simulator: Simulator, ancho
         assert "gpu-to-cpu" not in verified.claims["binding"]
 
 
-def test_devices_beside_the_cpu_are_tied_by_the_challenge_alone(
+def test_t_gpu_devices_beside_the_cpu_are_tied_by_the_challenge_alone(
     simulator: Simulator, anchors: Anchors
 ) -> None:
     machine = simulator.machine(nonce=NONCE, key=BROKER_KEY, gpus=0)

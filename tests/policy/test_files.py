@@ -151,7 +151,7 @@ PINS = [
 
 
 @pytest.mark.parametrize(("platform", "require", "good"), PINS)
-def test_an_azure_policy_pins_the_paravisor(platform: str, require: str, good: bool) -> None:
+def test_t_paravisor_an_azure_policy_pins_it(platform: str, require: str, good: bool) -> None:
     text = f"policy: 1\nname: t\nplatforms: [{platform}]\nrequire: {{{require}}}\n"
     if good:
         assert Policy.from_text(text).platforms == {platform}

@@ -170,7 +170,7 @@ def test_a_payload_without_its_envelope_is_nothing_we_know(snp: Simulated, tmp_p
     assert refusal.value.codes == {"evidence.unrecognised"}
 
 
-def test_a_bundle_signed_by_a_key_for_policies_is_refused(
+def test_t_sigtype_a_bundle_signed_by_a_key_for_policies_is_refused(
     snp: Simulated, sealed: bytes, tmp_path: Path
 ) -> None:
     with pytest.raises(Rejected) as refusal:
@@ -178,7 +178,7 @@ def test_a_bundle_signed_by_a_key_for_policies_is_refused(
     assert refusal.value.codes == {"dsse.kind"}
 
 
-def test_a_bundle_signed_as_a_policy_is_no_bundle(snp: Simulated, tmp_path: Path) -> None:
+def test_t_sigtype_a_bundle_signed_as_a_policy_is_no_bundle(snp: Simulated, tmp_path: Path) -> None:
     as_policy = seal_envelope("policy", bundle_of(snp.endorsements).payload(), KEY)
     with pytest.raises(Malformed) as refusal:
         opened(tmp_path, snp.raw, as_policy)

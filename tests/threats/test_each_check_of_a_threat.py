@@ -6,6 +6,7 @@ policies is judged by the built-in one.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from attest import Rejected, appraise, verify
 from attest.anchors import Anchors
+from attest.binding import Expected
+from attest.canonical import read_json
 from attest.errors import Malformed
 from attest.memory import Memory
 from attest.simulator import FAULTS, Simulator
@@ -89,6 +92,26 @@ def test_t_version_downgrade_a_protocol_without_devices_is_refused_by_default(
     assert codes(judge(claims)) == []
 
 
+@pytest.mark.parametrize("kind", ["snp", "tdx"])
+def test_t_initdata_on_azure_one_extension_of_register_8_carries_them(
+    kind: str, simulator: Simulator, anchors: Anchors
+) -> None:
+    digest = hashlib.sha256(b"init-data").digest()
+    once = hashlib.sha256(bytes(32) + digest).digest()
+    twice = hashlib.sha256(once + digest).digest()
+    for register, carried in ((once, True), (twice, False), (digest, False), (bytes(32), False)):
+        made = simulator.azure(kind=kind, pcrs={8: register}, nonce=faults.NONCE, key=faults.KEY)
+        verified = verify(
+            made.evidence,
+            endorsements=made.endorsements,
+            at=made.at,
+            anchors=anchors,
+            expected=Expected(nonce=faults.NONCE, key=faults.KEY, init_data=digest),
+        )
+        known = {**verified.claims["binding"], **verified.paravisor_claims.get("binding", {})}
+        assert known.get("init-data") == (digest.hex() if carried else None)
+
+
 @cases("""
 site-broker-layout binding.report-data binding.domain
 site-local-layout binding.report-data binding.domain
@@ -159,6 +182,21 @@ def test_t_unbound_devices_that_the_cpu_does_not_cover_are_refused_by_default(
     del claims["binding"]["gpu-to-cpu"]
     claims["binding"] |= {} if said is None else {"gpu-to-cpu": said}
     assert codes(judge(claims)) == ["policy.binding.gpu-to-cpu"]
+
+
+def test_t_unbound_devices_of_another_text_borrow_no_binding(simulator: Simulator, anchors: Anchors) -> None:
+    """The CPU covers a text; the devices must be those written in it, all of them and in its order."""
+    made = simulator.machine(nonce=faults.NONCE, key=faults.KEY, gpus=2)
+    first, second = made.evidence.devices
+    for devices, covered in (((first, second), "true"), ((first,), "false"), ((second, first), "false")):
+        verified = verify(
+            replace(made.evidence, devices=devices),
+            endorsements=made.endorsements,
+            at=made.at,
+            anchors=anchors,
+            expected=Expected(nonce=faults.NONCE, key=faults.KEY),
+        )
+        assert verified.claims["binding"]["gpu-to-cpu"] == covered
 
 
 @cases("""
@@ -280,6 +318,18 @@ def test_t_rim_each_way_of_it_is_refused(
     fault: str, wanted: set[str], simulator: Simulator, anchors: Anchors
 ) -> None:
     assert stopped(simulator, anchors, fault) == wanted
+
+
+@pytest.mark.parametrize("state", ["expired", "revoked"])
+@pytest.mark.parametrize(
+    ("section", "part", "claim"),
+    [("gpu", GPU, "driver-rim"), ("gpu", GPU, "vbios-rim"), ("switch", SWITCH, "bios-rim")],
+)
+def test_t_rim_a_manifest_said_to_be_out_of_force_is_refused_by_default(
+    section: str, part: dict[str, Any], claim: str, state: str, judge: Judge
+) -> None:
+    """Whoever verified it: an answer of somebody else's may say so where ours would have refused."""
+    assert codes(judge(tree(**{section: [{**part, claim: state}]}))) == [f"policy.{section}.{claim}"]
 
 
 @cases("""
@@ -422,6 +472,22 @@ def test_t_collateral_rollback_what_has_ended_or_is_missing_is_refused(
     assert stopped(simulator, anchors, fault) == wanted
 
 
+@pytest.mark.parametrize("state", ["stale", "revoked", None])
+@pytest.mark.parametrize(("section", "part"), [("snp", SNP), ("tdx", TDX)])
+def test_t_collateral_rollback_only_a_fresh_list_passes_by_default(
+    section: str, part: dict[str, Any], state: str | None, judge: Judge
+) -> None:
+    """AMD's list alone may be absent, which withholds a release instead."""
+    claims = {name: value for name, value in part.items() if name != "crl"}
+    if state is not None:
+        claims["crl"] = state
+    elif section == "snp":
+        claims["crl"] = "absent"
+        assert "revocation-unchecked" in {one.code for one in judge(tree(snp=claims)).warnings}
+        return
+    assert codes(judge(tree(**{section: claims}))) == [f"policy.{section}.crl"]
+
+
 def test_t_collateral_rollback_the_minimum_evaluation_number_is_asked_of_each_document(
     simulator: Simulator, anchors: Anchors
 ) -> None:
@@ -461,6 +527,37 @@ def test_t_memory_a_set_of_another_number_or_platform_says_nothing_of_this_one(
         with pytest.raises(Rejected) as caught:
             verify(made.evidence, memory=replace(seen, crls=newer), **given)  # type: ignore[arg-type]
         assert caught.value.codes == {"x509.crl.rollback"}
+
+
+def test_t_memory_what_was_seen_never_raises_the_minimum() -> None:
+    seen = Memory(minimum_evaluation=30)
+    assert Memory().merged(seen).minimum_evaluation is None
+    assert Memory(minimum_evaluation=17).merged(seen).minimum_evaluation == 17
+    assert Memory(minimum_evaluation=17).raised(16).minimum_evaluation == 17
+    assert Memory(minimum_evaluation=17).raised(18).minimum_evaluation == 18
+
+
+def test_t_cache_a_root_of_another_role_is_another_set_of_anchors() -> None:
+    """The same certificates, trusted for something else."""
+    mine, other = (Anchors.production().for_role(role)[0] for role in ("nvidia-device", "nvidia-rim"))
+    sets = [
+        Anchors((mine, other)),
+        Anchors((replace(mine, role=other.role), replace(other, role=mine.role))),
+        Anchors((replace(mine, simulated=True), other)),
+        Anchors((mine, other), (mine.certificate,)),
+        Anchors((mine,)),
+    ]
+    assert len({one.digest for one in sets}) == len(sets)
+
+
+@pytest.mark.parametrize("form", [str, bytes])
+def test_t_canon_a_text_is_bounded_before_it_is_read(form: type) -> None:
+    text = '["' + "a" * 20 + '"]'
+    given: str | bytes = text if form is str else text.encode()
+    assert read_json(given, where="test", limit=24) == ["a" * 20]
+    for limit, tried in ((23, given), (1 << 20, "[" + "0," * 300_000 + "0]")):
+        with pytest.raises(Malformed):
+            read_json(tried, where="test", limit=limit)
 
 
 @cases("""
