@@ -33,7 +33,7 @@ docs: $(STAMP) ## generated reference pages
 
 lock: $(STAMP) ## write the hashed requirement files again
 	@for set in runtime dev peer-nvidia peer-dcap-qvl mutation; do \
-	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
+	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --quiet \
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
 
 PEER_NVIDIA := build/peers/nvidia
