@@ -52,13 +52,14 @@ class CheckLog:
         part = CheckLog()
         part._outcomes, part._whys = self._outcomes, self._whys
         part.problems, part.warnings = self.problems, self.warnings
-        part._part = (section, f"{section}[{index}]")
+        part._part = (f"{section}.", f"{section}[{index}]")
         return part
 
     def _named(self, check: str) -> str:
-        if self._part and check.startswith(self._part[0] + "."):
-            return self._part[1] + check[len(self._part[0]) :]
-        return check
+        if self._part is None:
+            return check
+        section, named = self._part
+        return named + check[len(section) - 1 :] if check.startswith(section) else check
 
     def passed(self, check: str) -> None:
         self._outcomes.setdefault(self._named(check) if self._part else check, "passed")

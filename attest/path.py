@@ -50,8 +50,7 @@ class PathRule:
         object.__setattr__(self, "cached_as", f"{self.role}/{self.check}/{self.names}")
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """A chain whose links, names, usages and anchor were checked.
 
     certificates: leaf first, our pinned root last. Validity in time is *not* part of it: see `in_time`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import re
 import warnings
@@ -36,8 +37,9 @@ MAX_CHAIN = 16
 # 2.25 is the arc of UUIDs: nobody else can own this number.
 SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287190466307")
 
-# Possessive runs: one pass over hostile text, where backtracking would take the square of its length.
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----([A-Za-z0-9+/=\s]++)-----END \1-----")
+# Possessive runs: one pass over hostile text, where backtracking would take the square of its length. What is
+# base64 is told by the decoder.
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----([^-]++)-----END \1-----")
 # What `cryptography` raises on bytes that are no certificate, list or extension; not all are ValueErrors.
 _UNREADABLE = (
     ValueError,
@@ -307,7 +309,7 @@ def parse_certificates(
     """
     if data[:1] == b"\x30":
         return (_parsed(data, where, cache),)
-    blocks = pem_blocks(data, where=where)
+    blocks = _pem_texts(data, where)
     if len(blocks) > limit:
         raise malformed(
             "Too many certificates",
@@ -316,10 +318,22 @@ def parse_certificates(
             found=len(blocks),
             code="x509.malformed",
         )
-    for label, _ in blocks:
-        if label != "CERTIFICATE":
-            raise malformed("Not a certificate", where=where, found=label, code="x509.malformed")
-    return tuple(_parsed(der, f"{where}[{i}]", cache) for i, (_, der) in enumerate(blocks))
+    for label, _, _ in blocks:
+        if label != b"CERTIFICATE":
+            raise malformed("Not a certificate", where=where, found=label.decode(), code="x509.malformed")
+    return tuple(_from_text(text, at, f"{where}[{i}]", cache) for i, (_, text, at) in enumerate(blocks))
+
+
+def _from_text(text: bytes, at: int, where: str, cache: Cache | None) -> Certificate:
+    """Without decoding a text that was read before: most chains end in the same few issuers."""
+    if cache is None:
+        return Certificate(_decoded(text, at, where), where=where)
+    key = cache.key("certificate-text", b"", (text,))
+    certificate: Certificate | None = cache.get(key)
+    if certificate is None:
+        certificate = Certificate(_decoded(text, at, where), where=where)
+        cache.put(key, certificate)
+    return certificate
 
 
 def _parsed(der: bytes, where: str, cache: Cache | None) -> Certificate:
@@ -335,24 +349,30 @@ def _parsed(der: bytes, where: str, cache: Cache | None) -> Certificate:
 
 def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
     """(label, DER) of each PEM block. Raises Malformed on text between blocks or broken base64."""
-    import binascii
+    return [(label.decode(), _decoded(text, at, where)) for label, text, at in _pem_texts(data, where)]
 
+
+def _pem_texts(data: bytes, where: str) -> list[tuple[bytes, bytes, int]]:
+    """Label and text of each block, and where it begins; nothing but white space and NUL between them."""
     blocks = []
     rest = 0
     for match in _PEM.finditer(data):
-        if data[rest : match.start()].strip(b"\0 \t\r\n"):
+        start, end = match.span()
+        if start > rest and data[rest:start].strip(b"\0 \t\r\n"):
             raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
-        rest = match.end()
-        try:
-            der = strict_base64.decode(match.group(2).translate(None, b" \t\n\r\v\f"))
-        except binascii.Error:
-            raise malformed(
-                "PEM is not base64", where=f"{where}+{match.start()}", code="x509.malformed"
-            ) from None
-        blocks.append((match.group(1).decode(), der))
+        rest = end
+        label, text = match.groups()
+        blocks.append((label, text, start))
     if not blocks or data[rest:].strip(b"\0 \t\r\n"):
         raise malformed("Not PEM", where=f"{where}+{rest}", code="x509.malformed")
     return blocks
+
+
+def _decoded(text: bytes, at: int, where: str) -> bytes:
+    try:
+        return strict_base64.decode(text.translate(None, b" \t\n\r\v\f"))
+    except binascii.Error:
+        raise malformed("PEM is not base64", where=f"{where}+{at}", code="x509.malformed") from None
 
 
 def simulator_role(certificate: Certificate) -> str | None:

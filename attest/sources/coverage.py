@@ -24,8 +24,8 @@ from attest.snp.chain import issuer_name
 from attest.snp.leaf import LeafFacts, kind_of, read_leaf
 from attest.snp.report import Report
 from attest.snp.tcb import PRODUCTS, Product, Tcb
-from attest.tdx.pck import SGX_EXTENSION, PckFacts
 from attest.tdx.quote import Quote
+from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
 from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Certificate, parse_certificates
 

@@ -29,9 +29,9 @@ from attest.sources.failure import FetchFailed, failed
 from attest.sources.question import Item, Question
 from attest.sources.sources import Sources
 from attest.tdx.ground import chain_beside
-from attest.tdx.pck import SGX_EXTENSION, PckFacts
 from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.quote import PCK_CHAIN, Quote
+from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
 from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Certificate, parse_certificates
 

@@ -19,9 +19,10 @@ from attest.sources.failure import FetchFailed, failed
 from attest.sources.hosts import Hosts
 from attest.sources.question import Question
 from attest.tdx.collateral import QE_IDENTITY, TCB_INFO, read_pcs
-from attest.tdx.pck import PLATFORM_CA, PROCESSOR_CA, SGX_EXTENSION, PckFacts
+from attest.tdx.pck import PLATFORM_CA, PROCESSOR_CA
 from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.quote import Quote
+from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
 from attest.tdx.tcb_info import MAX_SIZE, TcbInfo
 from attest.x509 import MAX_CHAIN, MAX_CRL, Certificate, Crl, parse_certificates
 

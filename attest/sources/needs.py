@@ -32,8 +32,8 @@ from attest.sources.coverage import (
     speaks_of,
 )
 from attest.sources.dated import dates_of
-from attest.tdx.pck import SGX_EXTENSION
 from attest.tdx.quote import Quote
+from attest.tdx.sgx_extension import SGX_EXTENSION
 from attest.x509 import Certificate, Crl
 
 State = Literal["held", "missing", "ended", "not-yet"]

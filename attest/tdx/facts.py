@@ -62,7 +62,10 @@ class TdxPart(NamedTuple):
             "tcb-status": self.tcb.status,
             # The lower of the two numbers: an old document of either kind may hide findings.
             "tcb-evaluation": str(
-                min(self.platform.tcb_info.content.evaluation, self.platform.qe_identity.content.evaluation)
+                min(
+                    self.platform.shared.tcb_info.content.evaluation,
+                    self.platform.shared.qe_identity.content.evaluation,
+                )
             ),
             "tcb-date": instant(self.tcb.date),
             "advisories": sorted(self.tcb.advisories),
@@ -207,10 +210,10 @@ class TdxPart(NamedTuple):
             return fields
 
         return {
-            "tcb_info": dates(self.platform.tcb_info.content),
-            "qe_identity": dates(self.platform.qe_identity.content),
-            "root_crl": crl(self.platform.root_crl),
-            "pck_crl": crl(self.platform.pck_crl),
+            "tcb_info": dates(self.platform.shared.tcb_info.content),
+            "qe_identity": dates(self.platform.shared.qe_identity.content),
+            "root_crl": crl(self.platform.shared.root_crl),
+            "pck_crl": crl(self.platform.shared.pck_crl),
         }
 
     def _tcb(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from attest.tdx.documents import (
     verifies,
 )
 from attest.tdx.pck import PckChain, check_pck_chain, check_pck_pem, supplied_chains
-from attest.tdx.platform import PASSED_CHECKS, Platform, is_plain, platform_key
+from attest.tdx.platform import PASSED_CHECKS, Platform, Shared, is_plain, shared_key
 from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Certificate, Crl
@@ -59,16 +59,16 @@ def find_ground(
     memory: Memory | None,
 ) -> Ground:
     """Follow chain, documents and lists to the pinned root, and judge them at `at`."""
-    key: Key = ()
-    if cache is not None and quote.certification_data_type == _PCK_CHAIN_PEM:
-        key = platform_key(quote.certification_data, endorsements, anchors, cache)
-        known: Platform | None = cache.get(key)
-        if known is not None and known.stands(at, memory):
-            log.all_passed(PASSED_CHECKS)
-            _note_memory(memory, log)
-            return Ground(known.pck, known.tcb_info.content, known.qe_identity.content, known)
     before = len(log.problems)
     pck = _check_pck(quote, endorsements, anchors, at, log, cache)
+    key: Key = ()
+    if cache is not None and pck is not None:
+        key = shared_key(pck, endorsements, anchors, cache)
+        known: Shared | None = cache.get(key)
+        if known is not None and known.stands(pck.path.leaf.serial, at, memory):
+            log.all_passed(PASSED_CHECKS)
+            _note_memory(memory, log)
+            return Ground(pck, known.tcb_info.content, known.qe_identity.content, Platform(pck, known))
     tcb_info, qe_identity = _choose_collateral(pck, endorsements, anchors, at, log, cache, memory)
     lists = _check_revocation(pck, tcb_info, qe_identity, endorsements, at, log, cache, memory)
     platform = None
@@ -79,9 +79,10 @@ def find_ground(
         and lists is not None
         and len(log.problems) == before
     ):
-        platform = Platform.of(pck, tcb_info, qe_identity, *lists)
-        if cache is not None and key and is_plain(endorsements, platform):
-            cache.put(key, platform)
+        shared = Shared.of(pck, tcb_info, qe_identity, *lists)
+        platform = Platform(pck, shared)
+        if cache is not None and is_plain(endorsements, pck, shared):
+            cache.put(key, shared)
     return Ground(
         pck,
         tcb_info.content if tcb_info is not None else None,

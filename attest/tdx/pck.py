@@ -6,25 +6,19 @@ Source: Intel SGX PCK certificate and CRL profile specification.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
-from cryptography import x509
+from typing import NamedTuple
 
 from attest.anchors import Anchors
 from attest.cache import Cache, Key
 from attest.checks import CheckLog
-from attest.der import OID, Tlv, read_der
 from attest.errors import Malformed
 from attest.path import Path, PathRule, check_path
-from attest.problems import malformed
+from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
 from attest.x509 import Certificate, parse_certificates
 
-SGX_EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 PLATFORM_CA = "Intel SGX PCK Platform CA"
 PROCESSOR_CA = "Intel SGX PCK Processor CA"
 _LEAF = "Intel SGX PCK Certificate"
-_ARC = bytes.fromhex("2a864886f84d010d01")
-"""The same name as DER writes it; members are named by one byte more."""
 _MAX_ISSUERS = 8
 
 # The root's name is left to the pinned key.
@@ -34,95 +28,7 @@ _RULES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PckFacts:
-    """The SGX extension of a PCK certificate.
-
-    ppid: 16 bytes, a stable platform id. components: 16 SVNs as bytes. pce_id: 2 bytes, fmspc: 6 bytes.
-    sgx_type: 0 standard, 1 scalable, 2 scalable with integrity. The last four are None under the
-    Processor CA.
-    """
-
-    ppid: bytes
-    components: bytes
-    pce_svn: int
-    cpu_svn: bytes
-    pce_id: bytes
-    fmspc: bytes
-    sgx_type: int
-    platform_instance_id: bytes | None = None
-    dynamic_platform: bool | None = None
-    cached_keys: bool | None = None
-    smt_enabled: bool | None = None
-
-    @classmethod
-    def parse(cls, der: bytes) -> PckFacts:
-        """Raises Malformed on a missing or doubled member, or SVNs that contradict CPUSVN."""
-        members = _members(read_der(der, where="SGX extension"), _ARC, "SGX extension")
-        tcb = _members(_take(members, 2), _ARC + b"\x02", "TCB")
-        if len(tcb) != 18:
-            raise _broken("18 TCB entries", len(tcb), "TCB")
-        components = bytes(_take(tcb, number).unsigned(255) for number in range(1, 17))
-        cpu_svn = _take(tcb, 18).octets(16)
-        if cpu_svn != components:
-            raise _broken(components.hex(), cpu_svn.hex(), "CPUSVN")
-        instance, configuration = members.get(6), members.get(7)
-        flags: dict[int, bool] = {}
-        if configuration is not None:
-            flags = {
-                number: value.boolean()
-                for number, value in _members(configuration, _ARC + b"\x07", "configuration").items()
-            }
-        return cls(
-            ppid=_take(members, 1).octets(16),
-            components=components,
-            pce_svn=_take(tcb, 17).unsigned(0xFFFF),
-            cpu_svn=cpu_svn,
-            pce_id=_take(members, 3).octets(2),
-            fmspc=_take(members, 4).octets(6),
-            sgx_type=_take(members, 5).enumerated(),
-            platform_instance_id=None if instance is None else instance.octets(16),
-            dynamic_platform=flags.get(1),
-            cached_keys=flags.get(2),
-            smt_enabled=flags.get(3),
-        )
-
-
-def _members(element: Tlv, arc: bytes, where: str) -> dict[int, Tlv]:
-    """SEQUENCE OF SEQUENCE { OID, value } as number under `arc` → value."""
-    members: dict[int, Tlv] = {}
-    for entry in element.sequence():
-        pair = entry.sequence()
-        if len(pair) != 2:
-            raise _broken("pairs of name and value", len(pair), where)
-        name, value = pair
-        number = name.content[-1] if name.tag == OID and name.content[:-1] == arc else 0x80
-        if number >= 0x80:
-            raise _broken(f"names one below {SGX_EXTENSION.dotted_string}", name.oid(), where)
-        if number in members:
-            raise _broken("each name once", f"{name.oid()} twice", where)
-        members[number] = value
-    return members
-
-
-def _take(members: dict[int, Tlv], number: int) -> Tlv:
-    if number not in members:
-        raise _broken(f"member .{number}", "none", "SGX extension")
-    return members[number]
-
-
-def _broken(expected: str, found: object, where: str) -> Malformed:
-    return malformed(
-        "The SGX extension of the PCK certificate is not as specified",
-        where=where,
-        expected=expected,
-        found=found,
-        code="tdx.pck.extension",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PckChain:
+class PckChain(NamedTuple):
     """A path to the pinned root, and the leaf's facts. certificates of `path`: leaf, CA, root."""
 
     path: Path

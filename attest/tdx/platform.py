@@ -1,8 +1,9 @@
-"""What was found authentic about one platform, kept between quotes of that platform.
+"""What was found authentic about one platform, and of it what platforms of one kind share.
 
-A hit saves parsing, structure and signatures of exactly these bytes under exactly these anchors. Dates,
-revocation and the memory of collateral are asked at every verification; where any of them has a
-complaint the long way is gone again, and words it.
+Documents and lists are kept between quotes, whatever the platform that they came from. A hit saves parsing,
+structure and signatures of exactly these bytes under exactly these anchors. Dates, revocation and the memory of
+collateral are asked at every verification; where any of them has a complaint the long way is gone again, and
+words it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from attest.anchors import Anchors
 from attest.cache import Cache, Key
@@ -23,9 +25,6 @@ from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Crl
 
 PASSED_CHECKS = (
-    "tdx.quote.certification-data",
-    "tdx.pck.chain",
-    "tdx.pck.extension",
     "tdx.tcb-signing.chain",
     "tdx.tcb-info.signature",
     "tdx.tcb-info.content",
@@ -37,19 +36,20 @@ PASSED_CHECKS = (
     "tdx.crl.root",
     "tdx.crl.pck",
 )
-"""The checks that a complaint-free `Platform` answers for."""
+"""The checks that `Shared` answers for where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
-class Platform:
-    """PCK chain, the collateral to judge by, and both lists; all authentic.
+class Shared:
+    """What vouches for every platform of one CA, FMSPC and PCE: the collateral to judge by, and both lists; all
+    authentic, under one root.
 
-    not_before, not_after: the period in which all certificates, documents and lists are valid.
-    crls_used: issuer key → thisUpdate, documents_used: (id, FMSPC, evaluation number) → issueDate, for the
-    memory; a QE identity serves all families.
+    ca: serial number of the PCK CA. not_before, not_after: the period in which documents, their signers and
+    lists are valid. crls_used: issuer key → thisUpdate, documents_used: (id, FMSPC, evaluation number) →
+    issueDate, for the memory; a QE identity serves all families.
     """
 
-    pck: PckChain
+    ca: int
     tcb_info: Authentic[TcbInfo]
     qe_identity: Authentic[QeIdentity]
     root_crl: Crl
@@ -67,12 +67,12 @@ class Platform:
         qe_identity: Authentic[QeIdentity],
         root_crl: Crl,
         pck_crl: Crl,
-    ) -> Platform:
-        paths = (pck.path, tcb_info.path, qe_identity.path)
+    ) -> Shared:
+        paths = (tcb_info.path, qe_identity.path)
         info, identity = documents = (tcb_info.content, qe_identity.content)
         lists = (root_crl, pck_crl)
         return cls(
-            pck,
+            pck.ca.serial,
             tcb_info,
             qe_identity,
             root_crl,
@@ -97,22 +97,13 @@ class Platform:
             },
         )
 
-    @property
-    def oldest(self) -> datetime:
-        """Oldest issueDate or thisUpdate of collateral and lists."""
-        return min(
-            self.tcb_info.content.issue_date,
-            self.qe_identity.content.issue_date,
-            self.root_crl.this_update,
-            self.pck_crl.this_update,
-        )
-
-    def stands(self, at: datetime, memory: Memory | None) -> bool:
-        """Whether dates, revocation and memory have nothing against it at `at`."""
+    def stands(self, leaf: int, at: datetime, memory: Memory | None) -> bool:
+        """Whether dates, revocation and memory have nothing against it at `at`. leaf: serial number of the PCK
+        certificate, whose own dates are asked with its chain."""
         return (
             self.not_before <= at <= self.not_after
-            and not self.pck_crl.revokes(self.pck.path.leaf.serial)
-            and not self.root_crl.revokes(self.pck.ca.serial)
+            and not self.pck_crl.revokes(leaf)
+            and not self.root_crl.revokes(self.ca)
             and not self.root_crl.revokes(self.tcb_info.path.leaf.serial)
             and not self.root_crl.revokes(self.qe_identity.path.leaf.serial)
             and (memory is None or self._agrees_with(memory))
@@ -132,12 +123,43 @@ class Platform:
         return True
 
 
-def platform_key(pem: bytes, endorsements: Endorsements, anchors: Anchors, cache: Cache) -> Key:
-    """For exactly this PCK chain, these endorsements and these anchors."""
-    return cache.key("tdx-platform", anchors.digest, (pem, endorsements.signed_digest))
+class Platform(NamedTuple):
+    """The PCK chain of one platform, and what it shares with others."""
+
+    pck: PckChain
+    shared: Shared
+
+    @property
+    def not_after(self) -> datetime:
+        return min(self.pck.path.not_after, self.shared.not_after)
+
+    @property
+    def oldest(self) -> datetime:
+        """Oldest issueDate or thisUpdate of collateral and lists."""
+        return min(
+            self.shared.tcb_info.content.issue_date,
+            self.shared.qe_identity.content.issue_date,
+            self.shared.root_crl.this_update,
+            self.shared.pck_crl.this_update,
+        )
 
 
-def is_plain(endorsements: Endorsements, platform: Platform) -> bool:
+def shared_key(pck: PckChain, endorsements: Endorsements, anchors: Anchors, cache: Cache) -> Key:
+    """For exactly these endorsements and anchors, and all of the PCK chain that chooses among them."""
+    return cache.key(
+        "tdx-shared",
+        anchors.digest,
+        (
+            endorsements.signed_digest,
+            pck.ca.fingerprint,
+            pck.path.root.fingerprint,
+            pck.facts.fmspc,
+            pck.facts.pce_id,
+        ),
+    )
+
+
+def is_plain(endorsements: Endorsements, pck: PckChain, shared: Shared) -> bool:
     """Whether nothing had to be chosen: one document of each kind and one list of each issuer.
 
     Where there are several, the instant decides which counts, so nothing is kept.
@@ -146,7 +168,7 @@ def is_plain(endorsements: Endorsements, platform: Platform) -> bool:
     issuers = [crl.issuer_der for crl in endorsements.crls]
     return (
         kinds == sorted((TCB_INFO, QE_IDENTITY))
-        and issuers.count(platform.pck.path.root.subject_der) == 1
-        and issuers.count(platform.pck.ca.subject_der) == 1
-        and platform.tcb_info.content.evaluation == platform.qe_identity.content.evaluation
+        and issuers.count(pck.path.root.subject_der) == 1
+        and issuers.count(pck.ca.subject_der) == 1
+        and shared.tcb_info.content.evaluation == shared.qe_identity.content.evaluation
     )

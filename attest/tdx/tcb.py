@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from operator import ge
 from typing import NamedTuple, TypeVar
 
-from attest.tdx.pck import PckFacts
+from attest.tdx.sgx_extension import PckFacts
 from attest.tdx.tcb_info import (
     OUT_OF_DATE,
     REVOKED,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from attest.checks import CheckLog
 from attest.tdx import tcb as algorithm
-from attest.tdx.pck import PckFacts
 from attest.tdx.qe_identity import QeIdentity, masked
+from attest.tdx.sgx_extension import PckFacts
 from attest.tdx.tcb import Standing, Tcb
 from attest.tdx.tcb_info import REVOKED, ModuleIdentity, TcbInfo
 

@@ -96,7 +96,9 @@ def verify_quote(
     if len(log.problems) > before or platform is None or tcb is None:
         return None
     return PartResult(
-        TdxPart(quote, platform, tcb, at), crls=platform.crls_used, documents=platform.documents_used
+        TdxPart(quote, platform, tcb, at),
+        crls=platform.shared.crls_used,
+        documents=platform.shared.documents_used,
     )
 
 

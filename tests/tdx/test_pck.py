@@ -13,8 +13,8 @@ from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
 from attest.evidence import Evidence
 from attest.simulator import Simulator, der
-from attest.tdx.pck import SGX_EXTENSION, PckFacts
 from attest.tdx.quote import Quote
+from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
 from attest.verifier import verify
 from attest.x509 import Certificate, parse_certificates
 from tests.conftest import Sample

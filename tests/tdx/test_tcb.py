@@ -11,7 +11,7 @@ import pytest
 
 from attest.errors import Malformed
 from attest.tdx import tcb
-from attest.tdx.pck import PckFacts
+from attest.tdx.sgx_extension import PckFacts
 from attest.tdx.tcb import Standing, Tcb
 from attest.tdx.tcb_info import STATUSES, SvnLevel, TcbInfo, TcbLevel
 
@@ -30,7 +30,7 @@ def level(
 
 
 def pck(*components: int, pce: int = 11) -> PckFacts:
-    return replace(PCK, components=svns(*components), pce_svn=pce)
+    return PCK._replace(components=svns(*components), pce_svn=pce)
 
 
 def document(**changes: Any) -> bytes:
