@@ -38,6 +38,7 @@ SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287
 
 # Possessive runs: one pass over hostile text, where backtracking would take the square of its length.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----([A-Za-z0-9+/=\s]++)-----END \1-----")
+_AROUND_PEM = b"\0 \t\r\n"
 # What `cryptography` raises on bytes that are no certificate, list or extension; not all are ValueErrors.
 _UNREADABLE = (
     ValueError,
@@ -334,25 +335,57 @@ def _parsed(der: bytes, where: str, cache: Cache | None) -> Certificate:
 
 
 def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
-    """(label, DER) of each PEM block. Raises Malformed on text between blocks or broken base64."""
+    """(label, DER) of each PEM block. Raises Malformed, with the line, on text outside blocks or broken base64.
+
+    RFC 7468 §2 would pass over such text; but a list of revoked certificates whose first line is damaged is such
+    text too, and would be missing without a word.
+    """
     import binascii
 
     blocks = []
     rest = 0
     for match in _PEM.finditer(data):
-        if data[rest : match.start()].strip(b"\0 \t\r\n"):
-            raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
+        _nothing_but_white(data, rest, match.start(), where)
         rest = match.end()
         try:
             der = strict_base64.decode(match.group(2).translate(None, b" \t\n\r\v\f"))
         except binascii.Error:
             raise malformed(
-                "PEM is not base64", where=f"{where}+{match.start()}", code="x509.malformed"
+                "PEM is not base64", where=f"{where} line {_line(data, match.start())}", code="x509.malformed"
             ) from None
         blocks.append((match.group(1).decode(), der))
-    if not blocks or data[rest:].strip(b"\0 \t\r\n"):
-        raise malformed("Not PEM", where=f"{where}+{rest}", code="x509.malformed")
+    _nothing_but_white(data, rest, len(data), where)
+    if not blocks:
+        raise malformed("Not PEM", where=where, code="x509.malformed")
     return blocks
+
+
+def _nothing_but_white(data: bytes, start: int, end: int, where: str) -> None:
+    between = data[start:end]
+    text = between.strip(_AROUND_PEM)
+    if not text:
+        return
+    first = start + len(between) - len(between.lstrip(_AROUND_PEM))
+    place, line = f"{where} line {_line(data, first)}", text.splitlines()[0]
+    if line.startswith(b"-----BEGIN"):
+        raise malformed(
+            "A PEM block is not whole",
+            where=place,
+            expected="base64 lines, then an END line with the words of its BEGIN line",
+            found=line[:60].decode("ascii", "replace"),
+            code="x509.malformed",
+        )
+    raise malformed(
+        "Text stands outside the PEM blocks",
+        where=place,
+        expected="blocks alone, as `sed -n '/^-----BEGIN/,/^-----END/p' FILE` leaves them",
+        found=line[:60].decode("ascii", "replace"),
+        code="x509.malformed",
+    )
+
+
+def _line(data: bytes, offset: int) -> int:
+    return data.count(b"\n", 0, offset) + 1
 
 
 def simulator_role(certificate: Certificate) -> str | None:

@@ -14,8 +14,8 @@ from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.errors import AttestError, Rejected
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def gather(
     ids: dict[bytes, str] = {}
     for file in files:
         found = Found(bounded=False)
-        recognise(file, read_file(file), found)
+        read_into(found, file)
         if reader is not None:
             sealed, found.sealed = found.sealed, []
             for sealed_in, envelope in sealed:

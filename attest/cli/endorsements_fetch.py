@@ -15,8 +15,8 @@ from attest.cli.options import print_json, simulated_anchors, usage
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Problem
 from attest.evidence import Evidence
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 
 if TYPE_CHECKING:
     from attest.sources.question import Item
@@ -101,7 +101,7 @@ def _read(files: list[str]) -> tuple[list[Evidence], Endorsements]:
     """Each CPU as a machine of its own, all devices as one more. Raises Malformed when there is neither."""
     found = Found(bounded=False)
     for file in files:
-        recognise(str(file), read_file(file), found)
+        read_into(found, file)
     machines = [Evidence(cpu) for _, cpu in found.cpus]
     if found.devices:
         machines.append(Evidence(devices=tuple(found.devices)))

@@ -17,8 +17,8 @@ from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.endorsements_bundle import authentic, gather, told
 from attest.cli.options import simulated_anchors, usage
 from attest.errors import AttestError
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
 
 def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, dict[bytes, str], datetime]:
     found = Found(bounded=False)
-    recognise(args.source, read_file(args.source), found)
+    read_into(found, args.source)
     if len(found.sealed) != 1:
         raise usage(f"{escape(args.source)} is no signed bundle; a folder is handed out as it is")
     reader = bundle_reader(args, at, None)

@@ -11,8 +11,8 @@ from attest.claims import instant
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed, Problem
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 from attest.x509 import Certificate, parse_certificates
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files:
         found = Found(bounded=False)
         try:
-            recognise(str(file), read_file(file), found)
+            read_into(found, file)
         except AttestError as error:
             problems += error.problems
             continue

@@ -7,7 +7,11 @@ from attest.problem_table.meaning import Meaning
 _RFC5280 = "RFC 5280, certification path validation"
 
 PROBLEMS: dict[str, Meaning] = {
-    "x509.malformed": Meaning("A certificate or CRL does not parse", "RFC 5280", "fetch it again"),
+    "x509.malformed": Meaning(
+        "A certificate or CRL does not parse",
+        "RFC 5280",
+        "fetch it again; of a PEM text give the blocks alone",
+    ),
     "x509.missing": Meaning(
         "A certificate that the chain needs was not given", _RFC5280, "give the whole chain"
     ),
