@@ -30,7 +30,13 @@ Authentic means signed, link by link, down from a root that this program pins. C
 files help to find issuers; a file with evidence in it lends its certificate chain. Whether an endorsement
 fits your evidence is for `attest verify` to say.
 
-Exit status: 0 all are authentic and current, 1 one is not, 2 malformed input or wrong use."""
+  ✔  current
+  ✘  out of date, not valid yet, revoked, or not authentic
+  ?  cannot be checked: its issuer's certificate is not among the files. An OCSP answer needs the evidence of the
+     device or the manifest that it is about, Intel's list of platforms a quote.
+
+Exit status: 0 all are authentic and current, 1 one is not, or cannot be checked, 2 malformed input or wrong
+use."""
 
 _WORDS = {
     "current": "current",
@@ -38,6 +44,7 @@ _WORDS = {
     "ended": "out of date",
     "revoked": "revoked",
     "unauthentic": "not authentic",
+    "unchecked": "cannot be checked",
 }
 
 
@@ -139,7 +146,7 @@ def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: 
 
 def _line(file: str, judgement: Judgement, at: datetime) -> str:
     state = judgement.state(at)
-    mark = "✔" if state == "current" else "✘"
+    mark = {"current": "✔", "unchecked": "?"}.get(state, "✘")
     begins = "?" if judgement.begins is None else instant(judgement.begins)
     ends = "no end" if judgement.ends is None else instant(judgement.ends)
     under = f" under {judgement.root}" if judgement.root is not None else f": {judgement.why}"

@@ -314,6 +314,25 @@ def test_each_endorsement_is_named_with_its_end(
     assert "not authentic" in capsys.readouterr().out
 
 
+def test_what_lacks_its_issuer_is_not_called_forged(
+    folder: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The certificates that an OCSP answer needs come with the device or the manifest."""
+    made = simulator.machine(nonce=bytes(32))
+    (folder / "machine.json").write_bytes(made.files["simulated-machine.json"])
+    answers = [name for name in made.files if "ocsp-gh100" in name]
+    for name in answers:
+        (folder / name).write_bytes(made.files[name])
+    words = ["endorsements", "verify", *answers, *AT, "--simulator-root", "root.pem"]
+    assert main(words) == 1
+    out = capsys.readouterr().out
+    assert out.count("? ") == 2
+    assert "cannot be checked: its issuer's certificate is not among the files (NVIDIA GH100 Identity)" in out
+    assert "not authentic" not in out
+    assert main([*words, "machine.json"]) == 0
+    assert "✔ simulated-ocsp-gh100-brom-0.der: ocsp GH100 A01 GSP BROM is good" in capsys.readouterr().out
+
+
 def test_what_will_have_ended_is_told_ahead(folder: Path, run: Run, tdx: Simulated) -> None:
     for name, data in tdx.files.items():
         (folder / name).write_bytes(data)

@@ -51,7 +51,8 @@ def test_everything_of_an_honest_machine_is_authentic_and_current(
 def test_without_the_root_nothing_of_it_is(simulator: Simulator, kind: str) -> None:
     made = getattr(simulator, kind)()
     rows = judged(Anchors.production(), made.endorsements)
-    assert {row.state(NOON) for row in rows} == {"unauthentic"}
+    assert {row.state(NOON) for row in rows} <= {"unauthentic", "unchecked"}
+    assert "unauthentic" in {row.state(NOON) for row in rows}
     assert all(row.why for row in rows)
 
 
@@ -163,15 +164,76 @@ def test_a_ca_that_may_not_sign_lists_signs_none(simulator: Simulator, anchors: 
     assert [row.authentic for row in rows if row.kind == "crl"] == [False]
 
 
-def test_an_ocsp_answer_needs_its_certificate_and_says_what_it_says(
+def test_an_ocsp_answer_needs_its_issuer_and_says_what_it_says(
     simulator: Simulator, anchors: Anchors
 ) -> None:
+    """What cannot be followed for want of a certificate is not called forged."""
     made = simulator.gpu()
     chain = [Certificate(der) for der in made.certificates]
     alone = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp))
-    assert {row.state(NOON) for row in alone} == {"unauthentic"}
+    # The pinned roots are at hand: of their answers the certificate asked about need not be.
+    about = sorted(row.about.partition(" of ")[2] for row in alone if row.authentic)
+    assert about == ["NVIDIA CoRIM signing Root CA is good", "NVIDIA Device Identity CA is good"]
+    others = [row for row in alone if not row.authentic]
+    assert {row.state(NOON) for row in others} == {"unchecked"}
+    assert all("is not among the files (NVIDIA " in (row.why or "") for row in others)
     rows = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp), beside=chain)
     assert "GH100 A01 GSP BROM is good" in {row.about for row in rows if row.authentic}
+
+
+def test_a_forged_answer_is_not_excused_by_a_missing_certificate(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.gpu(fault="gpu-ocsp-signature")
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    assert "unauthentic" in {row.state(NOON) for row in rows if row.kind == "ocsp"}
+    # Under real roots of the same names the issuer is there, and is another.
+    rows = judged(Anchors.production(), Endorsements(ocsp=made.endorsements.ocsp))
+    whys = {row.why for row in rows if row.state(NOON) == "unauthentic"}
+    assert "its issuer is another NVIDIA Device Identity CA than the pinned root" in whys
+
+
+def test_an_answer_that_speaks_of_one_certificate_twice_is_nobodys(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.gpu(fault="gpu-ocsp-doubled")
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    (why,) = [row.why for row in rows if row.kind == "ocsp" and not row.authentic]
+    assert "speaks of one certificate twice" in (why or "")
+
+
+def test_whose_issuer_is_not_at_hand_cannot_be_checked(simulator: Simulator, anchors: Anchors) -> None:
+    """A list of platforms, a document without its chain, a certificate: with the issuer they are authentic."""
+    made = simulator.tdx()
+    lists = Endorsements(crls=made.endorsements.crls)
+    states = sorted(row.state(NOON) for row in judged(anchors, lists))
+    assert states == ["current", "unchecked"]
+    rows = judged(anchors, lists, beside=pck_chain(made))
+    assert {row.state(NOON) for row in rows} == {"current"}
+    documents = tuple(replace(document, chain=()) for document in made.endorsements.documents)
+    rows = judged(anchors, Endorsements(documents=documents))
+    assert {(row.state(NOON), row.why) for row in rows} == {
+        ("unchecked", "its issuer's certificate is not among the files (Intel SGX TCB Signing)")
+    }
+    assert all(row.begins and row.ends for row in rows)
+    leaf, authority, _ = pck_chain(made)
+    (row,) = judged(anchors, Endorsements(certificates=(leaf,)))
+    assert (row.state(NOON), row.why) == (
+        "unchecked", f"its issuer's certificate is not among the files ({authority.common_name})",
+    )  # fmt: skip
+    # A forged issuer of that name is at hand, whose own issuer is: then nothing is missing.
+    key = ec.generate_private_key(ec.SECP256R1())
+    forged = _renamed(authority, key)
+    (row,) = judged(anchors, Endorsements(certificates=(leaf,)), beside=[forged])
+    assert row.state(NOON) == "unauthentic"
+
+
+def _renamed(genuine: Certificate, key: Any) -> Certificate:
+    """Somebody else's certificate of the names of a genuine one."""
+    parsed = genuine.parsed
+    made = x509.CertificateBuilder(parsed.issuer, parsed.subject, key.public_key(), 7, NOON - DAY, NOON + DAY)
+    made = made.add_extension(x509.BasicConstraints(True, None), critical=True)
+    return Certificate(made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
 
 
 def _signed(
