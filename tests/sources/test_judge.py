@@ -187,10 +187,24 @@ def test_a_forged_answer_is_not_excused_by_a_missing_certificate(
     made = simulator.gpu(fault="gpu-ocsp-signature")
     rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
     assert "unauthentic" in {row.state(NOON) for row in rows if row.kind == "ocsp"}
-    # Under real roots of the same names the issuer is there, and is another.
-    rows = judged(Anchors.production(), Endorsements(ocsp=made.endorsements.ocsp))
-    whys = {row.why for row in rows if row.state(NOON) == "unauthentic"}
-    assert "its issuer is another NVIDIA Device Identity CA than the pinned root" in whys
+
+
+def test_a_responder_under_a_root_of_a_pinned_name_lacks_no_file(anchors: Anchors) -> None:
+    (root,) = [a.certificate for a in anchors.roots if a.role == "nvidia-device" and not a.simulated]
+    key, own = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
+    forged, responder = _renamed(root, key, root.parsed.subject), _renamed(root, own, "responder", by=key)
+    answer = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            responder.parsed, forged.parsed, hashes.SHA384(), ocsp.OCSPCertStatus.GOOD, NOON, NOON + DAY, None, None
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, responder.parsed)
+        .certificates([responder.parsed])
+        .sign(own, hashes.SHA384())
+    )  # fmt: skip
+    (row,) = judged(anchors, Endorsements(ocsp=(answer.public_bytes(Encoding.DER),)))
+    assert row.state(NOON) == "unauthentic"
+    assert row.why == "its issuer is another NVIDIA Device Identity CA than the pinned root"
 
 
 def test_an_answer_that_speaks_of_one_certificate_twice_is_nobodys(
@@ -228,12 +242,18 @@ def test_whose_issuer_is_not_at_hand_cannot_be_checked(simulator: Simulator, anc
     assert row.state(NOON) == "unauthentic"
 
 
-def _renamed(genuine: Certificate, key: Any) -> Certificate:
-    """Somebody else's certificate of the names of a genuine one."""
+def _renamed(
+    genuine: Certificate, key: Any, subject: x509.Name | str | None = None, *, by: Any = None
+) -> Certificate:
+    """Somebody else's certificate that names a genuine one's issuer, and its subject unless one is given."""
     parsed = genuine.parsed
-    made = x509.CertificateBuilder(parsed.issuer, parsed.subject, key.public_key(), 7, NOON - DAY, NOON + DAY)
+    if isinstance(subject, str):
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    made = x509.CertificateBuilder(
+        parsed.issuer, subject or parsed.subject, key.public_key(), 7, NOON - DAY, NOON + DAY
+    )
     made = made.add_extension(x509.BasicConstraints(True, None), critical=True)
-    return Certificate(made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
+    return Certificate(made.sign(by or key, hashes.SHA256()).public_bytes(Encoding.DER))
 
 
 def _signed(
