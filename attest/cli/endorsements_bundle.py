@@ -8,7 +8,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
@@ -103,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
     made = at_of(args)
     key = signing_key("--sign", args.sign)
     anchors = simulated_anchors(args)
-    evidences, endorsements, rim_ids = gather(args.files, bundle_reader(args, made, None))
+    evidences, endorsements, rim_ids, _ = gather(args.files, bundle_reader(args, made, None))
     kept, left_out = authentic(endorsements, made, anchors)
     try:
         bundle = Bundle.of(
@@ -127,17 +127,25 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if missing or left_out else 0
 
 
-def gather(
-    files: list[str], reader: BundleReader | None = None
-) -> tuple[dict[str, Evidence], Endorsements, dict[bytes, str]]:
-    """Evidence by file, the endorsements of all files together, and ids of manifests. reader: opens signed
-    bundles among the files. Raises Malformed, Rejected."""
+class Gathered(NamedTuple):
+    """evidences: by file. endorsements: of all files together. rim_ids, rim_files: SHA-256 of a manifest → its
+    id, the file it came in."""
+
+    evidences: dict[str, Evidence]
+    endorsements: Endorsements
+    rim_ids: dict[bytes, str]
+    rim_files: dict[bytes, str]
+
+
+def gather(files: list[str], reader: BundleReader | None = None) -> Gathered:
+    """What files hold. reader: opens signed bundles among them. Raises Malformed, Rejected."""
     from attest.sources.coverage import issuers_of, manifest_ids
     from attest.sources.offline import rim_ids_of
 
     everything = Found(bounded=False)
     evidences: dict[str, Evidence] = {}
     named: list[tuple[str, bytes]] = []
+    rim_files: dict[bytes, str] = {}
     by_version: dict[str, str] = {}
     ids: dict[bytes, str] = {}
     for file in files:
@@ -152,7 +160,9 @@ def gather(
         held = found.endorsements()
         everything.add_endorsements(held)
         name = Path(file).stem.removeprefix("simulated-")
-        named += ((name, rim.digest) for rim in held.rims if not isinstance(rim, bytes))
+        digests = [rim.digest for rim in held.rims if not isinstance(rim, bytes)]
+        named += ((name, digest) for digest in digests)
+        rim_files |= dict.fromkeys(digests, file)
         if found.cpus or found.devices:
             evidences[file] = found.evidence()
             everything.certificates += issuers_of(evidences[file])
@@ -165,7 +175,7 @@ def gather(
         for rim in endorsements.rims
         if not isinstance(rim, bytes)
     )
-    return evidences, endorsements, {**ids, **rim_ids_of(named), **asked_for}
+    return Gathered(evidences, endorsements, {**ids, **rim_ids_of(named), **asked_for}, rim_files)
 
 
 def authentic(endorsements: Endorsements, at: Any, anchors: Any) -> tuple[Endorsements, list[Judgement]]:

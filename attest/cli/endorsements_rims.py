@@ -58,10 +58,10 @@ def _run(args: argparse.Namespace) -> int:
 
     made = at_of(args)
     key = None if args.sign is None else signing_key("--sign", args.sign)
-    _, endorsements, _ = gather(args.files)
+    _, endorsements, _, rim_files = gather(args.files)
     if not endorsements.rims:
         raise usage("no reference manifest was given")
-    manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args))
+    manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args), files=rim_files)
     document = write_rims(manifests, made)
     write_file(args.output, document if key is None else seal_envelope("rims", document, key))
     rows = [

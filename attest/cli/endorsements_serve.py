@@ -102,7 +102,7 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
         files = sorted(str(path) for path in Path(args.source).iterdir() if path.is_file())
         if len(files) > _MAX_FILES:
             raise usage(f"{escape(args.source)} holds more than {_MAX_FILES} files")
-        _, held, ids = gather(files, bundle_reader(args, at, None))
+        _, held, ids, _ = gather(files, bundle_reader(args, at, None))
     else:
         held, ids, expires = _of_bundle(args, at)
     kept, left_out = authentic(held, at, anchors)
