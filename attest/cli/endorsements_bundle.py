@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import tempfile
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from attest.evidence import Evidence
     from attest.sources.judge import Judgement
     from attest.sources.needs import Need
-    from attest.sources.offline import Bundle
+    from attest.sources.offline import Bundle, Entry
     from attest.sources.opening import BundleReader
 
 _MAX_DAYS = 366
+_MOST_LINES = 60
 _EPILOG = """\
 FILE is endorsements, evidence, or both; evidence is not put into the bundle, it says what is needed. What is
 not signed down from a pinned root is left out, and told. For each evidence the command lists what is missing
@@ -38,6 +40,10 @@ or no longer current; it then ends with status 1, and the bundle is written all 
   attest verify report.bin fleet.bundle.json --bundle-key ours.pub
 
 An earlier bundle may be among FILE, with --bundle-key: what it holds is taken over, renewed lists beside it.
+
+Each endorsement ends at its own date, whatever --days says, and the command lists when: NVIDIA's OCSP answers after
+a day, Intel's collateral after thirty. From then on it counts as out of date; the bundle still opens, and what
+else it holds still serves.
 
 The signature says who put the file together; every certificate, list, collateral document, manifest and OCSP
 answer in it is still verified to its vendor's root, at its own dates. The key signs nothing but bundles. Its
@@ -67,7 +73,7 @@ def add_parser(verbs: Any) -> None:
         type=int,
         default=30,
         metavar="N",
-        help=f"the bundle's own time, 1 to {_MAX_DAYS}; default 30",
+        help=f"how long the bundle itself opens, 1 to {_MAX_DAYS}; default 30; no entry lasts longer for it",
     )
     parser.add_argument(
         "--serial", type=int, metavar="N", help="never goes back; default the time it is made"
@@ -263,10 +269,11 @@ def _print(
     for entry in bundle.entries:
         kinds[entry.kind] = kinds.get(entry.kind, 0) + 1
     print(f"{escape(output)}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
-    print(f"  serial {bundle.serial}, made {instant(bundle.made)}, good until {instant(bundle.expires)}")
-    first = bundle.first_to_end
-    if first is not None and first.dates.next_update is not None:
-        print(f"  first to end: {first.dates.about}, {instant(first.dates.next_update)}")
+    print(
+        f"  serial {bundle.serial}, made {instant(bundle.made)}; the bundle itself opens until {instant(bundle.expires)}"
+    )
+    for line in _ends(bundle):
+        print(line)
     for one in left_out:
         print(f"  ✘ left out: {one.kind} {one.about}: {one.why}")
     for file, needs in needed.items():
@@ -274,3 +281,25 @@ def _print(
         print(f"  {'✘' if missing else '✔'} {escape(file)}: {len(needs) - len(missing)} of {len(needs)} held")
         for need in missing:
             print(f"      {need}")
+    if any(not need.met for needs in needed.values() for need in needs):
+        print(
+            "  → `attest endorsements fetch EVIDENCE -o vendor/` asks for what is missing; then make the bundle again"
+        )
+
+
+def _ends(bundle: Bundle) -> Iterator[str]:
+    """Each entry with its end, the first to end first: the bundle's own time keeps none of them longer."""
+    never = datetime.max.replace(tzinfo=UTC)
+
+    def end(entry: Entry) -> datetime:
+        return entry.dates.next_update or never
+
+    entries = sorted(bundle.entries, key=end)
+    earlier = sum(end(entry) < bundle.expires for entry in entries)
+    yield f"  {earlier} of {len(entries)} endorsements end before it, and count as out of date from then on:"
+    for entry in entries[:_MOST_LINES]:
+        when = "no end" if entry.dates.next_update is None else f"until {instant(entry.dates.next_update)}"
+        mark = "✘ ended: " if end(entry) < bundle.made else ""
+        yield f"    {when}  {mark}{entry.kind} {entry.dates.about}"
+    if len(entries) > _MOST_LINES:
+        yield f"    … and {len(entries) - _MOST_LINES} that end later; --json lists them all"

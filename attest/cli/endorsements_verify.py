@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attest.claims import instant
+from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
 from attest.endorsements import Endorsements
-from attest.errors import AttestError, Malformed, Problem
+from attest.errors import AttestError, Malformed, Problem, Rejected
 from attest.loader import read_into
 from attest.recognise import Found
 from attest.untrusted import escape
@@ -25,6 +26,7 @@ _EPILOG = """\
 examples:
   attest endorsements verify vcek.der crl.der
   attest endorsements verify endorsements/* --at 2027-01-01T00:00:00Z    what will have ended by then?
+  attest endorsements verify fleet.bundle.json --bundle-key ours.pub
 
 Authentic means signed, link by link, down from a root that this program pins. Certificates in any of the
 files help to find issuers; a file with evidence in it lends its certificate chain. Whether an endorsement
@@ -62,6 +64,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--at", type=instant_argument, metavar="TIME", help="judge at this time (RFC 3339); default now"
     )
+    add_bundle_argument(parser)
     parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
@@ -71,18 +74,24 @@ def run(args: argparse.Namespace) -> int:
     problems: list[Problem] = []
     files: list[tuple[str, Endorsements]] = []
     helping = Found(bounded=False)
+    status = 0
     try:
-        anchors = simulated_anchors(args)
+        anchors, reader = simulated_anchors(args), bundle_reader(args, at_of(args), None)
     except AttestError as error:
-        return _end(args, [], list(error.problems))
+        return _end(args, [], list(error.problems), 2)
     for file in args.files:
         found = Found(bounded=False)
         try:
             read_into(found, file)
+            if reader is not None:
+                sealed, found.sealed = found.sealed, []
+                for name, envelope in sealed:
+                    found.add_endorsements(reader.open(name, envelope).endorsements())
+            files.append((str(file), found.endorsements()))
         except AttestError as error:
             problems += error.problems
+            status = max(status, 1 if isinstance(error, Rejected) else 2)
             continue
-        files.append((str(file), found.endorsements()))
         helping.add_endorsements(found.endorsements())
         helping.certificates += _chains(found)
 
@@ -94,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     judged = judge.judge(everything, at)
     by_item = dict(zip(_each(everything), judged, strict=True))
     rows = [(file, by_item[item]) for file, held in files for item in _each(held)]
-    return _end(args, rows, problems)
+    return _end(args, rows, problems, status)
 
 
 def _chains(found: Found) -> list[Certificate]:
@@ -124,7 +133,10 @@ def _each(endorsements: Endorsements) -> list[object]:
     ]
 
 
-def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: list[Problem]) -> int:
+def _end(
+    args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: list[Problem], status: int
+) -> int:
+    """status: what the problems alone end in; 1 for a bundle that is refused."""
     at = at_of(args)
     if args.json:
         print_json(
@@ -139,8 +151,8 @@ def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: 
             print(_line(file, judgement, at))
         for problem in problems:
             print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
-    if problems:
-        return 2
+    if status:
+        return status
     return 0 if rows and all(judgement.state(at) == "current" for _, judgement in rows) else 1
 
 

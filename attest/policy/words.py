@@ -20,7 +20,7 @@ class Words(NamedTuple):
 
 _UPDATE_HOST = "The host must update and commit firmware"
 _COLLECT = "Give the vendor's current list"
-_ANSWERS = "Fetch newer ones: --fetch asks NVIDIA, whose answers are good for a day"
+_ANSWERS = "Give newer ones, with --fetch or in a new bundle: NVIDIA's are good for a day"
 _RECOMPUTE = "Recompute it for this firmware and vCPU count"
 
 WORDS: dict[str, Words] = {

@@ -186,4 +186,4 @@ def test_an_answer_out_of_date_is_not_told_as_an_unknown_device(
     }
     (sentence,) = sentences(judge(tree(snp=SNP, gpu=[{**GPU, "cert": "unknown"}], raw=raw)))
     assert said in sentence
-    assert ("Fetch newer ones: --fetch asks NVIDIA" in sentence) is ("out of date" in sentence)
+    assert ("Give newer ones, with --fetch" in sentence) is ("out of date" in sentence)
