@@ -82,7 +82,7 @@ def read_file(file: str | Path) -> bytes:
                 "evidence.unreadable",
                 message="A folder was given where a file is wanted",
                 where=str(file),
-                expected="the files in it, all of them with /* after its name",
+                expected="a file; all those of a folder are its name and /*",
             )
         ) from None
     except (OSError, ValueError) as error:

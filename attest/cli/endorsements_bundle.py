@@ -122,7 +122,8 @@ def _run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise usage(str(error)) from None
     if not bundle.entries:
-        raise usage("no authentic endorsement was given: there is nothing to put into a bundle")
+        why = "".join(f"; {one.kind} {one.about}: {one.why}" for one in left_out[:3])
+        raise usage(f"no authentic endorsement was given, so there is nothing to put into a bundle{why}")
     write_file(args.output, seal_envelope("endorsements", bundle.payload(), key))
     needed = _needs(evidences, kept, made, anchors)
     missing = any(not need.met for needs in needed.values() for need in needs)

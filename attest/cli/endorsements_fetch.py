@@ -144,6 +144,8 @@ def _ask(args: argparse.Namespace) -> _Got:
     from attest.sources.fetch_for import fetch_for
     from attest.sources.once import Once
 
+    if args.output is not None:
+        _check_place(args.output)
     now = datetime.now(UTC).replace(microsecond=0)
     machines, have = _read(args.files, bundle_reader(args, now, None))
     sources = sources_of(args, simulated_anchors(args))
@@ -181,6 +183,21 @@ def _read(files: list[str], reader: BundleReader | None) -> tuple[list[Evidence]
     return machines, found.endorsements()
 
 
+def _check_place(output: str) -> None:
+    """Before anybody is asked: a fleet's answers take minutes. Raises Malformed (`usage`)."""
+    place = Path(output)
+    if not output.endswith(os.sep) and not place.is_dir():
+        place = place.parent
+        if not place.is_dir():
+            raise usage(f"-o {escape(output)} cannot be written: there is no folder {escape(str(place))}")
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise usage(
+            f"-o {escape(output)} cannot be written: {escape(str(place))} is no folder that you may write"
+        )
+
+
 def _write(output: str, endorsements: Endorsements) -> list[str]:
     from attest.bundle import MAX_ENTRIES, write_bundle
     from attest.sources.entries import entries_of
@@ -197,7 +214,7 @@ def _write(output: str, endorsements: Endorsements) -> list[str]:
             raise usage(f"{len(entries)} endorsements are too many for one bundle: give -o a folder")
         target.write_bytes(write_bundle((kind, data) for _, kind, data in entries))
     except OSError as error:
-        raise usage(f"-o {output} cannot be written: {error.strerror}") from None
+        raise usage(f"-o {escape(output)} cannot be written: {error.strerror}") from None
     return [str(target)]
 
 

@@ -126,7 +126,7 @@ def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, di
     found = Found(bounded=False)
     read_into(found, args.source)
     if len(found.sealed) != 1:
-        raise usage(f"{escape(args.source)} is no signed bundle; a folder is handed out as it is")
+        raise usage(f"{escape(args.source)} is no signed bundle: give one, or a folder of endorsements")
     reader = bundle_reader(args, at, None)
     if reader is None:
         found.endorsements()  # says that a key is missing

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
-from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
+from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed, Problem, Rejected
 from attest.loader import read_into
@@ -103,6 +103,14 @@ def run(args: argparse.Namespace) -> int:
     judged = judge.judge(everything, at)
     by_item = dict(zip(_each(everything), judged, strict=True))
     rows = [(file, by_item[item]) for file, held in files for item in _each(held)]
+    if not rows and not status:
+        status, evidence = (
+            2,
+            "`attest verify` judges evidence: name certificates, lists, collateral, manifests",
+        )
+        problems += usage(
+            f"no endorsement is in {' or '.join(map(escape, args.files[:3]))}; {evidence}"
+        ).problems
     return _end(args, rows, problems, status)
 
 

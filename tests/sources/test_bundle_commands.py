@@ -129,6 +129,25 @@ def test_what_has_ended_when_the_bundle_is_made_is_told_and_how_to_mend_it(
     assert "→ `attest endorsements fetch EVIDENCE -o vendor/`" in out
 
 
+def test_nothing_authentic_makes_no_bundle_and_the_reason_is_told(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, _, err = run(
+        capsys, "endorsements", "bundle", fleet["folder"] / "simulated-vcek.der", "--sign", keys[0],
+        "-o", fleet["bundle"], *AT,
+    )  # fmt: skip
+    assert status == 2
+    assert "nothing to put into a bundle; certificate SEV-VCEK: no path to a pinned root" in err
+    assert not fleet["bundle"].exists()
+
+
+def test_a_public_key_is_not_called_a_leaked_one(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, _, err = bundle(capsys, fleet, keys[1])
+    assert (status, "not a private key" in err, "can be read by others" in err) == (2, True, False)
+
+
 def test_a_bundle_is_verified_entry_by_entry(
     capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
 ) -> None:

@@ -371,6 +371,28 @@ def test_a_second_time_says_since_when_it_is_kept(
     assert "TCB info of FMSPC 00806f050000, standard: kept since 2026-11-23T12:00:00Z" in out
 
 
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("missing/x.json", "there is no folder missing"),
+        ("quote.bin/", "quote.bin is no folder that you may write"),
+        ("quote.bin/sub/", "quote.bin is no folder that you may write"),
+    ],
+)
+def test_where_nothing_can_be_written_nobody_is_asked(
+    run: Run, site: Site, quote: str, output: str, said: str
+) -> None:
+    status, answer = run("endorsements", "fetch", quote, "-o", output)
+    assert (status, codes(answer), site.vendors.requests) == (2, {"usage"}, [])
+    assert said in answer["problems"][0]["message"]
+
+
+def test_a_file_in_place_of_the_cache_is_called_one(run: Run, quote: str) -> None:
+    status, answer = run("endorsements", "fetch", quote, "--cache", quote)
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+    assert answer["problems"][0]["found"].startswith("a file in its place: ")
+
+
 def test_endorsements_alone_say_not_what_to_fetch(folder: Path, run: Run, tdx: Simulated) -> None:
     name = next(name for name in tdx.files if name.endswith(".crl"))
     (folder / name).write_bytes(tdx.files[name])
@@ -422,6 +444,14 @@ def test_what_will_have_ended_is_told_ahead(folder: Path, run: Run, tdx: Simulat
     assert status == 1
     states = {row["kind"]: row["state"] for row in answer["endorsements"]}
     assert (states["tcb-info"], states["certificate"]) == ("ended", "current")
+
+
+def test_evidence_alone_is_no_endorsement_and_says_so(
+    folder: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "report.bin").write_bytes(simulator.snp().raw)
+    assert main(["endorsements", "verify", "report.bin"]) == 2
+    assert "no endorsement is in report.bin; `attest verify` judges evidence" in capsys.readouterr().err
 
 
 def test_a_file_that_is_none_ends_with_2(folder: Path, run: Run) -> None:
