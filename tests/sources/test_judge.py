@@ -189,6 +189,25 @@ def test_a_forged_answer_is_not_excused_by_a_missing_certificate(
     assert "unauthentic" in {row.state(NOON) for row in rows if row.kind == "ocsp"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("gpu-ocsp-self-made", "may not answer for this certificate"),
+        ("gpu-ocsp-no-purpose", "extended key usage OCSPSigning"),
+        ("gpu-ocsp-critical-extension", "critical extension"),
+        ("gpu-ocsp-stranger-as-issuer", "not signed by its responder"),
+    ],
+)
+def test_who_may_not_answer_for_an_issuer_that_is_at_hand_is_refused(
+    simulator: Simulator, anchors: Anchors, fault: str, why: str
+) -> None:
+    made = simulator.gpu(fault=fault)
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    (row,) = [row for row in rows if row.kind == "ocsp" and not row.authentic]
+    assert row.state(NOON) == "unauthentic"
+    assert why in (row.why or "")
+
+
 def test_a_responder_under_a_root_of_a_pinned_name_lacks_no_file(anchors: Anchors) -> None:
     (root,) = [a.certificate for a in anchors.roots if a.role == "nvidia-device" and not a.simulated]
     key, own = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
@@ -239,6 +258,11 @@ def test_whose_issuer_is_not_at_hand_cannot_be_checked(simulator: Simulator, anc
     key = ec.generate_private_key(ec.SECP256R1())
     forged = _renamed(authority, key)
     (row,) = judged(anchors, Endorsements(certificates=(leaf,)), beside=[forged])
+    assert row.state(NOON) == "unauthentic"
+    # A leaf that the genuine issuer did not sign is not excused by a stray of its name under nobody.
+    stray = _renamed(_signed("leaf", "nobody", 9, key), key, authority.parsed.subject)
+    assert stray.subject_der == authority.subject_der
+    (row,) = judged(anchors, Endorsements(certificates=(_renamed(leaf, key),)), beside=[authority, stray])
     assert row.state(NOON) == "unauthentic"
 
 
