@@ -66,7 +66,7 @@ def check_rim(
     signed = _signed(rim, check, log)
     if path is None or signed is None:
         if path is not None:
-            path.in_time(at, log)
+            path.in_time(at, log, of=f"manifest {rim.stated.version.shown}")
         return None
     verified = VerifiedRim(*signed, path, rim.digest)
     cache.put(key, verified)

@@ -360,6 +360,7 @@ def _judged(
         order=entry.order,
         finding=finding,
         outcome=_outcome(machine, entry, finding),
+        topic=f"{entry.section}.cert stale" if _is_stale(entry, finding, facts) else None,
         until=entry.until,
         why=escape(entry.why) if entry.why else None,
         fix=escape(entry.fix) if entry.fix else None,
@@ -435,7 +436,8 @@ def _facts(
     if device is not None:
         part = part[device[0]] if isinstance(part, (list, tuple)) and len(part) > device[0] else None
         unsaid = isinstance(part, Mapping) and part.get("opaque_data_version", "0") == "0"
-        return {"id": claims.get("id"), "mode-unsaid": unsaid and "mode" not in claims}
+        stale = _stale_answers(part.get("revocation")) if isinstance(part, Mapping) else None
+        return {"id": claims.get("id"), "mode-unsaid": unsaid and "mode" not in claims, "stale": stale}
     if section == "snp" and isinstance(claims.get("report-version"), str):
         return {"report-version": escape(str(claims["report-version"]))}
     if section == "tdx" and isinstance(part, Mapping):
@@ -443,3 +445,22 @@ def _facts(
     if section in ("azure", "boot") and machine.verified.paravisor_claims and not machine.paravisor_known:
         return {"paravisor-unknown": True}
     return {}
+
+
+def _is_stale(entry: Rule, finding: Finding, facts: Mapping[str, Any]) -> bool:
+    return entry.claim.name == "cert" and finding.found == "unknown" and facts.get("stale") is not None
+
+
+def _stale_answers(statuses: object) -> str | None:
+    """Whose OCSP answer is out of date, with its dates, where that alone makes `cert` unknown."""
+    told = (
+        [one for one in statuses if isinstance(one, Mapping)] if isinstance(statuses, (list, tuple)) else []
+    )
+    stale = [one for one in told if one.get("status") == "stale"]
+    if not stale or any(one.get("status") == "unknown" for one in told):
+        return None
+    # The one that ended first: whoever fetches, fetches all.
+    first = min(stale, key=lambda one: str(one.get("next_update", "")))
+    dates = f"from {first.get('this_update')} to {first.get('next_update', 'no stated end')}"
+    more = f", and {len(stale) - 1} more" if len(stale) > 1 else ""
+    return escape(f"{first.get('certificate')}, {dates}{more}")

@@ -20,6 +20,7 @@ class Words(NamedTuple):
 
 _UPDATE_HOST = "The host must update and commit firmware"
 _COLLECT = "Give the vendor's current list"
+_ANSWERS = "Give newer ones, with --fetch or in a new bundle: NVIDIA's are good for a day"
 _RECOMPUTE = "Recompute it for this firmware and vCPU count"
 
 WORDS: dict[str, Words] = {
@@ -122,6 +123,8 @@ WORDS: dict[str, Words] = {
     ),
     "switch.measurements no-rim": Words("Measurements could not be compared", None, "Give the switch's RIM"),
     "switch.locked false": Words("The switch is not locked", None, "Restart the fabric manager"),
+    "gpu.cert stale": Words("The OCSP answers are out of date: {stale}", None, _ANSWERS),
+    "switch.cert stale": Words("The OCSP answers are out of date: {stale}", None, _ANSWERS),
     "gpu.cert": Words("The device certificate is {found}", None, "Ask NVIDIA about this device"),
     "switch.cert": Words("The device certificate is {found}", None, "Ask NVIDIA about this device"),
     "gpu.driver-rim": Words("The driver's reference manifest is {found}", None, "Fetch the RIM again"),

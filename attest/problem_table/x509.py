@@ -7,7 +7,11 @@ from attest.problem_table.meaning import Meaning
 _RFC5280 = "RFC 5280, certification path validation"
 
 PROBLEMS: dict[str, Meaning] = {
-    "x509.malformed": Meaning("A certificate or CRL does not parse", "RFC 5280", "fetch it again"),
+    "x509.malformed": Meaning(
+        "A certificate or CRL does not parse",
+        "RFC 5280",
+        "fetch it again; of a PEM text give the blocks alone",
+    ),
     "x509.missing": Meaning(
         "A certificate that the chain needs was not given", _RFC5280, "give the whole chain"
     ),
@@ -55,7 +59,11 @@ PROBLEMS: dict[str, Meaning] = {
     "x509.not-yet-valid": Meaning(
         "A certificate is not valid yet", _RFC5280, "check the time of verification"
     ),
-    "x509.expired": Meaning("A certificate has expired", _RFC5280, "fetch a current certificate"),
+    "x509.expired": Meaning(
+        "A certificate has expired",
+        _RFC5280,
+        "fetch a current one; of a manifest's signer the manifest, which is issued anew under its id",
+    ),
     "x509.revoked": Meaning("A certificate is revoked", _RFC5280, "the vendor withdrew it: do not trust it"),
     "x509.crl.signature": Meaning(
         "A revocation list is not signed by its issuer", _RFC5280, "fetch the list from the vendor"

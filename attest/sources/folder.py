@@ -25,6 +25,16 @@ _ABANDONED = 3600
 _NAME_BYTES = 200
 
 
+def _instead(path: Path) -> str:
+    """What stands where a folder is wanted."""
+    for part in (path, *path.parents):
+        if part.is_symlink():
+            return f"a link: {part}" if part != path else "a link"
+        if part.is_file():
+            return "a file" if part == path else f"a file in its place: {part}"
+    return "no folder"
+
+
 class Folder:
     """Opened, or made with mode 0700. Raises FetchFailed (`sources.cache`) when it is unsafe or unusable.
 
@@ -38,7 +48,7 @@ class Folder:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             # O_NOFOLLOW says ENOTDIR or ELOOP for a link.
-            what = "a link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
+            what = _instead(path) if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
             raise failed("sources.cache", where=str(path), found=what, temporary=False) from None
         state = os.fstat(self._fd)
         if not shared and (state.st_uid != os.geteuid() or state.st_mode & 0o022):

@@ -9,6 +9,7 @@ import pytest
 
 from attest import Rejected, verify
 from attest.cache import Cache
+from attest.claims import instant
 from attest.nvidia.references import _same_version
 from attest.nvidia.rim import Rim
 from attest.simulator import gpu
@@ -90,6 +91,22 @@ def test_an_expired_manifest_beside_a_current_one_is_passed_over(bench: Bench) -
         == "match"
     )
     assert bench.refused(old) == {"x509.expired"}
+
+
+def test_an_expired_manifest_is_named_by_its_id_with_its_end(bench: Bench) -> None:
+    """The signers of all manifests have one name; NVIDIA's service hands out a newer one under the id."""
+    old = bench.plan()
+    for rim in old.rims.values():
+        rim.chain[0].not_after = AT - DAY
+    with pytest.raises(Rejected) as refusal:
+        bench.verify(old)
+    assert {(problem.where, problem.expected) for problem in refusal.value.problems} == {
+        (f"gpu[0].{kind}: HCC RIM L4 Signer", f"until {instant(AT - DAY)}")
+        for kind in (
+            "driver manifest NV_GPU_DRIVER_GH100_550.90.07",
+            "vbios manifest NV_GPU_VBIOS_1010_0200_882_96009F0001",
+        )
+    }
 
 
 @pytest.mark.parametrize("field", ["product", "edition"])
