@@ -117,7 +117,7 @@ def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
         value = claims.get(section, said.get(section))
         parts = value if isinstance(value, list) else [value] if value else []
         for index, part in enumerate(parts):
-            title = _TITLES[section] + (f" {index + 1} of {len(parts)}" if len(parts) > 1 else "")
+            title = _TITLES[section] + (f" {index} of {len(parts)}" if len(parts) > 1 else "")
             if section not in claims:
                 title += ": unknown, as the paravisor is not pinned"
             yield ""
