@@ -29,7 +29,7 @@ class Finding:
 
     note: why a reference value failed: revoked, expired, not yet, not listed. entry: the reference value
     that decided. misses: what was wanted and what was found, for each miss. unknown: why it cannot be
-    told. expected, found: short and safe to print.
+    told. remedy: what would make the unknown known. expected, found: short and safe to print.
     """
 
     result: Result
@@ -41,6 +41,7 @@ class Finding:
     entry: Reference | None = None
     sets: tuple[ReferenceSet, ...] = ()
     operator: OperatorName | None = None
+    remedy: str | None = None
 
     @property
     def observed(self) -> bool:
@@ -114,6 +115,7 @@ def worst(findings: Iterable[Finding]) -> Finding:
         marked if low.result == "P" else low.entry,
         low.sets,
         low.operator,
+        low.remedy,
     )
 
 
