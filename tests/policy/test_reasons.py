@@ -200,7 +200,13 @@ def test_a_nonce_without_a_key_is_no_missing_nonce(simulator: Simulator, anchors
 
 def test_a_reason_never_makes_the_unknown_pass(judge: Judge) -> None:
     """Whatever stands in a tree: the same result with and without what the reasons are read from."""
-    for raw in ({}, {"gpu": "no list"}, {"azure": {"paravisor_says": 1}}, {"tdx": {"event_log": []}}):
+    trees: list[dict[str, Any]] = [
+        {},
+        {"gpu": "no list"},
+        {"azure": {"paravisor_says": 1}},
+        {"tdx": {"event_log": []}},
+    ]
+    for raw in trees:
         appraisal = judge(
             tree(snp=SNP, raw=raw), policy_of("{snp: {debug: false}, boot: {kernel: " + "00" * 48 + "}}")
         )
