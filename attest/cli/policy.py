@@ -114,6 +114,8 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             yield problem["message"]
             if problem["code"] != "policy.invalid":
                 yield f"    {problem['code']}: {problem['remedy']}"
+            elif ": not YAML" in problem["message"]:
+                yield "    nothing was read beyond this place: check again once it is mended"
         if result["verdict"] == "good":
             from attest.untrusted import escape
 
