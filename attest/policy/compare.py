@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from attest.claims import Claim
-from attest.policy.kinds import Value, canonical_text, read
+from attest.policy.kinds import Value, Version, canonical_text, read
 from attest.policy.model import Branches, Bytes, Components, Operator, OperatorName, Reference, ReferenceSet
 from attest.policy.operators import padded
 from attest.untrusted import escape
@@ -123,11 +123,13 @@ def worst(findings: Iterable[Finding]) -> Finding:
 
 
 def shown(claim: Claim, value: Value) -> str:
-    """A value as a person reads it: canonical, escaped."""
+    """A value as a person reads it: canonical, a version as it was written; escaped."""
     if claim.kind == "tcb" and isinstance(value, Mapping):
         return ", ".join(f"{name} {number}" for name, number in value.items())
     if claim.kind == "bits" and isinstance(value, int):
         return f"{value:#x}"
+    if isinstance(value, Version):
+        return _dots(value)
     text = canonical_text(claim, value)
     return escape(text if isinstance(text, str) else ", ".join(text))
 
@@ -175,6 +177,9 @@ def wanted(operator: Operator, claim: Claim) -> str:
 
 
 def _dots(version: tuple[int, ...]) -> str:
+    """As it was written, leading zeros too."""
+    if isinstance(version, Version):
+        return escape(version.text)
     return ".".join(str(number) for number in version)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from attest.errors import Problem
+from attest.problems import PROBLEMS
 from attest.result.answer import Answer
 from attest.untrusted import escape
 
@@ -65,6 +66,7 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
         lines += _problem(problem, "✘", width)
     for warning in answer.warnings:
         lines += _problem(warning, "!", width)
+    lines += release_lines(answer.release, width)
     lines += _claims(answer.claims, width, paint)
     lines += _opinions(answer, width, paint)
     if answer.checks:
@@ -108,6 +110,29 @@ def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
     foot = f"[{problem.code}]" + ("" if said else f" → {problem.remedy}")
     yield from textwrap.wrap(
         foot, width, initial_indent="      ", subsequent_indent="      ", break_on_hyphens=False
+    )
+
+
+def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
+    """Where `allow-warnings` has its effect: on releases, and not on the verdict above."""
+    if release is None:
+        return
+    # A warning is named by its code, which stands in `found`; what a part must prove by its claim.
+    against = [
+        one["found"] if one["found"] in PROBLEMS else one["where"] or one["message"]
+        for one in release["withheld"]
+    ]
+    said = (
+        f"withheld, because of {', '.join(dict.fromkeys(against))}"
+        if against
+        else "nothing here withholds one"
+    )
+    allowed = f"; the policy allows {', '.join(release['allowed'])}" if release["allowed"] else ""
+    text = (
+        f"Release of a secret by kbs: {said}{allowed}. allow-warnings binds releases alone, not this verdict."
+    )
+    yield from textwrap.wrap(
+        text, width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
 
 
