@@ -98,7 +98,7 @@ WORDS: dict[str, Words] = {
     "tdx.tcb-lag at-most": Words("TDX platform has been behind too long", None, "Update the BIOS", True),
     "tdx.tcb-date at-least": Words("TDX platform is too old", None, "Update the BIOS", True),
     "tdx.tcb-evaluation at-least": Words(
-        "Intel collateral is old", "It may hide findings", "Fetch current collateral", True
+        "Intel collateral is old", "It may hide findings", "Give current collateral, or --fetch", True
     ),
     "tdx.tee-tcb-svn at-least": Words("TDX module is too old", None, "Update the TDX module", True),
     "tdx.mrtd": Words("Unknown launch measurement", None, _RECOMPUTE, True),
@@ -159,9 +159,15 @@ WORDS: dict[str, Words] = {
     "gpu.driver-rim absent": Words("The driver's reference manifest was not given", None, _GIVE_RIM),
     "gpu.vbios-rim absent": Words("The VBIOS reference manifest was not given", None, _GIVE_RIM),
     "switch.bios-rim absent": Words("The BIOS reference manifest was not given", None, _GIVE_RIM),
-    "gpu.driver-rim": Words("The driver's reference manifest is {found}", None, "Fetch the RIM again"),
-    "gpu.vbios-rim": Words("The VBIOS reference manifest is {found}", None, "Fetch the RIM again"),
-    "switch.bios-rim": Words("The BIOS reference manifest is {found}", None, "Fetch the RIM again"),
+    "gpu.driver-rim": Words(
+        "The driver's reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
+    "gpu.vbios-rim": Words(
+        "The VBIOS reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
+    "switch.bios-rim": Words(
+        "The BIOS reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
     "gpu.evidence-age at-most": Words("GPU evidence is old", None, "Ask the site again", True),
     "gpu.count at-least": Words("Too few GPUs", None, "See the driver log", True),
     "gpu.count at-most": Words("Too many GPUs", None, "Pass the listed number to this VM", True),
@@ -193,7 +199,9 @@ WORDS: dict[str, Words] = {
         "The guest protocol is too old", "It does not tie devices to the VM", "Update the guest", True
     ),
     "time.evidence-age at-most": Words("The evidence is too old", None, "Attest again", True),
-    "time.collateral-age at-most": Words("The collateral is too old", None, "Fetch current collateral", True),
+    "time.collateral-age at-most": Words(
+        "The collateral is too old", None, "Give current collateral, or --fetch", True
+    ),
 }
 
 NAMES = {
