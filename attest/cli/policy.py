@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def _explain(args: argparse.Namespace) -> int:
     else:
         try:
             appraisal = appraise(verify_from(args), policy, at=at)
-            answer = of_appraisal(appraisal)
+            answer = replace(of_appraisal(appraisal), not_used=args.not_used)
         except AttestError as error:
             answer = of_refusal(error, at)
     if args.json:
@@ -164,7 +165,9 @@ def _explain(args: argparse.Namespace) -> int:
         print(f"{answer.verdict}: the policy was not run")
         return answer.exit_status
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
-    for line in _tree(appraisal, width, colour=sys.stdout.isatty()):
+    from attest.result.text import unused_lines
+
+    for line in (*_tree(appraisal, width, colour=sys.stdout.isatty()), *unused_lines(answer.not_used, width)):
         print(line)
     return answer.exit_status
 

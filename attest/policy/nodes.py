@@ -23,8 +23,11 @@ class Place:
     path: str = ""
 
     def within(self, file: str) -> str:
-        """`p.yaml:9:7`, or `policy:/require/snp/debug` where there is no line."""
-        return f"{file}:{self.line}:{self.column}" if self.line else f"{file}:{self.path or '/'}"
+        """`p.yaml:9:7`, or `policy:/require/snp/debug` where there is no line, the
+        file alone where the whole is meant."""
+        if self.line:
+            return f"{file}:{self.line}:{self.column}"
+        return f"{file}:{self.path}" if self.path else file
 
 
 @dataclass(frozen=True, slots=True)
