@@ -63,8 +63,9 @@ def test_another_chips_certificate_and_another_versions_manifest_are_named(
         (
             simulator.gpu(),
             simulator.gpu(driver="580.65.06", index=1),
-            ("NV_GPU_DRIVER", "ocsp-gh100-identity"),
+            ("NV_GPU_DRIVER",),
         ),
+        (simulator.gpu(), simulator.gpu(architecture="blackwell"), ("ocsp-gb100-provisioner", "VBIOS")),
     ):
         files = written(tmp_path / "mine", mine.files)
         strange = {name: data for name, data in other.files.items() if any(kind in name for kind in kinds)}
