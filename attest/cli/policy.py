@@ -162,6 +162,8 @@ def _explain(args: argparse.Namespace) -> int:
     if appraisal is None:
         for problem in answer.problems:
             print(f"{problem.code}: {problem}" if answer.verdict != "invalid" else problem.message)
+            if problem.remedy is not None and problem.code != "policy.invalid":
+                print(f"    → {problem.remedy}")
         print(f"{answer.verdict}: the policy was not run")
         return answer.exit_status
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
@@ -209,8 +211,9 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
     for warning in appraisal.warnings:
         where = f" ({warning.where})" if warning.where else ""
         allowed = " Allowed for a release by allow-warnings." if warning.code in appraisal.allowed else ""
-        said = f"{warning.code}{where}: {warning.message}"
-        yield from _sentence(paint("33", "!"), f"{said}.{allowed}" if allowed else said, width)
+        remedy = f" → {warning.remedy}" if warning.remedy else ""
+        said = f"{warning.code}{where}: {warning.message}.{allowed}{remedy}"
+        yield from _sentence(paint("33", "!"), said, width)
     for line in release_lines(release_of(appraisal), width - 5):
         yield f"│  {line}"
     yield f"└─ {paint('31' if appraisal.problems else '32', appraisal.verdict)}"
