@@ -481,6 +481,9 @@ def _because(
     if rule.name == "tdx.event-log" and found == "mismatch":
         differing = registers_of(verified)
         whys = [f"Not replayed: {', '.join(differing)}"] if differing else []
+    elif rule.name == "binding.key" and machine.section("binding").get("nonce") == "true":
+        # The challenge fits, so the key would too if one had been asked for.
+        topic = {"topic": "binding.key unasked"}
     elif claim == "cert" and found == "unknown":
         names = stale_answers(verified, rule.section, index)
         if names:

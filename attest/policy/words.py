@@ -185,6 +185,9 @@ WORDS: dict[str, Words] = {
         "Another verifier vouches for the evidence", None, "Verify it here, or name the issuer", True
     ),
     "binding.nonce false": Words("The evidence does not carry our nonce", "It may be old", "Attest again"),
+    "binding.key unasked": Words(
+        "No key was given to compare with", "The evidence may be for another's key", "Give the key with --key"
+    ),
     "binding.key false": Words(
         "The evidence does not carry the key",
         "It may be another's",
