@@ -159,11 +159,11 @@ def test_t_render_text_of_evidence_is_escaped(judge: Judge) -> None:
 @pytest.mark.parametrize(
     ("statuses", "said"),
     [
-        (["stale"], "The OCSP answers are out of date: HCC 0, from 2027-01-01T00:00:00Z to 2027-01-02T00:00:00Z ("),
-        (["good", "stale", "stale"], "to 2027-01-02T00:00:00Z, and 1 more ("),
+        (["stale"], "The answer about HCC 0 is from 2027-01-01T00:00:00Z to 2027-01-02T00:00:00Z."),
+        (["good", "stale", "stale"], "to 2027-01-02T00:00:00Z, and 1 more."),
         # Whom the responder does not know is not excused by another's old answer.
-        (["unknown", "stale"], "The device certificate is unknown ("),
-        (["unknown"], "The device certificate is unknown ("),
+        (["unknown", "stale"], "The responder does not know a certificate of the device ("),
+        (["unknown"], "The responder does not know a certificate of the device ("),
     ],
 )  # fmt: skip
 def test_an_answer_out_of_date_is_not_told_as_an_unknown_device(
@@ -186,4 +186,4 @@ def test_an_answer_out_of_date_is_not_told_as_an_unknown_device(
     }
     (sentence,) = sentences(judge(tree(snp=SNP, gpu=[{**GPU, "cert": "unknown"}], raw=raw)))
     assert said in sentence
-    assert ("Give newer ones, with --fetch" in sentence) is ("out of date" in sentence)
+    assert ("Give current OCSP answers" in sentence) is ("out of date" in sentence)
