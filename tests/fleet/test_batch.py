@@ -133,7 +133,7 @@ def test_an_error_of_ours_is_an_answer(fleet: Path, genoa: Sample, monkeypatch: 
     assert answer["problems"][0]["code"] == "fleet.failed"
 
 
-@pytest.mark.parametrize("kind", ["pipe", "gone", "crowd"])
+@pytest.mark.parametrize("kind", ["pipe", "gone", "crowd", "link to no name", "folder with such a link"])
 def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -> None:
     path = tmp_path / "entry"
     if kind == "pipe":
@@ -142,6 +142,11 @@ def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -
         path.mkdir()
         for number in range(257):
             (path / str(number)).touch()
+    elif kind == "link to no name":
+        path.symlink_to("x" * 300)  # longer than any name: asking what it is fails, as under a closed folder
+    elif kind == "folder with such a link":
+        path.mkdir()
+        (path / "report.bin").symlink_to("x" * 300)
     answer = json.loads(Judge(Job(genoa.at)).line(Item(3, path=str(path))))
     assert (answer["index"], answer["id"], answer["verdict"]) == (3, "entry", "malformed")
 
@@ -197,6 +202,7 @@ def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"key":{"kty":"EC"}}', "fleet.item"),
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":"2026-11-23T12:00:00"}', "fleet.item"),
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":7}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":"9999-12-31T23:59:59Z"}', "fleet.item"),
         (b'{"id":"a","bundle":[]}', "fleet.item"),
     ],
 )
