@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from attest.claims import instant, read_instant
-from attest.sources.folder import Folder
+from attest.sources.folder import LOCK, Folder
 
 Status = Literal["found", "refused"]
 
@@ -156,9 +156,9 @@ class Store:
         newest = max((changed for *_, changed in files), default=0.0)
         entries = []
         for name, size, changed in files:
-            if name.endswith(".lock"):
+            if name.endswith(LOCK):
                 if newest - changed > _LOCK_AGE:
-                    self.folder.remove(name)
+                    self.folder.remove_lock(name.removesuffix(LOCK))
             elif len(name) == 64:
                 entries.append((changed, size, name))
         total, count = sum(size for _, size, _ in entries), len(entries)
