@@ -26,3 +26,27 @@ def test_t_render_names_in_certificates_and_of_files_are_escaped(
     assert "\nverdict: conforms" not in shown
     if command == "show":
         assert "SEV-VCEK\\x1b[31m\\u202e\\x0averdict: conforms" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["verify", "--x\x1b[2J\u202e"], ["\x1b[2J"], ["verify", "a", "--at", "\x1b[2J"]]
+)
+def test_t_render_wrong_use_is_told_without_controls(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file may be called like an option, and a shell's * names it."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+    shown = capsys.readouterr().err
+    assert "x1b[2J" in shown
+    assert not {"\x1b", "\u202e"} & set(shown)
+
+
+def test_t_render_the_brokers_command_too(capsys: pytest.CaptureFixture[str]) -> None:
+    from kbs.cli.main import main as kbs
+
+    with pytest.raises(SystemExit):
+        kbs(["init", "--x\x1b[2J\u202e"])
+    shown = capsys.readouterr().err
+    assert "--x\\x1b[2J\\u202e" in shown
+    assert not {"\x1b", "\u202e"} & set(shown)

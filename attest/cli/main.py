@@ -46,6 +46,11 @@ class Parser(argparse.ArgumentParser):
         return self.parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:
+        if not message.isprintable():
+            # A file may be called like an option, and whoever named it chose its characters.
+            from attest.untrusted import escape
+
+            message = escape(message, 1000)
         if "--json" in sys.argv:
             from attest.problems import problem
             from attest.result.answer import Answer
