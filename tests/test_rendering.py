@@ -46,7 +46,7 @@ def test_t_render_the_brokers_command_too(capsys: pytest.CaptureFixture[str]) ->
     from kbs.cli.main import main as kbs
 
     with pytest.raises(SystemExit):
-        kbs(["init", "--x\x1b[2J\u202e"])
+        kbs(["init", "--state", "s", "--x\x1b[2J\u202e"])
     shown = capsys.readouterr().err
     assert "--x\\x1b[2J\\u202e" in shown
     assert not {"\x1b", "\u202e"} & set(shown)
