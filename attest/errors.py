@@ -93,7 +93,7 @@ class Malformed(AttestError):
 class Rejected(AttestError):
     """Evidence is not genuine, current or bound to what was asked.
 
-    seen: dates of the authentic lists and answers that revoke, None where none did. A caller that keeps a memory
+    seen: dates of the authentic lists, documents and answers that revoke, None where none did. A caller that keeps a memory
     merges them, or an older list brings back what they refused. Nothing else of refused evidence is remembered.
     """
 

@@ -22,23 +22,25 @@ from tests.conftest import NOON
 
 DAY = timedelta(days=1)
 CASES = {
-    "snp": ("snp-ask-revoked", "x509.crl.rollback"),
-    "tdx": ("tdx-pck-revoked", "x509.crl.rollback"),
-    "gpu": ("gpu-ocsp-revoked", "nvidia.ocsp.rollback"),
+    "snp-ask-revoked": ("x509.revoked", "x509.crl.rollback"),
+    "tdx-pck-revoked": ("x509.revoked", "x509.crl.rollback"),
+    "tdx-level-revoked": ("tdx.tcb.revoked", "tdx.collateral.rollback"),
+    "tdx-qe-revoked": ("tdx.tcb.revoked", "tdx.collateral.rollback"),
+    "gpu-ocsp-revoked": ("x509.revoked", "nvidia.ocsp.rollback"),
 }
 
 
 def older(made: Simulated, earlier: Simulated) -> Endorsements:
-    """The endorsements of `made`, with the lists and answers of the day before."""
+    """The endorsements of `made`, with the lists, documents and answers of the day before."""
     own, before = made.endorsements, earlier.endorsements
-    return Endorsements(own.certificates, before.crls, own.documents, own.rims, before.ocsp)
+    return Endorsements(own.certificates, before.crls, before.documents, own.rims, before.ocsp)
 
 
-@pytest.mark.parametrize("vendor", CASES)
+@pytest.mark.parametrize("fault", CASES)
 def test_t_collateral_rollback_what_refused_once_is_not_forgotten(
-    vendor: str, simulator: Simulator, anchors: Anchors
+    fault: str, simulator: Simulator, anchors: Anchors
 ) -> None:
-    fault, code = CASES[vendor]
+    (first, code), vendor = CASES[fault], fault.partition("-")[0]
     made = getattr(simulator, vendor)(fault=fault)
     earlier = older(made, getattr(simulator.moved_to(NOON - DAY), vendor)())
 
@@ -48,7 +50,7 @@ def test_t_collateral_rollback_what_refused_once_is_not_forgotten(
     judged(earlier, Memory())  # by itself nothing is wrong with it
     with pytest.raises(Rejected) as refusal:
         judged(made.endorsements, Memory())
-    assert refusal.value.codes == {"x509.revoked"}
+    assert refusal.value.codes == {first}
     assert refusal.value.seen is not None
     with pytest.raises(Rejected) as again:
         judged(earlier, Memory().merged(refusal.value.seen))
