@@ -124,10 +124,12 @@ def judge_all(
     if ours:
         local: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
         ray.init(address=address, log_to_driver=False, **local)
-    pool = Actors(job, workers)
     try:
-        yield from run(items, pool, at=job.at, chunk=chunk)
+        pool = Actors(job, workers)
+        try:
+            yield from run(items, pool, at=job.at, chunk=chunk)
+        finally:
+            pool.close()
     finally:
-        pool.close()
         if ours:
             ray.shutdown()

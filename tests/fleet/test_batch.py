@@ -23,6 +23,7 @@ from attest.errors import Malformed, Rejected
 from attest.fleet import Item, Job, Judge, folder_items, items, judge_all, line_items
 from attest.fleet import processes as room
 from attest.fleet.batch import run
+from attest.fleet.job import lost
 from attest.fleet.processes import Processes
 from attest.loader import read_file
 from attest.simulator import Simulator
@@ -149,6 +150,15 @@ def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -
         (path / "report.bin").symlink_to("x" * 300)
     answer = json.loads(Judge(Job(genoa.at)).line(Item(3, path=str(path))))
     assert (answer["index"], answer["id"], answer["verdict"]) == (3, "entry", "malformed")
+
+
+def test_a_name_that_is_no_text_is_written_as_one(tmp_path: Path, genoa: Sample) -> None:
+    """Half of a surrogate pair is refused by strict readers of JSON: they would lose the line."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/node-\xff")).write_bytes(b"hello")
+    (item,) = folder_items(tmp_path)
+    line = Judge(Job(genoa.at)).line(item)
+    assert json.loads(line)["id"] == "node-\\udcff"
+    assert json.loads(lost(item, genoa.at))["id"] == "node-\\udcff"
 
 
 # -- lines --------------------------------------------------------------------------------------------
