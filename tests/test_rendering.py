@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,27 @@ def test_t_render_the_brokers_command_too(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().err
     assert "--x\\x1b[2J\\u202e" in shown
     assert not {"\x1b", "\u202e"} & set(shown)
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_t_render_a_terminal_of_few_characters_gets_escapes(command: str, tmp_path: Path) -> None:
+    """Ours and a stranger's alike: what the terminal's encoding lacks ended the command with a trace and status 1."""
+    file = tmp_path / "other.der"
+    file.write_bytes(Authority("\u5c71").certificate.der)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "attest.cli.main",
+            command,
+            str(EVIDENCE / "snp-genoa" / "report.bin"),
+            str(file),
+        ]
+        + (["--at", "2025-09-06T17:21:41Z"] if command == "verify" else []),
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        cwd=tmp_path,
+    )
+    assert done.returncode == (1 if command == "verify" else 0)
+    assert done.stderr == b""
+    assert (b"\\u2718 REFUSED" if command == "verify" else b"\\u5c71") in done.stdout
