@@ -171,5 +171,8 @@ def lost(item: Item, at: datetime) -> bytes:
 
 
 def write(item: Item, name: str | None, answer: Answer) -> bytes:
+    if name is not None:
+        # A file's name may be no text: strict readers of JSON would lose the whole line.
+        name = name.encode("utf-8", "backslashreplace").decode()
     document = {"index": item.index, "id": name, **answer.as_dict()}
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"

@@ -128,6 +128,8 @@ def check_status(
     # Of two made in the same second the worse one speaks.
     answer, newest = max(authentic, key=lambda pair: (pair[1].this_update, pair[1].said != "good"))
     if revoked:
+        if newest.this_update <= at + SKEW:
+            log.saw(Memory().updated({}, {memory_name(certificate, issuer): newest.this_update}))
         return Status(certificate, issuer, "revoked", answer, newest, responders)
     seen = None if memory is None else memory.document_seen(*memory_name(certificate, issuer))
     if seen is not None and newest.this_update < seen:

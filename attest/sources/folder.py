@@ -19,6 +19,8 @@ from pathlib import Path
 
 from attest.sources.failure import failed
 
+LOCK = ".lock"
+"""What follows a name in the name of its lock."""
 _TEMPORARY = ".tmp-"
 _ABANDONED = 3600
 """Seconds after which a half-written file has nobody left who writes it."""
@@ -170,15 +172,10 @@ class Folder:
         """
         if len(name) > _NAME_BYTES:
             raise ValueError("a lock's name is short")
+        held = False
+        waited, pause = 0.0, 0.02
+        descriptor = self._open_lock(name)
         try:
-            descriptor = os.open(
-                f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._fd
-            )
-        except OSError as error:
-            raise failed("sources.cache", where=str(self.path), found=error.strerror) from None
-        try:
-            held = False
-            waited, pause = 0.0, 0.02
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,9 +186,43 @@ class Folder:
                     waited += pause
                     pause = min(pause * 1.5, 0.25)
                 else:
-                    held = True
-                    os.utime(descriptor)  # in use: not to be tidied away
-                    break
+                    if self._is_lock(name, descriptor):
+                        held = True
+                        os.utime(descriptor)  # in use: not to be tidied away
+                        break
+                    # Removed between opening and locking: the next one would lock another file.
+                    os.close(descriptor)
+                    descriptor = -1
+                    descriptor = self._open_lock(name)
             yield held
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def remove_lock(self, name: str) -> None:
+        """Remove the file of a lock, unless somebody holds it."""
+        with contextlib.suppress(OSError):
+            descriptor = self._open(f"{name}{LOCK}", os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_lock(name, descriptor):
+                    os.unlink(f"{name}{LOCK}", dir_fd=self._fd)
+            finally:
+                os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            return self._open(f"{name}{LOCK}", os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise failed("sources.cache", where=str(self.path), found=error.strerror) from None
+
+    def _open(self, name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
+
+    def _is_lock(self, name: str, descriptor: int) -> bool:
+        """Whether the file that was locked still bears the lock's name."""
+        try:
+            there = os.stat(f"{name}{LOCK}", dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(descriptor))

@@ -146,6 +146,7 @@ def _declared(count: int) -> bytes:
         b"<ns0:Resource/>" * 2500,
         b"<!---->" * 2500,
         b"<ns0:Resource " + b" ".join(b'a%d=""' % number for number in range(200)) + b"/>",
+        (b"<ns0:Resource " + b" ".join(b'a%d=""' % number for number in range(120)) + b"/>") * 70,
     ],
 )
 def test_what_canonical_xml_would_take_hours_for_is_refused_before(driver: bytes, inside: bytes) -> None:

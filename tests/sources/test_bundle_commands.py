@@ -376,6 +376,21 @@ def test_a_memory_file_keeps_a_bundle_from_going_back(
     assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])
 
 
+def test_a_bundle_beside_refused_evidence_does_not_go_back_either(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whoever was refused by what a bundle brought would show the one before it."""
+    asked = (
+        "verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"], "--bundle-key", keys[1],
+        "--simulator-root", fleet["root"], "--memory", tmp_path / "memory.json", *AT, "--json",
+    )  # fmt: skip
+    bundle(capsys, fleet, keys[0], "--serial", "8")
+    assert run(capsys, *asked, "--report-data", "00" * 32 + "01")[0] == 1
+    bundle(capsys, fleet, keys[0], "--serial", "7")
+    status, out, _ = run(capsys, *asked)
+    assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])
+
+
 def test_an_earlier_bundle_is_taken_over_with_its_key(
     capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
 ) -> None:

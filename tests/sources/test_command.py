@@ -239,6 +239,23 @@ def test_refused_evidence_teaches_the_memory_nothing(folder: Path, run: Run, sim
     assert not (folder / "m.json").exists()
 
 
+def test_a_user_without_a_home_is_told_to_name_a_cache(
+    run: Run, quote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs under any number."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", staticmethod(homeless))
+    monkeypatch.delenv("ATTEST_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    status, answer = run("verify", quote, "--fetch", *AT)
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+    status, answer = run("endorsements", "fetch", quote, "-o", "endorsements.json")
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+
+
 def test_a_broken_memory_is_no_reason_to_go_on(folder: Path, run: Run, quote: str) -> None:
     (folder / "m.json").write_text("{}")
     status, answer = run("verify", quote, "--memory", "m.json", *AT)
