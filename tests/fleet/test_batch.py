@@ -415,13 +415,6 @@ def test_what_a_batch_cannot_do_is_refused_not_passed_over(
     assert json.loads(out.out)["verdict"] in ("malformed", "invalid")
 
 
-def test_an_empty_folder_is_no_fleet_that_conforms(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / ".hidden").write_bytes(b"")
-    assert main(["verify", "--batch", str(tmp_path)]) == 2
-    out = capfd.readouterr()
-    assert [problem["code"] for problem in json.loads(out.out)["problems"]] == ["evidence.missing"]
-
-
 @pytest.mark.parametrize("more", [["--with", "a"], ["--processes", "2"], ["--ray"], []])
 def test_options_of_a_batch_without_one(more: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
