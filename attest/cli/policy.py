@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ examples:
   attest policy explain prod.yaml report.bin vcek.der --at 2026-11-23T12:00:00Z
 
 Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid policy, malformed input or
-wrong use."""
+wrong use. The policy's allow-warnings change none of this: they say in spite of which
+warnings the broker (kbs) releases a secret."""
 
 _MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
 
@@ -114,6 +116,8 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             yield problem["message"]
             if problem["code"] != "policy.invalid":
                 yield f"    {problem['code']}: {problem['remedy']}"
+            elif ": not YAML" in problem["message"]:
+                yield "    nothing was read beyond this place: check again once it is mended"
         if result["verdict"] == "good":
             from attest.untrusted import escape
 
@@ -124,6 +128,8 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"    loosens the default of {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
+            if result["allow-warnings"]:
+                yield "    (that binds the broker's releases alone: attest verify warns, and exits, the same without it)"
 
 
 # -- explain ----------------------------------------------------------------------------------------
@@ -147,7 +153,7 @@ def _explain(args: argparse.Namespace) -> int:
     else:
         try:
             appraisal = appraise(verify_from(args), policy, at=at)
-            answer = of_appraisal(appraisal)
+            answer = replace(of_appraisal(appraisal), not_used=args.not_used)
         except AttestError as error:
             answer = of_refusal(error, at)
     if args.json:
@@ -156,10 +162,14 @@ def _explain(args: argparse.Namespace) -> int:
     if appraisal is None:
         for problem in answer.problems:
             print(f"{problem.code}: {problem}" if answer.verdict != "invalid" else problem.message)
+            if problem.remedy is not None and problem.code != "policy.invalid":
+                print(f"    → {problem.remedy}")
         print(f"{answer.verdict}: the policy was not run")
         return answer.exit_status
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
-    for line in _tree(appraisal, width, colour=sys.stdout.isatty()):
+    from attest.result.text import unused_lines
+
+    for line in (*_tree(appraisal, width, colour=sys.stdout.isatty()), *unused_lines(answer.not_used, width)):
         print(line)
     return answer.exit_status
 
@@ -169,6 +179,9 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
 
     def paint(code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    from attest.result.answer import release_of
+    from attest.result.text import release_lines
 
     yield f"{appraisal.policy['name']}  {appraisal.policy['digest']}"
     rules = appraisal.rules
@@ -197,7 +210,12 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
         yield from _sentence(paint("31", "✘"), problem.message, width)
     for warning in appraisal.warnings:
         where = f" ({warning.where})" if warning.where else ""
-        yield from _sentence(paint("33", "!"), f"{warning.code}{where}: {warning.message}", width)
+        allowed = " Allowed for a release by allow-warnings." if warning.code in appraisal.allowed else ""
+        remedy = f" → {warning.remedy}" if warning.remedy else ""
+        said = f"{warning.code}{where}: {warning.message}.{allowed}{remedy}"
+        yield from _sentence(paint("33", "!"), said, width)
+    for line in release_lines(release_of(appraisal), width - 5):
+        yield f"│  {line}"
     yield f"└─ {paint('31' if appraisal.problems else '32', appraisal.verdict)}"
 
 
