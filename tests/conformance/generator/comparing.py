@@ -143,6 +143,8 @@ def _svn() -> Iterator[Case]:
 
 
 def _others() -> Iterator[Case]:
+    operators: Any
+    value: Any
     for operators, value, result in [
         ({"is": "true"}, "true", "P"), ({"is": "true"}, "false", "F"), ({"is": "true"}, "True", "U"),
         ({"is": "true"}, "1", "U"), ({"exists": "true"}, "no", "F"), ({"exists": "false"}, "no", "F"),
@@ -232,6 +234,7 @@ def _literals() -> Iterator[Case]:
         require: Tree = {platform: {"crl": "fresh"}}
         require[section] = {**require.get(section, {}), claim: {operator: value}}
         yield invalid(f"{section}.{claim} is not written {value[:24]}", policy(require, platforms=[platform]))
+    operators: Any
     for operators in (
         {"one-of": ["0", "0x0"]}, {"none-of": ["24", "0x18"]}, {"at-least": "1", "has-bits": "1"}, {"why": "x"},
         {"one-of": []}, {"is": ["0"]}, {"exists": "yes"}, {"in": "web"},

@@ -86,6 +86,7 @@ def _replaced(section: str, base: Tree, table: list[tuple[str, list[Any], Tree]]
             f"{where} wider than its default without a reason", policy({section: {claim: loose}}, platforms=[section]),
             "policy.override-missing",
         )  # fmt: skip
+        rule: Any
         for kept, rule in [
             ("else: warn", {claim: {**loose, "else": "warn", "until": "2030-01-01"}}),
             ("exists", {claim: {"exists": "true"}}),
@@ -101,6 +102,7 @@ def _replaced(section: str, base: Tree, table: list[tuple[str, list[Any], Tree]]
 
 
 def _overridden() -> Iterator[Case]:
+    rule: Any
     for section, claim, rule, make in [
         ("snp", "vmpl", {"one-of": ["0", "1"]}, snp(vmpl="1")),
         ("snp", "debug", {"is": "true"}, snp(debug="true")),
@@ -206,7 +208,7 @@ def _release() -> Iterator[Case]:
     yield judged("one that he does not withholds", policy({"snp": m}), snp(), release=False)
     for crl, allowed, good in [("absent", True, True), ("absent", False, False), ("stale", True, False)]:
         rules = {**PINNED, "crl": {"none-of": ["revoked"], "override": "offline"}}
-        more = {"allow_warnings": {"revocation-unchecked": "offline"}} if allowed else {}
+        more: Tree = {"allow_warnings": {"revocation-unchecked": "offline"}} if allowed else {}
         yield judged(
             f"a list that is {crl}{', allowed' if allowed else ''}: {'released' if good else 'withheld'}",
             policy({"snp": rules}, **more), snp(crl=crl), warns=crl == "absent", release=good,

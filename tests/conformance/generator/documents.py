@@ -51,6 +51,7 @@ def _trees() -> Iterator[Case]:
     good = policy(rules)
     for key in ("policy", "name", "platforms", "require"):
         yield invalid(f"no {key}", {name: value for name, value in good.items() if name != key})
+    change: Any
     for name, change in [
         ("another version", {"policy": "2"}), ("a name with a space", {"name": "T t"}), ("an unknown key", {"requires": "x"}),
         ("no name of 65 letters", {"name": "a" * 65}), ("an unknown platform", {"platforms": ["snpp"]}),

@@ -275,7 +275,8 @@ def _parameters() -> Iterator[Case]:
         ("a parameter of a TCB", {"t": {"type": "snp.tcb", "default": "1"}}, {}),
         ("a parameter of no claim", {"t": {"type": "snp.firmwar", "default": "1"}}, {}),
     ]:  # fmt: skip
-        base = policy({"snp": {"crl": "fresh"}}, **({"params": params} if params else {}))
+        more: dict[str, Any] = {"params": params} if params else {}
+        base = policy({"snp": {"crl": "fresh"}}, **more)
         if name == "a value of another kind":
             base = asked
         yield invalid(name, base, parameters=given)
