@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from attest.cli.fetching import memory_file
 from attest.cli.options import asked, at_of, usage
+from attest.cli.policy_reading import floors_of, policy_of
 from attest.cli.second_opinion import check_usage
 from attest.errors import AttestError, Malformed
 from attest.loader import read_file
@@ -75,14 +76,18 @@ def _job(args: argparse.Namespace) -> Job:
     question = asked(args)
     file = memory_file(args, question.anchors)
     policy = None
+    policy_files: tuple[tuple[str, bytes], ...] = ()
     if args.policy is not None:
-        from attest.policy import Policy
+        from attest.policy.document import files_beside
 
         # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
-        Policy.read(Path(args.policy), parameters=dict(args.param))
-        policy = (args.policy, read_file(args.policy))
-    elif args.param:
-        raise usage("--param gives a value to a policy: give --policy too")
+        policy_of(args, args.policy)
+        text = read_file(args.policy)
+        policy = (args.policy, text)
+        policy_files = tuple(files_beside(Path(args.policy), text).items())
+    elif args.param or args.require_signed:
+        raise usage("--param and --require-signed speak of a policy: give --policy too")
+    floors = floors_of(args)
     return Job(
         at=at_of(args),
         shared=tuple((name, read_file(name)) for name in args.shared),
@@ -90,6 +95,8 @@ def _job(args: argparse.Namespace) -> Job:
         simulator_roots=None if args.simulator_root is None else read_file(args.simulator_root),
         policy=policy,
         parameters=dict(args.param),
+        policy_files=policy_files,
+        floors=floors,
         bundle_keys=tuple(read_file(name) for name in args.bundle_key),
         memory=None if file is None else file.read(),
     )

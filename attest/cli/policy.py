@@ -8,10 +8,10 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
-from attest.errors import Malformed
+from attest.errors import AttestError
 
 _EPILOG = """\
 examples:
@@ -22,7 +22,16 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
+_LANGUAGE = ("schema", "sign")
+"""Commands that have a file of their own, `attest.cli.policy_NAME`."""
+
+_MARKS = {
+    "pass": ("32", "✔"),
+    "observed": ("33", "◐"),
+    "accepted": ("33", "◑"),
+    "grace": ("33", "◔"),
+    "deny": ("31", "✘"),
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -47,38 +56,28 @@ def add_parser(commands: Any) -> None:
 
     add_evidence_arguments(explain)
     explain.set_defaults(run=_explain)
+    for name in _LANGUAGE:
+        import_module(f"attest.cli.policy_{name}").add_parser(verbs)
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """--param NAME=VALUE, wherever a policy is read."""
-    parser.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        type=_parameter,
-        metavar="NAME=VALUE",
-        help="a value for a parameter of the policy; may be given several times",
-    )
+    """What every command that reads a policy is told of it."""
+    from attest.cli.policy_reading import add_policy_arguments
 
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
+    add_policy_arguments(parser)
 
 
 # -- check ------------------------------------------------------------------------------------------
 
 
 def _check(args: argparse.Namespace) -> int:
-    from attest.policy import Policy
+    from attest.cli.policy_reading import policy_of
 
     results: list[dict[str, Any]] = []
     for file in args.policies:
         try:
-            policy = Policy.read(Path(file), parameters=dict(args.param))
-        except Malformed as error:
+            policy = policy_of(args, file)
+        except AttestError as error:
             results.append(
                 {
                     "file": file,
@@ -97,6 +96,9 @@ def _check(args: argparse.Namespace) -> int:
                 "rules": {section: len(entries) for section, entries in policy.body.sections.items()},
                 "allow-warnings": dict(policy.body.allow_warnings),
                 "overrides": dict(policy.body.loosened),
+                "file-digest": policy.file_digest,
+                "extends": dict(policy.extended),
+                "floors": policy.floors.about(),
                 "problems": [],
             }
         )
@@ -124,8 +126,11 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             count = sum(result["rules"].values())
             yield f"{escape(result['file'])}: {result['name']}, {count} rules for {', '.join(result['platforms'])}"
             yield f"    {result['digest']}"
+            yield f"    to extend it: {result['file-digest']}"
+            for name, digest in result["extends"].items():
+                yield f"    extends {name} ({digest[:23]}…)"
             for rule, reason in result["overrides"].items():
-                yield f"    loosens the default of {rule}: {escape(reason)}"
+                yield f"    loosens {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
             if result["allow-warnings"]:
@@ -137,17 +142,15 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def _explain(args: argparse.Namespace) -> int:
     from attest.cli.options import at_of, print_json, verify_from
-    from attest.errors import AttestError
-    from attest.policy import Policy, appraise
+    from attest.cli.policy_reading import defaults_of, policy_of
+    from attest.policy import appraise
     from attest.result.answer import Answer, of_appraisal, of_refusal
 
     at = at_of(args)
     answer: Answer
     appraisal = None
     try:
-        policy = (
-            None if args.policy == "defaults" else Policy.read(Path(args.policy), parameters=dict(args.param))
-        )
+        policy = defaults_of(args) if args.policy == "defaults" else policy_of(args, args.policy)
     except AttestError as error:
         answer = of_refusal(error, at, invalid_policy=True)
     else:

@@ -24,6 +24,7 @@ from attest.verifier import verify
 
 if TYPE_CHECKING:
     from attest.dsse import TrustedKeys
+    from attest.policy.floors import Floors
 
 CACHE_ENTRIES = 4096
 
@@ -34,7 +35,8 @@ class Job:
 
     at: the instant of all items that name none. shared: name and bytes of endorsements for all. expected:
     what all items must bind, unless they say themselves. simulator_roots: PEM, None for the vendors' roots
-    alone. policy: its name and text, None for the defaults. parameters: the policy's. bundle_keys: PEM of
+    alone. policy: its name and text, None for the defaults. parameters: the policy's. policy_files: name and bytes of what it extends by file. floors: None for
+    those of the package. bundle_keys: PEM of
     those who may sign bundles of endorsements. memory: newest collateral seen; read, not updated.
     """
 
@@ -44,6 +46,8 @@ class Job:
     simulator_roots: bytes | None = None
     policy: tuple[str, bytes] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    policy_files: tuple[tuple[str, bytes], ...] = ()
+    floors: Floors | None = None
     bundle_keys: tuple[bytes, ...] = ()
     memory: Memory | None = None
 
@@ -73,7 +77,17 @@ class Judge:
             from attest.policy import Policy
 
             name, text = job.policy
-            self._policy = Policy.from_text(text, name, parameters=job.parameters)
+            self._policy = Policy.from_text(
+                text,
+                name,
+                parameters=job.parameters,
+                files=dict(job.policy_files),
+                floors=job.floors,
+            )
+        elif job.floors is not None:
+            from attest.policy import Policy
+
+            self._policy = Policy.defaults(job.floors)
         self._keys: TrustedKeys | None = None
         if job.bundle_keys:
             from attest.dsse import TrustedKey, TrustedKeys
