@@ -24,6 +24,8 @@ MAX_TOKEN = 64 << 10
 MAX_DEPTH = 12
 TYPE = "application/eat+cwt"
 _SIGN1 = 18
+_FOUR_ITEMS = b"\xd2\x84"
+_EMPTY_MAP = b"\xa0"
 _ALGORITHM, _KEY_ID, _TYPE = 1, 4, 16
 
 
@@ -94,21 +96,33 @@ def decode(data: bytes, where: str) -> Any:
 
 
 def _items(token: bytes) -> tuple[bytes, bytes, bytes]:
-    import cbor2
-
+    """Protected header, payload and signature, before anybody's signature was checked: so byte strings alone are
+    read, and no decoder with its many types is let loose on a stranger's bytes."""
     if len(token) > MAX_TOKEN:
         _refuse("token", f"≤ {MAX_TOKEN} bytes", len(token))
-    value = decode(token, "token")
-    if not isinstance(value, cbor2.CBORTag) or value.tag != _SIGN1:
-        _refuse("token", "tag 18, COSE_Sign1", type(value).__name__)
-    items = value.value
-    if not isinstance(items, list) or len(items) != 4:
-        _refuse("token", "four items", type(items).__name__)
-    protected, unprotected, payload, signature = items
-    if unprotected != {} or not all(isinstance(item, bytes) for item in (protected, payload, signature)):
+    if not token.startswith(_FOUR_ITEMS):
+        _refuse("token", "COSE_Sign1: tag 18 over four items", token[:2].hex())
+    protected, at = _byte_string(token, len(_FOUR_ITEMS), "protected")
+    if token[at : at + 1] != _EMPTY_MAP:
         # What is not signed says nothing, so there is nothing to put there.
-        _refuse("token", "protected header, an empty unprotected one, payload, signature", "others")
+        _refuse("unprotected", "an empty map", token[at : at + 1].hex())
+    payload, at = _byte_string(token, at + 1, "payload")
+    signature, at = _byte_string(token, at, "signature")
+    if at != len(token):
+        _refuse("token", "four items and nothing after them", f"{len(token) - at} bytes")
     return protected, payload, signature
+
+
+def _byte_string(data: bytes, at: int, where: str) -> tuple[bytes, int]:
+    """A byte string with the shortest head that its length has, and where it ends."""
+    head = data[at : at + 1]
+    width = {b"\x58": 1, b"\x59": 2}.get(head, 0)
+    begins = at + 1 + width
+    length = int.from_bytes(data[at + 1 : begins], "big") if width else (head or b"\0")[0] - 0x40
+    value = data[begins : begins + length] if length >= 0 else b""
+    if len(value) != length or encode(value) != data[at : begins + length]:
+        _refuse(where, "a byte string", head.hex() or "nothing")
+    return value, begins + length
 
 
 def _refuse(where: str, expected: object, found: object) -> NoReturn:

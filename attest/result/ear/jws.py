@@ -12,7 +12,7 @@ import re
 from typing import Any, NoReturn
 
 from attest.canonical import read_json
-from attest.errors import Rejected
+from attest.errors import Malformed, Rejected
 from attest.problems import malformed, problem
 from attest.result.ear.keys import SigningKey, VerificationKey, base64url
 from attest.result.ear.spelling import Spelling
@@ -47,9 +47,27 @@ def verified_payload(token: bytes, keys: tuple[VerificationKey, ...], spelling: 
     return payload
 
 
-def _key_for(header: Any, keys: tuple[VerificationKey, ...], spelling: Spelling) -> VerificationKey:
-    if not isinstance(header, dict):
-        _refuse("header", "a JSON object", type(header).__name__)
+def read_object(data: bytes, where: str) -> dict[str, Any]:
+    """One JSON object, read strictly (T-CANON). Raises Malformed (`ear.malformed`)."""
+    try:
+        value = read_json(data, where=where, limit=MAX_TOKEN)
+    except Malformed as error:
+        first = error.problems[0]
+        raise malformed(
+            first.message,
+            where=first.where or where,
+            expected=first.expected,
+            found=first.found,
+            code="ear.malformed",
+        ) from None
+    if not isinstance(value, dict):
+        _refuse(where, "a JSON object", type(value).__name__)
+    return value
+
+
+def _key_for(
+    header: dict[str, Any], keys: tuple[VerificationKey, ...], spelling: Spelling
+) -> VerificationKey:
     brought = [name for name in _BRINGS_ITS_OWN if name in header]
     if brought or not set(header) <= {"alg", "typ", "kid"}:
         found = ", ".join(brought or sorted(set(header) - {"alg", "typ", "kid"}))
@@ -69,7 +87,7 @@ def _key_for(header: Any, keys: tuple[VerificationKey, ...], spelling: Spelling)
     return key
 
 
-def _segments(token: bytes) -> tuple[Any, bytes]:
+def _segments(token: bytes) -> tuple[dict[str, Any], bytes]:
     if len(token) > MAX_TOKEN:
         _refuse("token", f"≤ {MAX_TOKEN} bytes", len(token))
     try:
@@ -79,7 +97,7 @@ def _segments(token: bytes) -> tuple[Any, bytes]:
     if len(segments) != 3:
         _refuse("token", "three segments", len(segments))
     header, payload, _ = (_decoded(segment) for segment in segments)
-    return read_json(header, where="header", limit=MAX_TOKEN), payload
+    return read_object(header, "header"), payload
 
 
 def _decoded(segment: str) -> bytes:

@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from attest.canonical import read_json, refuse_floats
+from attest.canonical import refuse_floats
 from attest.claims import instant
 from attest.errors import Problem, Rejected
 from attest.problems import problem
 from attest.result.ear import members
 from attest.result.ear.attested import Attested, mint
 from attest.result.ear.cose import decode, verified_cose
-from attest.result.ear.jws import MAX_TOKEN, verified_payload
+from attest.result.ear.jws import read_object, verified_payload
 from attest.result.ear.keys import VerificationKey
 from attest.result.ear.labels import from_labels
 from attest.result.ear.spelling import SPELLINGS, Form, Name, Spelling
@@ -83,9 +83,7 @@ def _claims(
         except ValueError as error:
             members.refuse("payload", str(error), "other CBOR")
     payload = verified_payload(token, keys, spelling)
-    claims = read_json(payload, where="payload", limit=MAX_TOKEN)
-    if not isinstance(claims, dict):
-        members.refuse("payload", "a JSON object", type(claims).__name__)
+    claims = read_object(payload, "payload")
     try:
         refuse_floats(claims)
     except ValueError:
