@@ -209,3 +209,34 @@ def test_a_td_by_defaults_alone(result_of: ResultOf) -> None:
     values = result_of(tree(tdx=TDX)).parts["cpu0"].vector.values
     claimed = {"hardware": 2, "configuration": 3, "runtime-opaque": 2}
     assert {name: value for name, value in values.items() if value} == claimed
+
+
+@pytest.mark.parametrize(
+    ("claims", "require"),
+    [
+        ({"snp": SNP}, "{snp: {measurement: {exists: true}}}"),
+        ({"snp": SNP}, f'{{snp: {{measurement: {{none-of: ["{"00" * 48}"]}}}}}}'),
+        ({"tdx": {**TDX, "event-log": "replayed"}}, "{tdx: {event-log: replayed}}"),
+        ({"tdx": {**TDX, "rtmr3": "dd" * 48}}, f'{{tdx: {{rtmr3: "{"dd" * 48}"}}}}'),
+        ({"tdx": TDX}, f'{{tdx: {{mrtd: "{"aa" * 48}"}}}}'),
+    ],
+)
+def test_executables_that_no_rule_identifies_are_not_affirmed(
+    result_of: ResultOf, claims: dict[str, Any], require: str
+) -> None:
+    result = result_of(tree(**claims), policy_of(require, platforms=next(iter(claims))))
+    assert result.status == "warning"
+    assert result.parts["cpu0"].vector.values["executables"] == 0
+
+
+def test_a_td_whose_log_and_runtime_register_are_wanted(result_of: ResultOf) -> None:
+    pins = "".join(f'{name}: "{TDX[name]}", ' for name in ("mrtd", "rtmr1", "rtmr2"))
+    td = {**TDX, "event-log": "replayed", "rtmr3": "dd" * 48}
+    for more, number in (("", 3), (f'event-log: replayed, rtmr3: "{"dd" * 48}"', 2)):
+        result = result_of(tree(tdx=td), policy_of(f"{{tdx: {{{pins}{more}}}}}", platforms="tdx"))
+        assert result.parts["cpu0"].vector.values["executables"] == number
+
+
+def test_a_device_is_identified_by_its_manifests(result_of: ResultOf) -> None:
+    result = result_of(tree(snp=SNP, gpu=[GPU]), policy_of("{snp: {vmpl: 0}, gpu: {count: 1}}"))
+    assert result.parts["gpu0"].vector.values["executables"] == 3

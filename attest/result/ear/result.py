@@ -100,7 +100,12 @@ def of_appraisal(
     records = [Named.of(record) for record in appraisal.rules]
     said = STATUS[appraisal.verdict]
     status = said if verdict is None else worse(said, STATUS[verdict])
-    vectors = {name: weigh(records_of(name, names, records)) for name in names}
+    unidentified = any(warning.code == "no-workload-identity" for warning in appraisal.warnings)
+    vectors = {
+        # A device's firmware is identified by its manifests, whatever the policy says of the workload.
+        name: weigh(records_of(name, names, records), identified=name != _WHOLE or not unidentified)
+        for name in names
+    }
     for vector in vectors.values():
         status = worse(status, vector.worst)
     bound = bound_key(appraisal.claims, key) if status in ("affirming", "warning") else None

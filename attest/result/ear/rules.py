@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from attest.claims import read_instant
 
+_NOBODY_WROTE = ("default", "floor")
+"""Places of rules that come with the version or with floor data, and of no owner's file."""
 _DEVICE = re.compile(r"(gpu|switch)\[([0-9]+)\]\.(.+)", re.ASCII)
 
 
@@ -46,7 +48,7 @@ class Named:
             result,
             note,
             record["outcome"] or "",
-            record["at"] == "default",
+            record["at"] in _NOBODY_WROTE,
             None if until is None else int(read_instant(until).timestamp()),
         )
 

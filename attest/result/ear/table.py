@@ -1,10 +1,12 @@
 """Which rules speak of which category, and the numbers that their outcomes stand for.
 
-A rule counts in each category that names its claim, and in `configuration` where none does. Three places
+A rule counts in each category that names its claim, and in `configuration` where none does. Four places
 decide what the table of the specification leaves open. `platforms` (the machine is of a kind that the owner
 did not list) is read as hardware that is not recognised, like `product` and `model`. The digests of `boot`
 are executables: they name what was started. Rules inside `any`, `all` and `none` are recorded as one, which
-says nothing of its members, so a group counts in `configuration` and affirms nothing else.
+says nothing of its members, so a group counts in `configuration` and affirms nothing else. And executables of the CPU
+part are affirmed only by a policy that identifies the workload: a rule on RTMR3 alone, or that a log replays, passes on
+any program (`attest.result.ear.weigh`).
 """
 
 from __future__ import annotations

@@ -6,26 +6,36 @@ from collections.abc import Iterable
 
 from attest.result.ear.rules import Named
 from attest.result.ear.table import RUNTIME_APPROVED, VALUES, categories_of
-from attest.result.ear.vector import Category, Vector
+from attest.result.ear.vector import NO_CLAIM, Category, Vector
 
 _WARNED = frozenset({"grace", "accepted", "observed"})
 
 
-def weigh(records: Iterable[Named]) -> Vector:
-    """The worst of each category, which is its largest number; 0 where no rule speaks of it."""
+def weigh(records: Iterable[Named], *, identified: bool = True) -> Vector:
+    """The worst of each category, which is its largest number; 0 where no rule speaks of it.
+
+    identified: whether the policy says whose program runs there. Where it does not (`no-workload-identity`), rules
+    on single registers, on a replayed log or on a digest being there at all may pass, and executables are not
+    affirmed by them.
+    """
     by_category: dict[Category, list[Named]] = {}
     for record in records:
         for category in categories_of(record.name):
             by_category.setdefault(category, []).append(record)
-    return Vector.of({category: _worst(category, found) for category, found in by_category.items()})
+    return Vector.of(
+        {category: _worst(category, found, identified) for category, found in by_category.items()}
+    )
 
 
-def _worst(category: Category, records: list[Named]) -> int:
+def _worst(category: Category, records: list[Named], identified: bool) -> int:
     only_defaults = all(record.by_default for record in records)
     values = VALUES[category]
     affirmed = values.by_default if only_defaults else values.passed
-    if category == "executables" and _runtime_approved(records):
-        affirmed = RUNTIME_APPROVED
+    if category == "executables":
+        if not identified:
+            affirmed = NO_CLAIM
+        elif _runtime_approved(records):
+            affirmed = RUNTIME_APPROVED
     return max(_value(category, record, affirmed) for record in records)
 
 
