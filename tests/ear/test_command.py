@@ -98,6 +98,7 @@ def test_a_machine_that_is_not_genuine_gets_a_result_that_says_so(bench: Bench) 
     attested = bench.read()
     assert attested.status == "contraindicated"
     assert set(attested.parts["gpu0"].vector.values.values()) == {99}
+    assert attested.simulated, "under a simulator's root nothing real is refused"
 
 
 def test_a_machine_that_was_not_judged_gets_none(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +130,29 @@ def test_what_could_not_be_fetched_counts_in_the_result(
     monkeypatch.setattr(verify, "answer_for", lambda args: replace(plain(args), verdict="refused"))
     assert bench.run("--ear", "ietf") == 1
     assert bench.read().status == "contraindicated"
+
+
+def test_an_answer_that_is_no_judgement_is_not_signed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from attest.cli import verify
+
+    plain = verify.answer_for
+    monkeypatch.setattr(verify, "answer_for", lambda args: replace(plain(args), verdict="malformed"))
+    assert bench.run("--ear", "ietf") == 2
+    assert not bench.out.exists()
+
+
+def test_a_bundle_that_is_refused_is_no_judgement_of_the_machine(bench: Bench, tmp_path: Path) -> None:
+    from attest.dsse import seal_envelope
+
+    theirs, ours = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    bundle, key = tmp_path / "bundle.json", tmp_path / "ours.pub"
+    bundle.write_bytes(seal_envelope("endorsements", b"{}", theirs))
+    key.write_bytes(ours.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    bench.files.append(str(bundle))
+    assert bench.run("--ear", "ietf", "--bundle-key", str(key)) == 1
+    assert not bench.out.exists()
 
 
 @pytest.mark.parametrize(

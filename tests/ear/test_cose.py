@@ -210,6 +210,25 @@ def test_an_unprotected_header_is_refused(token: bytes) -> None:
     assert codes(sign1(protected, {4: b"another key"}, payload, signature)) == {"ear.malformed"}
 
 
+@pytest.mark.parametrize("other", [b"\xf6", b"\x80", b"\x40", b"\xa1"])
+def test_the_unprotected_header_is_an_empty_map(token: bytes, other: bytes) -> None:
+    before = b"\xd2\x84" + encode(protected_header(P256.public))
+    assert token.startswith(before + b"\xa0")
+    assert codes(before + other + token[len(before) + 1 :]) == {"ear.malformed"}
+
+
+def test_t_canon_a_length_has_one_spelling(token: bytes) -> None:
+    assert token.startswith(b"\xd2\x84\x58\x3b")
+    assert codes(b"\xd2\x84\x59\x00\x3b" + token[4:]) == {"ear.malformed"}
+
+
+def test_a_token_is_bounded(token: bytes) -> None:
+    padded = resigned(token, lambda payload: payload.update({-80000: "a" * 64_700}))
+    assert len(cbor2.loads(padded).value[2]) < 1 << 16 < len(padded)
+    assert codes(padded) == {"ear.malformed"}
+    assert read(resigned(token, lambda payload: payload.update({-80000: "a" * 60_000}))).status == "warning"
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -269,8 +269,8 @@ def test_ten_minutes_are_the_longest_life(token: bytes, seconds: int, good: bool
 
 def test_a_result_issued_in_the_future_does_not_count(token: bytes) -> None:
     claims = claims_of(token)
-    claims["iat"] += 120
-    assert codes(resigned(claims)) == {"ear.not-yet-valid"}
+    for name in ("iat", "nbf"):
+        assert codes(resigned({**claims, name: claims[name] + 120})) == {"ear.not-yet-valid"}
 
 
 @pytest.mark.parametrize("name", ["iat", "nbf", "exp"])
@@ -309,6 +309,12 @@ def test_t_sample_a_simulated_machine_is_refused_unless_wanted(result_of: Result
     simulated = ear.issue(result_of(claims, simulated=True), TERMS, key=P256)
     assert codes(simulated) == {"ear.simulated"}
     assert read(simulated, simulated=True).simulated
+
+
+def test_t_sample_one_simulated_part_is_enough(result_of: ResultOf) -> None:
+    real = ear.issue(result_of(tree(snp=SNP, gpu=[GPU])), TERMS, key=P256)
+    path = "submods/gpu0/ear_veraison_annotated_evidence/simulated"
+    assert codes(changed(real, path, True)) == {"ear.simulated"}
 
 
 # -- T-CANON ----------------------------------------------------------------------------------------

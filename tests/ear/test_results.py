@@ -13,7 +13,7 @@ from attest.evidence import Evidence
 from attest.policy import appraise
 from attest.result import ear
 from attest.result.ear.digest import digests_of
-from attest.result.ear.vector import CATEGORIES
+from attest.result.ear.vector import CATEGORIES, Vector
 from attest.simulator import Simulator
 from tests.conftest import Sample
 from tests.ear.conftest import P256, TERMS, ResultOf, rejected
@@ -39,6 +39,16 @@ def test_a_part_is_no_better_than_its_machine(result_of: ResultOf) -> None:
     )
     worst = {name: part.vector.worst for name, part in result.parts.items()}
     assert worst == {"cpu0": "affirming", "gpu0": "affirming", "gpu1": "contraindicated"}
+
+
+def test_the_status_is_no_better_than_the_worst_number(
+    result_of: ResultOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the table will say one day."""
+    numbers = Vector.of({"executables": 33})
+    monkeypatch.setattr("attest.result.ear.result.weigh", lambda records, **how: numbers)
+    result = result_of(tree(snp=SNP), CLEAN)
+    assert (result.status, result.parts["cpu0"].status) == ("warning", "warning")
 
 
 def test_what_else_was_asked_can_only_make_it_worse(result_of: ResultOf) -> None:

@@ -78,19 +78,15 @@ def encode(value: Any) -> bytes:
 
 def decode(data: bytes, where: str) -> Any:
     """One item and nothing after it, in the one encoding it has. Raises Malformed."""
-    from io import BytesIO
-
     import cbor2
 
-    stream = BytesIO(data)
     try:
-        value = cbor2.CBORDecoder(
-            stream, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False
-        ).decode()
+        value = cbor2.loads(data, max_depth=MAX_DEPTH)
         again = encode(value)
     except Exception:  # noqa: BLE001 - whatever a decoder of foreign bytes raises, it is no result of ours
         _refuse(where, "one CBOR item", "other bytes")
     if again != data:
+        # What follows the item, a key that came twice and every longer spelling are lost on the way back.
         _refuse(where, "deterministic CBOR, one item, no key twice", "another encoding")
     return value
 
