@@ -439,3 +439,8 @@ def test_the_machine_is_no_better_than_its_worst_part(token: bytes) -> None:
 
 def test_claims_nobody_knows_are_ignored(token: bytes) -> None:
     assert read(changed(token, "something", 7)).status == "affirming"
+
+
+def test_a_token_is_bounded(token: bytes) -> None:
+    assert codes(resigned({**claims_of(token), "more": "a" * 50_000})) == {"ear.malformed"}
+    assert read(resigned({**claims_of(token), "more": "a" * 40_000})).status == "affirming"
