@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from attest.cli.fetching import memory_file
 from attest.cli.options import asked, at_of, usage
+from attest.cli.policy_reading import floors_of, policy_of
 from attest.cli.second_opinion import check_usage
 from attest.errors import AttestError, Malformed
 from attest.loader import read_file
@@ -50,7 +51,7 @@ def run_batch(args: argparse.Namespace) -> int:
     try:
         job = _job(args)
         lines = _lines(args, job)
-        return _write(lines, sys.stderr)
+        return _write(lines, sys.stderr, _nothing(args.batch))
     except AttestError as error:
         answer = of_refusal(error, at_of(args), invalid_policy=error.codes <= {"policy.invalid"})
         print(json.dumps(answer.as_dict(), separators=(",", ":")))
@@ -75,14 +76,18 @@ def _job(args: argparse.Namespace) -> Job:
     question = asked(args)
     file = memory_file(args, question.anchors)
     policy = None
+    policy_files: tuple[tuple[str, bytes], ...] = ()
     if args.policy is not None:
-        from attest.policy import Policy
+        from attest.policy.document import files_beside
 
         # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
-        Policy.read(Path(args.policy), parameters=dict(args.param))
-        policy = (args.policy, read_file(args.policy))
-    elif args.param:
-        raise usage("--param gives a value to a policy: give --policy too")
+        policy_of(args, args.policy)
+        text = read_file(args.policy)
+        policy = (args.policy, text)
+        policy_files = tuple(files_beside(Path(args.policy), text).items())
+    elif args.param or args.require_signed:
+        raise usage("--param and --require-signed speak of a policy: give --policy too")
+    floors = floors_of(args)
     return Job(
         at=at_of(args),
         shared=tuple((name, read_file(name)) for name in args.shared),
@@ -90,6 +95,8 @@ def _job(args: argparse.Namespace) -> Job:
         simulator_roots=None if args.simulator_root is None else read_file(args.simulator_root),
         policy=policy,
         parameters=dict(args.param),
+        policy_files=policy_files,
+        floors=floors,
         bundle_keys=tuple(read_file(name) for name in args.bundle_key),
         memory=None if file is None else file.read(),
     )
@@ -131,7 +138,15 @@ def _items(batch: str) -> Iterator[Item]:
         ) from None
 
 
-def _write(lines: Iterator[bytes], progress: TextIO) -> int:
+def _nothing(batch: str) -> Malformed:
+    """The error of a batch without a machine: nothing judged is nothing found good (T-EMPTY)."""
+    if batch == "-":
+        return Malformed(problem("fleet.empty", where="standard input", found="no line"))
+    return Malformed(problem("fleet.empty", where=escape(batch), found="no entry but names with a dot first"))
+
+
+def _write(lines: Iterator[bytes], progress: TextIO, nothing: Malformed) -> int:
+    """Raises `nothing` where there is no line."""
     started = told = time.monotonic()
     counts = dict.fromkeys(EXIT, 0)
     for line in lines:
@@ -142,8 +157,10 @@ def _write(lines: Iterator[bytes], progress: TextIO) -> int:
         if now - told >= _EVERY:
             told = now
             _tell(counts, now - started, progress)
+    if not any(counts.values()):
+        raise nothing
     _tell(counts, time.monotonic() - started, progress)
-    return max((EXIT[verdict] for verdict, count in counts.items() if count), default=0)
+    return max(EXIT[verdict] for verdict, count in counts.items() if count)
 
 
 def _verdict(line: bytes) -> str:

@@ -7,10 +7,11 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
-from attest.errors import Malformed
+from attest.errors import AttestError
 
 _EPILOG = """\
 examples:
@@ -18,9 +19,19 @@ examples:
   attest policy explain prod.yaml report.bin vcek.der --at 2026-11-23T12:00:00Z
 
 Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid policy, malformed input or
-wrong use."""
+wrong use. The policy's allow-warnings change none of this: they say in spite of which
+warnings the broker (kbs) releases a secret."""
 
-_MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
+_LANGUAGE = ("schema", "sign")
+"""Commands that have a file of their own, `attest.cli.policy_NAME`."""
+
+_MARKS = {
+    "pass": ("32", "✔"),
+    "observed": ("33", "◐"),
+    "accepted": ("33", "◑"),
+    "grace": ("33", "◔"),
+    "deny": ("31", "✘"),
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -45,38 +56,28 @@ def add_parser(commands: Any) -> None:
 
     add_evidence_arguments(explain)
     explain.set_defaults(run=_explain)
+    for name in _LANGUAGE:
+        import_module(f"attest.cli.policy_{name}").add_parser(verbs)
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """--param NAME=VALUE, wherever a policy is read."""
-    parser.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        type=_parameter,
-        metavar="NAME=VALUE",
-        help="a value for a parameter of the policy; may be given several times",
-    )
+    """What every command that reads a policy is told of it."""
+    from attest.cli.policy_reading import add_policy_arguments
 
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
+    add_policy_arguments(parser)
 
 
 # -- check ------------------------------------------------------------------------------------------
 
 
 def _check(args: argparse.Namespace) -> int:
-    from attest.policy import Policy
+    from attest.cli.policy_reading import policy_of
 
     results: list[dict[str, Any]] = []
     for file in args.policies:
         try:
-            policy = Policy.read(Path(file), parameters=dict(args.param))
-        except Malformed as error:
+            policy = policy_of(args, file)
+        except AttestError as error:
             results.append(
                 {
                     "file": file,
@@ -95,6 +96,9 @@ def _check(args: argparse.Namespace) -> int:
                 "rules": {section: len(entries) for section, entries in policy.body.sections.items()},
                 "allow-warnings": dict(policy.body.allow_warnings),
                 "overrides": dict(policy.body.loosened),
+                "file-digest": policy.file_digest,
+                "extends": dict(policy.extended),
+                "floors": policy.floors.about(),
                 "problems": [],
             }
         )
@@ -114,16 +118,23 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             yield problem["message"]
             if problem["code"] != "policy.invalid":
                 yield f"    {problem['code']}: {problem['remedy']}"
+            elif ": not YAML" in problem["message"]:
+                yield "    nothing was read beyond this place: check again once it is mended"
         if result["verdict"] == "good":
             from attest.untrusted import escape
 
             count = sum(result["rules"].values())
             yield f"{escape(result['file'])}: {result['name']}, {count} rules for {', '.join(result['platforms'])}"
             yield f"    {result['digest']}"
+            yield f"    to extend it: {result['file-digest']}"
+            for name, digest in result["extends"].items():
+                yield f"    extends {name} ({digest[:23]}…)"
             for rule, reason in result["overrides"].items():
-                yield f"    loosens the default of {rule}: {escape(reason)}"
+                yield f"    loosens {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
+            if result["allow-warnings"]:
+                yield "    (that binds the broker's releases alone: attest verify warns, and exits, the same without it)"
 
 
 # -- explain ----------------------------------------------------------------------------------------
@@ -131,23 +142,21 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def _explain(args: argparse.Namespace) -> int:
     from attest.cli.options import at_of, print_json, verify_from
-    from attest.errors import AttestError
-    from attest.policy import Policy, appraise
+    from attest.cli.policy_reading import defaults_of, policy_of
+    from attest.policy import appraise
     from attest.result.answer import Answer, of_appraisal, of_refusal
 
     at = at_of(args)
     answer: Answer
     appraisal = None
     try:
-        policy = (
-            None if args.policy == "defaults" else Policy.read(Path(args.policy), parameters=dict(args.param))
-        )
+        policy = defaults_of(args) if args.policy == "defaults" else policy_of(args, args.policy)
     except AttestError as error:
         answer = of_refusal(error, at, invalid_policy=True)
     else:
         try:
             appraisal = appraise(verify_from(args), policy, at=at)
-            answer = of_appraisal(appraisal)
+            answer = replace(of_appraisal(appraisal), not_used=args.not_used)
         except AttestError as error:
             answer = of_refusal(error, at)
     if args.json:
@@ -156,10 +165,14 @@ def _explain(args: argparse.Namespace) -> int:
     if appraisal is None:
         for problem in answer.problems:
             print(f"{problem.code}: {problem}" if answer.verdict != "invalid" else problem.message)
+            if problem.remedy is not None and problem.code != "policy.invalid":
+                print(f"    → {problem.remedy}")
         print(f"{answer.verdict}: the policy was not run")
         return answer.exit_status
     width = max(40, shutil.get_terminal_size((100, 24)).columns)
-    for line in _tree(appraisal, width, colour=sys.stdout.isatty()):
+    from attest.result.text import unused_lines
+
+    for line in (*_tree(appraisal, width, colour=sys.stdout.isatty()), *unused_lines(answer.not_used, width)):
         print(line)
     return answer.exit_status
 
@@ -169,6 +182,9 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
 
     def paint(code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    from attest.result.answer import release_of
+    from attest.result.text import release_lines
 
     yield f"{appraisal.policy['name']}  {appraisal.policy['digest']}"
     rules = appraisal.rules
@@ -197,7 +213,12 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
         yield from _sentence(paint("31", "✘"), problem.message, width)
     for warning in appraisal.warnings:
         where = f" ({warning.where})" if warning.where else ""
-        yield from _sentence(paint("33", "!"), f"{warning.code}{where}: {warning.message}", width)
+        allowed = " Allowed for a release by allow-warnings." if warning.code in appraisal.allowed else ""
+        remedy = f" → {warning.remedy}" if warning.remedy else ""
+        said = f"{warning.code}{where}: {warning.message}.{allowed}{remedy}"
+        yield from _sentence(paint("33", "!"), said, width)
+    for line in release_lines(release_of(appraisal), width - 5):
+        yield f"│  {line}"
     yield f"└─ {paint('31' if appraisal.problems else '32', appraisal.verdict)}"
 
 

@@ -6,13 +6,12 @@ import argparse
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from attest.cli.batch import add_batch_arguments
 from attest.cli.ear import add_ear_arguments, asked_for, write_result
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
-from attest.cli.policy import add_parameters
+from attest.cli.policy_reading import add_policy_arguments, defaults_of, policy_of
 from attest.cli.second_opinion import (
     Judged,
     add_second_opinion_arguments,
@@ -49,7 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     add_evidence_arguments(parser, files="*")  # none with --batch
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
-    add_parameters(parser)
+    add_policy_arguments(parser)
     add_second_opinion_arguments(parser)
     add_ear_arguments(parser)
     add_batch_arguments(parser)
@@ -93,14 +92,17 @@ def answer_for(args: argparse.Namespace) -> Answer:
     at = at_of(args)
     policy = None
     if args.policy is not None:
-        from attest.policy import Policy
-
         try:
-            policy = Policy.read(Path(args.policy), parameters=dict(args.param))
+            policy = policy_of(args, args.policy)
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
-    elif args.param:
-        return of_refusal(usage("--param gives a value to a policy: give --policy too"), at)
+    elif args.param or args.require_signed:
+        return of_refusal(usage("--param and --require-signed speak of a policy: give --policy too"), at)
+    else:
+        try:
+            policy = defaults_of(args)
+        except AttestError as error:
+            return of_refusal(error, at, invalid_policy=True)
     try:
         check_usage(args)
         verified = verify_from(args)
@@ -112,7 +114,7 @@ def answer_for(args: argparse.Namespace) -> Answer:
     from attest.policy import appraise
 
     args.judgement = appraise(verified, policy, at=at)
-    answer = of_appraisal(args.judgement)
+    answer = replace(of_appraisal(args.judgement), not_used=args.not_used)
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))

@@ -15,7 +15,7 @@ from attest.checks import CheckRecord
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed
 from attest.evidence import Evidence
-from attest.fleet.items import Content, Item, name_of, read_item
+from attest.fleet.items import Content, Item, name_of, place_of, read_item
 from attest.memory import Memory
 from attest.problems import problem
 from attest.recognise import Found, recognise
@@ -24,6 +24,7 @@ from attest.verifier import verify
 
 if TYPE_CHECKING:
     from attest.dsse import TrustedKeys
+    from attest.policy.floors import Floors
 
 CACHE_ENTRIES = 4096
 
@@ -34,7 +35,8 @@ class Job:
 
     at: the instant of all items that name none. shared: name and bytes of endorsements for all. expected:
     what all items must bind, unless they say themselves. simulator_roots: PEM, None for the vendors' roots
-    alone. policy: its name and text, None for the defaults. parameters: the policy's. bundle_keys: PEM of
+    alone. policy: its name and text, None for the defaults. parameters: the policy's. policy_files: name and bytes of what it extends by file. floors: None for
+    those of the package. bundle_keys: PEM of
     those who may sign bundles of endorsements. memory: newest collateral seen; read, not updated.
     """
 
@@ -44,6 +46,8 @@ class Job:
     simulator_roots: bytes | None = None
     policy: tuple[str, bytes] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    policy_files: tuple[tuple[str, bytes], ...] = ()
+    floors: Floors | None = None
     bundle_keys: tuple[bytes, ...] = ()
     memory: Memory | None = None
 
@@ -73,7 +77,17 @@ class Judge:
             from attest.policy import Policy
 
             name, text = job.policy
-            self._policy = Policy.from_text(text, name, parameters=job.parameters)
+            self._policy = Policy.from_text(
+                text,
+                name,
+                parameters=job.parameters,
+                files=dict(job.policy_files),
+                floors=job.floors,
+            )
+        elif job.floors is not None:
+            from attest.policy import Policy
+
+            self._policy = Policy.defaults(job.floors)
         self._keys: TrustedKeys | None = None
         if job.bundle_keys:
             from attest.dsse import TrustedKey, TrustedKeys
@@ -89,17 +103,20 @@ class Judge:
         except Malformed as error:
             return write(item, name_of(item), of_refusal(error, self._job.at))
         try:
-            answer = self._answer(content)
+            answer = self._answer(content, place_of(item))
         except Exception as error:  # noqa: BLE001  (one item must not end the others; it is told as what it is)
             answer = failed(self._job.at, type(error).__name__)
         return write(item, content.id, answer)
 
-    def _answer(self, content: Content) -> Answer:
+    def _answer(self, content: Content, where: str) -> Answer:
         at = content.at or self._job.at
         try:
             expected = replace(self._job.expected, **content.expected)
         except ValueError as error:
-            return of_refusal(Malformed(problem("fleet.item", message=str(error))), at)
+            return of_refusal(
+                Malformed(problem("fleet.item", message=f"The line names no evidence: {error}", where=where)),
+                at,
+            )
         try:
             evidence, endorsements, opened = self._read(content)
             verified = verify(

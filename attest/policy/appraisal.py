@@ -78,6 +78,17 @@ class Appraisal:
         return f"<Appraisal {self.verdict} by {self.policy['name']}>"
 
     @property
+    def own(self) -> bool:
+        """Whether an owner's policy judged, and not the defaults alone, which release nothing."""
+        return self._own
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Codes under the policy's `allow-warnings`: warnings in spite of which a secret goes out. They change no
+        verdict."""
+        return self._allowed
+
+    @property
     def conforms(self) -> bool:
         return self.verdict != "refused"
 
@@ -108,7 +119,10 @@ class Appraisal:
                 _withheld("The policy lists platform none: devices without a CPU part get no secret")
             )
         for warning in self.warnings:
-            if warning.code not in self._allowed:
+            if warning.code == "floors-expired":
+                # Whether the machine is still up to date is not known, and no reason makes it so.
+                reasons.append(_withheld(warning.message, where=warning.where, found=warning.code))
+            elif warning.code not in self._allowed:
                 reasons.append(
                     _withheld(
                         f"The owner does not allow the warning {warning.code}: {warning.message}",

@@ -13,14 +13,17 @@ from functools import cached_property
 from typing import Any
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, freeze, instant
+from attest.policy.accept import cured, in_force
 from attest.policy.appraisal import Appraisal, Verdict, mint
-from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wanted, worst
+from attest.policy.compare import ABSENT, RANK, Finding, Result, judge, shown_raw, wanted, worst
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
 from attest.policy.document import Policy
 from attest.policy.explain import Judged, Outcome
+from attest.policy.fixed import ENDED, FLOOR, evaluation_rule, judge_fixed
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.kinds import read
 from attest.policy.model import PARTS, Body, Entry, Group, Rule
+from attest.policy.reasons import not_run, reason_of, registers_of, stale_answers
 from attest.policy.warn import warnings_of
 from attest.untrusted import escape
 from attest.verified import Verified
@@ -48,7 +51,7 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
     machine = Machine(verified, policy, at)
     judged = sorted(_judge_all(machine), key=_order)
     denied = [one for one in judged if one.outcome == "deny"]
-    warnings = warnings_of(verified, policy, machine.platform, machine.uncovered)
+    warnings = warnings_of(verified, policy, machine.platform, machine.uncovered, machine.floor_state)
     verdict: Verdict = "conforms"
     if denied:
         verdict = "refused"
@@ -69,9 +72,18 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
 
 
 def _about(policy: Policy) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": policy.name, "digest": policy.digest, "file": policy.file, "floors": {}}
+    about: dict[str, Any] = {
+        "name": policy.name,
+        "digest": policy.digest,
+        "file": policy.file,
+        "floors": policy.floors.about(),
+    }
     if policy.file_digest is not None:
         about["file-digest"] = policy.file_digest
+    if policy.extended:
+        about["extends"] = dict(policy.extended)
+    if policy.body.loosened:
+        about["loosened"] = dict(policy.body.loosened)
     if policy.body.parameters:
         about["parameters"] = dict(policy.body.parameters)
     return about
@@ -106,6 +118,40 @@ class Machine:
         if self.verified.paravisor_claims:
             return f"azure-{cpu}" if cpu else "azure"
         return cpu or "none"
+
+    @cached_property
+    def accepted(self) -> Mapping[str, datetime]:
+        """Advisory → until when the owner lives with it, of those accepted now."""
+        return in_force(self.body.accepted, self.at)
+
+    @cached_property
+    def floor_rule(self) -> Rule | None:
+        """The default on Intel's evaluation number, where nothing replaces it. Rules of the file that say no
+        `override` stand beside it: how low the floor was, nobody knew when they were written."""
+        entries = self.body.sections.get("tdx", ()) if self.listed else ()
+        own = [
+            entry
+            for entry in entries
+            if isinstance(entry, Rule) and entry.claim.name == "tcb-evaluation" and replaces(entry)
+        ]
+        if any(rule.override for rule in own) or "tdx" not in self.verified.claims:
+            return None
+        return evaluation_rule(self.policy.floors, self.at)
+
+    @cached_property
+    def floor_state(self) -> str | None:
+        """`no-floors` or `floors-expired`, where something of this machine is judged by floor data."""
+        if "tdx" in self.verified.claims:
+            replaced = any(
+                isinstance(entry, Rule) and entry.claim.name == "tcb-evaluation" and replaces(entry)
+                for entry in self.body.sections.get("tdx", ())
+            )
+            if self.floor_rule is None and not replaced:
+                return "no-floors"
+        used = self.floor_rule is not None or (
+            "snp" in self.verified.claims and self.listed and _asks_fixed(self.body.sections.get("snp", ()))
+        )
+        return "floors-expired" if used and self.policy.floors.expired(self.at) else None
 
     @cached_property
     def listed(self) -> bool:
@@ -170,13 +216,36 @@ class Machine:
                 return f"{seconds + self.elapsed}s"
         return raw
 
-    def judge(self, rule: Rule, claims: Mapping[str, object]) -> Finding:
+    def judge(self, rule: Rule, claims: Mapping[str, object], device: int | None = None) -> Finding:
+        """device: the index of the device whose `claims` these are."""
+        if rule.is_fixed:
+            return worst(self.fixed(advisory, claims) for advisory in advisories_of(rule))
+        if rule.place == FLOOR and self.policy.floors.unknown(self.at):
+            return Finding("U", wanted(rule.operators[0], rule.claim), None, unknown=ENDED)
+        if rule.name == "tdx.tcb-lag" and claims.get("tcb-status") == "Revoked":
+            return Finding("F", wanted(rule.operators[0], rule.claim), "Revoked", operator="is")
         raw = self.text(rule, claims)
         if raw is None and rule.absent_passes:
             return Finding("P", wanted(rule.operators[0], rule.claim), None)
-        return worst(
+        finding = worst(
             judge(operator, rule.claim, raw, product=self.product, now=self.at) for operator in rule.operators
         )
+        return self._explained(finding, rule, device) if finding.unknown == ABSENT else finding
+
+    def _explained(self, finding: Finding, rule: Rule, device: int | None) -> Finding:
+        """The same with the true reason, where there is a better one than that the claim is absent."""
+        if self.unpinned(rule.section):
+            return finding
+        reason = reason_of(self.verified, rule.section, rule.claim.name, device)
+        return finding if reason is None else replace(finding, unknown=reason.why, remedy=reason.fix)
+
+    def unpinned(self, section: str) -> bool:
+        """Whether a paravisor that the policy does not pin is what would know the claims of this section."""
+        said = section in ("azure", "boot") and bool(self.verified.paravisor_claims)
+        return said and not self.paravisor_known
+
+    def fixed(self, advisory: str, claims: Mapping[str, object]) -> Finding:
+        return judge_fixed(advisory, self.policy.floors, claims, self.product, self.at)
 
     @cached_property
     def uncovered(self) -> bool | None:
@@ -205,7 +274,10 @@ def _judge_all(machine: Machine) -> Iterator[Judged]:
         if section in _CPU_SECTIONS and not (machine.has(section) and machine.listed):
             entries = ()
         for entry in (*entries, *_defaults(machine, section)):
-            yield _judged(machine, entry, machine.section(section), None)
+            if isinstance(entry, Rule) and entry.is_fixed:
+                yield from _fixed(machine, entry)
+            else:
+                yield _judged(machine, entry, machine.section(section), None)
 
 
 # -- what applies -----------------------------------------------------------------------------------
@@ -228,6 +300,8 @@ def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
         if rule.section != section or rule.claim.name in replaced or not _judgeable(machine, rule):
             continue
         yield UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
+    if section == "tdx" and machine.floor_rule is not None:
+        yield machine.floor_rule
 
 
 def _judgeable(machine: Machine, rule: Rule) -> bool:
@@ -336,7 +410,7 @@ def _judged(
 ) -> Judged:
     facts = _facts(machine, entry.section, claims, device)
     if isinstance(entry, Group):
-        finding = _group(machine, entry, claims)
+        finding = _group(machine, entry, claims, device)
         return Judged(
             section=entry.section,
             claim=entry.kind,
@@ -348,9 +422,47 @@ def _judged(
             outcome=_outcome(machine, None, finding),
             facts=facts,
         )
-    finding = machine.judge(entry, claims)
+    finding = machine.judge(entry, claims, None if device is None else device[0])
+    return _of_rule(machine, entry, finding, claims, device, facts)
+
+
+def advisories_of(rule: Rule) -> list[str]:
+    """The advisories of a `fixed` rule, in order."""
+    operand = rule.operators[0].operand
+    return sorted(operand) if isinstance(operand, frozenset) else []
+
+
+def _asks_fixed(entries: Sequence[Entry]) -> bool:
+    return any(
+        entry.is_fixed if isinstance(entry, Rule) else any(map(_asks_fixed, entry.branches))
+        for entry in entries
+    )
+
+
+def _fixed(machine: Machine, rule: Rule) -> Iterator[Judged]:
+    """One record an advisory: each is accepted, or not, on its own."""
+    claims = machine.section("snp")
+    for advisory in advisories_of(rule):
+        finding = machine.fixed(advisory, claims)
+        until = machine.accepted.get(advisory.upper()) if finding.result == "F" else None
+        yield _of_rule(machine, rule, finding, claims, None, {}, accepted=until)
+
+
+def _of_rule(
+    machine: Machine,
+    entry: Rule,
+    finding: Finding,
+    claims: Mapping[str, object],
+    device: tuple[int, int] | None,
+    facts: Mapping[str, Any],
+    accepted: datetime | None = None,
+) -> Judged:
     if entry.is_default and entry.name == "gpu.mode" and finding.result == "U" and facts.get("mode-unsaid"):
         finding = replace(finding, result="P", unknown=None)
+    accepted = accepted or cured(
+        entry, finding, machine.accepted, claims, facts.get("tcb"), machine.body.sections.get("tdx", ())
+    )
+    because = _because(machine, entry, finding, device) if finding.result == "F" else {}
     return Judged(
         section=entry.section,
         claim=entry.claim.name,
@@ -359,11 +471,12 @@ def _judged(
         line=_line(entry.place),
         order=entry.order,
         finding=finding,
-        outcome=_outcome(machine, entry, finding),
-        until=entry.until,
+        outcome="accepted" if accepted else _outcome(machine, entry, finding),
+        until=accepted or entry.until,
         why=escape(entry.why) if entry.why else None,
         fix=escape(entry.fix) if entry.fix else None,
-        facts=facts,
+        topic=because.get("topic"),
+        facts={**facts, **because},
     )
 
 
@@ -380,11 +493,15 @@ def _outcome(machine: Machine, rule: Rule | None, finding: Finding) -> Outcome:
     return "deny"
 
 
-def _group(machine: Machine, group: Group, claims: Mapping[str, object]) -> Finding:
+def _group(
+    machine: Machine, group: Group, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Finding:
     """all = min, any = max, none = max with P and F swapped; a rule map is all of its entries."""
     maps = [
         worst(
-            _group(machine, entry, claims) if isinstance(entry, Group) else _named(machine, entry, claims)
+            _group(machine, entry, claims, device)
+            if isinstance(entry, Group)
+            else _named(machine, entry, claims, device)
             for entry in branch
         )
         for branch in group.branches
@@ -403,12 +520,15 @@ def _group(machine: Machine, group: Group, claims: Mapping[str, object]) -> Find
         chosen.unknown,
         None,
         chosen.entry if result == "P" and group.kind != "none" else None,
+        remedy=chosen.remedy,
     )
 
 
-def _named(machine: Machine, rule: Rule, claims: Mapping[str, object]) -> Finding:
+def _named(
+    machine: Machine, rule: Rule, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Finding:
     """A finding that says which claim it speaks of, for the group's sentence."""
-    finding = machine.judge(rule, claims)
+    finding = machine.judge(rule, claims, None if device is None else device[0])
     name = rule.claim.name
     return replace(
         finding,
@@ -440,6 +560,37 @@ def _facts(
         return {"report-version": escape(str(claims["report-version"]))}
     if section == "tdx" and isinstance(part, Mapping):
         return {"tcb": part.get("tcb")}
-    if section in ("azure", "boot") and machine.verified.paravisor_claims and not machine.paravisor_known:
+    if machine.unpinned(section):
         return {"paravisor-unknown": True}
     return {}
+
+
+def _because(
+    machine: Machine, rule: Rule, finding: Finding, device: tuple[int, int] | None
+) -> Mapping[str, str]:
+    """What stands behind a state that was found: what was missing, or out of date. topic: words of its own."""
+    verified, claim, found = machine.verified, rule.claim.name, finding.found
+    index = None if device is None else device[0]
+    part = rule.section if index is None else f"{rule.section}[{index}]"
+    whys: list[str | None] = []
+    topic: dict[str, str] = {}
+    if rule.name == "tdx.event-log" and found == "mismatch":
+        differing = registers_of(verified)
+        whys = [f"Not replayed: {', '.join(differing)}"] if differing else []
+    elif rule.name == "binding.key" and machine.section("binding").get("nonce") == "true":
+        # The challenge fits, so the key would too if one had been asked for.
+        topic = {"topic": "binding.key unasked"}
+    elif claim == "cert" and found == "unknown":
+        names = stale_answers(verified, rule.section, index)
+        if names:
+            topic = {"topic": f"{rule.section}.cert stale"}
+            whys = [f"The answer about {', '.join(names)} is no longer in its time"]
+    elif claim == "cert" and found == "absent":
+        whys = [not_run(verified, f"{part}.revocation")]
+    elif claim == "measurements" and found == "no-rim":
+        checks = [f"{part}.{kind}-rim" for kind in ("driver", "vbios", "bios")]
+        whys = [not_run(verified, check) for check in checks]
+    elif claim.endswith("-rim") and found == "absent":
+        whys = [not_run(verified, f"{part}.{claim}")]
+    because = ". ".join(why for why in whys if why)
+    return {**topic, "because": because} if because else topic
