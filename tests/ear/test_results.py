@@ -192,3 +192,15 @@ def test_terms_that_cannot_be(terms: dict[str, Any]) -> None:
 def test_a_time_has_a_zone(make: Callable[..., ear.AttestationResult]) -> None:
     with pytest.raises(ValueError):
         make(at=datetime(2026, 11, 23))
+
+
+def test_an_accepted_advisory_warns_in_the_vector(result_of: ResultOf) -> None:
+    accept = 'accept: [{advisory: AMD-SB-3019, until: 2026-12-31, because: "update on 12 Dec"}]\n'
+    old = {**SNP, "tcb": {**SNP["tcb"], "snp": "23"}}
+    for name in ("tcb-committed", "tcb-launch"):
+        old[name] = old["tcb"]
+    policy = policy_of("{snp: {fixed: [amd-sb-3019]}}", more=accept)
+    result = result_of(tree(snp=old), policy)
+    assert (result.status, result.parts["cpu0"].vector.values["hardware"]) == ("warning", 32)
+    without = result_of(tree(snp=old), policy_of("{snp: {fixed: [amd-sb-3019]}}"))
+    assert (without.status, without.parts["cpu0"].vector.values["hardware"]) == ("contraindicated", 96)
