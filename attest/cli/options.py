@@ -158,6 +158,7 @@ def check_length(option: str, value: bytes | None, least: int, most: int) -> Non
 def verify_from(args: argparse.Namespace) -> Verified:
     """Load and verify the files of a command line. Raises Malformed or Rejected."""
     question = asked(args)
+    args.expected = question.expected
     at = at_of(args)
     file = memory_file(args, question.anchors)
     memory = file.read() if file is not None else None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from attest.cli.batch import add_batch_arguments
+from attest.cli.ear import add_ear_arguments, asked_for, write_result
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
 from attest.cli.policy_reading import add_policy_arguments, defaults_of, policy_of
 from attest.cli.second_opinion import (
@@ -17,7 +18,7 @@ from attest.cli.second_opinion import (
     check_usage,
     with_second_opinion,
 )
-from attest.errors import AttestError, Rejected
+from attest.errors import AttestError, Malformed, Rejected
 from attest.result.answer import Answer, of_appraisal, of_refusal
 
 _EPILOG = """\
@@ -28,6 +29,7 @@ examples:
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
   attest verify --batch fleet/ --with fleet.crl --policy prod.yaml > answers.jsonl
+  attest verify report.bin vcek.der --policy prod.yaml --ear ietf --ear-key results.key -o result.jwt
   attest verify report.bin --fetch                           what is missing comes from the vendors
   attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
@@ -48,6 +50,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
     add_policy_arguments(parser)
     add_second_opinion_arguments(parser)
+    add_ear_arguments(parser)
     add_batch_arguments(parser)
     parser.set_defaults(run=run, wrong=parser.error)
 
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if args.batch is not None:
         if args.second_opinion is not None:
             args.wrong("--second-opinion is asked about one machine, not with --batch")
+        if args.ear is not None:
+            args.wrong("--ear is about one machine, not with --batch")
         from attest.cli.batch import run_batch
 
         return run_batch(args)
@@ -63,7 +68,13 @@ def run(args: argparse.Namespace) -> int:
         args.wrong("--with, --processes and --ray go with --batch")
     if not args.files:
         args.wrong("the following arguments are required: FILE")
-    answer = answer_for(args)
+    try:
+        result = asked_for(args)
+        answer = answer_for(args)
+        if result is not None:
+            write_result(result, answer, args)
+    except Malformed as error:
+        answer = of_refusal(error, at_of(args))
     if args.json:
         print_json(answer.as_dict())
     else:
@@ -96,12 +107,14 @@ def answer_for(args: argparse.Namespace) -> Answer:
         check_usage(args)
         verified = verify_from(args)
     except Rejected as error:
+        args.judgement = error
         return _with_fetching(with_second_opinion(of_refusal(error, at), args, None), args)
     except AttestError as error:
         return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
 
-    answer = replace(of_appraisal(appraise(verified, policy, at=at)), not_used=args.not_used)
+    args.judgement = appraise(verified, policy, at=at)
+    answer = replace(of_appraisal(args.judgement), not_used=args.not_used)
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
