@@ -116,6 +116,32 @@ REASONS: tuple[Reason, ...] = (
         function=r"bind\.py _from_report_data",
         change=r"bound\[32:65\]",
     ),
+    Reason(
+        "Read once, when the module is loaded, before mutmut chooses its mutant; that what it made reads every extension "
+        "as the long way does is asked in tests/tdx/test_sgx_extension.py",
+        function=r"sgx_extension\.py (_name|_pair|_octets|_sequence)$",
+    ),
+    Reason(
+        "The long way reads the same, later; tests/tdx/test_sgx_extension.py compares both",
+        function=r"sgx_extension\.py PckFacts\.parse",
+        change=r"usual = None",
+    ),
+    Reason(
+        "Words for people",
+        function=r"sgx_extension\.py (PckFacts\.parse|_members)|tdx/ground\.py _check_revocation",
+        change=r"_members\(.* → |= 0x80 → |else 0x80 → |^end = ",
+    ),
+    Reason(
+        "Nothing is kept, or what is kept is not taken: the long way gives the same answer, later",
+        function=r"tdx/platform\.py (is_plain|Shared\.(stands|_agrees_with))|tdx/pck\.py",
+        change=r"kinds = None| == .* → .*(!=|== 2)|count\(None\)|at < self|self\.not_before < at|<= seen|<= memory|return False"
+        r"|and self\.\w+_crl\.revokes|cache=None|limit=3, \)|, \)|chain is None",
+    ),
+    Reason(
+        "Big-endian is what Python reads by itself",
+        function=r"sgx_extension\.py _usual",
+        change=r"from_bytes\(.*, \)",
+    ),
     Reason("Words for people", function=r"rim\.py check_algorithms", change=r"zip\(below, _EXPECTED"),
     Reason(
         "What stands in for an attribute that is missing is none of the numbers that are looked up",

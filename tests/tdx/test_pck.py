@@ -204,6 +204,21 @@ def test_a_quote_without_chain_is_judged_by_the_given_one(td: Sample) -> None:
     judge_real(td, bare, td.endorsements + Endorsements(certificates=(ca, leaf)))
 
 
+def test_a_given_leaf_without_its_issuer_is_a_chain_cut_short(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    leaf = parse_certificates(Quote.parse(quote).certification_data, where="quote")[0]
+    with pytest.raises(Rejected) as refusal:
+        judge_real(
+            td, with_chain(quote, bytes(36), kind=1), td.endorsements + Endorsements(certificates=(leaf,))
+        )
+    assert "x509.depth" in refusal.value.codes
+
+
+def test_a_platform_of_the_processor_ca_is_judged_as_one(judge: Judge, simulator: Simulator) -> None:
+    verified = judge(simulator.plan_tdx(ca="processor"))
+    assert verified.claims["raw"]["tdx"]["pck"]["issuer"] == "Intel SGX PCK Processor CA"
+
+
 def test_a_given_chain_of_another_platform_does_not_serve(td: Sample, simulator: Simulator) -> None:
     bare = with_chain(td.read("quote.bin"), bytes(36), kind=1)
     other = parse_certificates(Quote.parse(simulator.tdx().raw).certification_data, where="quote")
