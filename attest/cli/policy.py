@@ -18,7 +18,8 @@ examples:
   attest policy explain prod.yaml report.bin vcek.der --at 2026-11-23T12:00:00Z
 
 Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid policy, malformed input or
-wrong use."""
+wrong use. The policy's allow-warnings change none of this: they say in spite of which
+warnings the broker (kbs) releases a secret."""
 
 _MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
 
@@ -114,6 +115,8 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             yield problem["message"]
             if problem["code"] != "policy.invalid":
                 yield f"    {problem['code']}: {problem['remedy']}"
+            elif ": not YAML" in problem["message"]:
+                yield "    nothing was read beyond this place: check again once it is mended"
         if result["verdict"] == "good":
             from attest.untrusted import escape
 
@@ -124,6 +127,8 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"    loosens the default of {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
+            if result["allow-warnings"]:
+                yield "    (that binds the broker's releases alone: attest verify warns, and exits, the same without it)"
 
 
 # -- explain ----------------------------------------------------------------------------------------
@@ -170,6 +175,9 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
     def paint(code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
 
+    from attest.result.answer import release_of
+    from attest.result.text import release_lines
+
     yield f"{appraisal.policy['name']}  {appraisal.policy['digest']}"
     rules = appraisal.rules
     room = max((len(_claim(record["rule"])) for record in rules), default=0)
@@ -197,7 +205,11 @@ def _tree(appraisal: Any, width: int, *, colour: bool) -> Iterator[str]:
         yield from _sentence(paint("31", "✘"), problem.message, width)
     for warning in appraisal.warnings:
         where = f" ({warning.where})" if warning.where else ""
-        yield from _sentence(paint("33", "!"), f"{warning.code}{where}: {warning.message}", width)
+        allowed = " Allowed for a release by allow-warnings." if warning.code in appraisal.allowed else ""
+        said = f"{warning.code}{where}: {warning.message}"
+        yield from _sentence(paint("33", "!"), f"{said}.{allowed}" if allowed else said, width)
+    for line in release_lines(release_of(appraisal), width - 5):
+        yield f"│  {line}"
     yield f"└─ {paint('31' if appraisal.problems else '32', appraisal.verdict)}"
 
 

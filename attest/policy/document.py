@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -90,15 +90,19 @@ class Policy:
         cls, text: str | bytes, where: str, file: str | None, parameters: Mapping[str, str] | None
     ) -> Policy:
         where = escape(where)
+        wrong: list[Fault] = []
         try:
             node = parse_yaml(text)
         except Unreadable as error:
-            raise _malformed(error.faults, where) from None
+            if error.node is None:
+                raise _malformed(error.faults, where) from None
+            node, wrong = error.node, error.faults
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         return cls._from_node(
             node,
             where,
             parameters,
+            wrong,
             file=file,
             file_digest="sha384:" + hashlib.sha384(raw).hexdigest(),
         )
@@ -122,16 +126,25 @@ class Policy:
 
     @classmethod
     def _from_node(
-        cls, node: Node, where: str, parameters: Mapping[str, str] | None, **origin: str | bool | None
+        cls,
+        node: Node,
+        where: str,
+        parameters: Mapping[str, str] | None,
+        wrong: Sequence[Fault] = (),
+        **origin: str | bool | None,
     ) -> Policy:
+        """wrong: what is wrong with the tree itself; every kind of error is told in one answer."""
         reader = Reader(where, parameters)
         try:
             body = reader.read(node)
         except Unreadable as error:
-            raise _malformed(error.faults, where) from None
-        faults = reader.faults
-        if not faults:
-            faults = _whole(body, node.place)
+            raise _malformed([*wrong, *error.faults], where) from None
+        # At the place of a fault of the text there is no value of the file's, so nothing follows from it.
+        places = {fault.place for fault in wrong}
+        faults = [*wrong, *(fault for fault in reader.faults if fault.place not in places)]
+        faults += _loosened(body, reader)
+        if not wrong:
+            faults += _whole(body, reader, node.place)
         if faults:
             raise _malformed(faults, where)
         return cls(_READ, body, _canonical(body, reader.set_texts), where=where, **origin)
@@ -153,14 +166,14 @@ class Policy:
         return "sha384:" + hashlib.sha384(self.canonical()).hexdigest()
 
 
-def _whole(body: Body, place: Place) -> list[Fault]:
-    """Errors that only the whole policy shows."""
+def _whole(body: Body, reader: Reader, place: Place) -> list[Fault]:
+    """Errors that only the whole policy shows, without those that may follow from an error already found."""
     faults: list[Fault] = []
     for platform in PLATFORMS:
         if platform not in body.platforms:
             continue
         for section in _SECTIONS_OF[platform]:
-            if not body.sections.get(section):
+            if not body.sections.get(section) and section not in reader.sections:
                 faults.append(
                     Fault(
                         place,
@@ -168,6 +181,9 @@ def _whole(body: Body, place: Place) -> list[Fault]:
                         "policy.platform-without-rules",
                     )
                 )
+        pinned_in = "tdx" if platform == "azure-tdx" else "snp"
+        if pinned_in in reader.wrong_sections:
+            continue
         if platform.startswith("azure") and not paravisor_pins(body, platform):
             wanted = (
                 "tdx.mrtd"
@@ -181,8 +197,16 @@ def _whole(body: Body, place: Place) -> list[Fault]:
                     "policy.paravisor-unpinned",
                 )
             )
+    return faults
+
+
+def _loosened(body: Body, reader: Reader) -> list[Fault]:
+    """Rules that pass more than the default they replace and do not say why."""
+    faults: list[Fault] = []
     for entries in body.sections.values():
         for entry in entries:
+            if isinstance(entry, Rule) and entry.spot in reader.wrong_rules:
+                continue
             if isinstance(entry, Rule) and replaces(entry) and not entry.override and wider(entry):
                 faults.append(
                     Fault(

@@ -62,11 +62,16 @@ class Fault:
 
 
 class Unreadable(Exception):
-    """The policy is no tree that rules could be read from."""
+    """The policy is no tree that rules could be read from.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    node: the whole tree all the same, where only single places of it are wrong, so that what else is wrong can be told
+    in the same answer. No policy is ever made of it.
+    """
+
+    def __init__(self, faults: list[Fault], node: Node | None = None) -> None:
         super().__init__("; ".join(fault.message for fault in faults))
         self.faults = faults
+        self.node = node
 
 
 def from_json(value: object) -> Node:

@@ -53,7 +53,11 @@ _PARAMETER = re.compile(r"\$\{([a-z0-9_-]{1,64})\}", re.ASCII)
 
 
 class Reader:
-    """Reads one policy. `faults` holds what is wrong; the body means nothing while there are any."""
+    """Reads one policy. `faults` holds what is wrong; the body means nothing while there are any.
+
+    sections: those that the file names, read or not; an unknown one counts as each that it may have meant.
+    wrong_sections, wrong_rules: with a fault inside; what the whole policy lacks may only follow from it.
+    """
 
     def __init__(self, file: str, arguments: Mapping[str, str] | None = None) -> None:
         self.faults: list[Fault] = []
@@ -66,6 +70,9 @@ class Reader:
         self._order = 0
         self._loosened: dict[str, str] = {}
         self._set_texts: dict[str, dict[str, object]] = {}
+        self.sections: set[str] = set()
+        self.wrong_sections: set[str] = set()
+        self.wrong_rules: set[Place] = set()
         self._operators = OperatorReader(self._fault, self._resolve, self._reference)
 
     def read(self, node: Node) -> Body:
@@ -282,11 +289,21 @@ class Reader:
 
     def _require(self, node: Node | None) -> dict[str, tuple[Entry, ...]]:
         sections: dict[str, tuple[Entry, ...]] = {}
+        if not isinstance(node, MapNode):
+            # That it is missing, or no map, is said already.
+            self.sections.update(SECTIONS)
+            self.wrong_sections.update(SECTIONS)
         for key, child in self._map(node, "require").entries if node else ():
             if key.text not in CLAIMS:
                 self._unknown(key.place, f'unknown section "{key.text}"', key.text, SECTIONS)
+                self.sections.update(SECTIONS)
+                self.wrong_sections.update(SECTIONS)
                 continue
+            before = len(self.faults)
+            self.sections.add(key.text)
             sections[key.text] = self._section(key.text, self._map(child, key.text), nesting=0)
+            if len(self.faults) > before:
+                self.wrong_sections.add(key.text)
         return sections
 
     def _section(self, section: str, node: MapNode, *, nesting: int) -> tuple[Entry, ...]:
@@ -317,7 +334,12 @@ class Reader:
                 self._fault(key.place, f"more than {MAX_RULES} rules")
             if nesting and section in DEVICE_SECTIONS and claim.name == "count":
                 self._fault(key.place, "count speaks of all devices and stands outside any, all and none")
+            before = len(self.faults)
             rule = self._rule(claim, key, child, nested=nesting > 0)
+            if rule is None or len(self.faults) > before:
+                # None without a fault: its parameter has no value, which is said where the parameter is.
+                self.wrong_rules.add(key.place)
+                self.wrong_sections.add(section)
             if rule is not None:
                 entries.append(rule)
         return tuple(entries)

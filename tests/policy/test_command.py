@@ -12,7 +12,7 @@ import pytest
 from attest.cli.main import main
 from attest.errors import Malformed
 from attest.policy import Policy
-from tests.conftest import ROOT, Vectors
+from tests.conftest import ROOT, Sample, Vectors
 
 POLICIES = ROOT / "policies"
 MEASUREMENT = "ab" * 48
@@ -23,6 +23,39 @@ def test_check_names_a_good_policy_and_its_digest(capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert Policy.read(POLICIES / "demo.yaml").digest in out
     assert "releases in spite of simulated" in out
+
+
+def test_where_allow_warnings_has_its_effect_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], genoa: Sample
+) -> None:
+    """On releases, not on the verdict (policy, release): in the check, the explanation and the answer."""
+    main(["policy", "check", str(POLICIES / "demo.yaml")])
+    assert "that binds the broker's releases alone" in capsys.readouterr().out
+    policy = tmp_path / "p.yaml"
+    policy.write_text(
+        "policy: 1\nname: t\nplatforms: [snp]\nallow-warnings: {no-freshness: tests}\nrequire: {snp: {product: genoa}}\n"
+    )
+    files = [*map(str, genoa.files), "--at", genoa.at.isoformat()]
+    assert main(["verify", *files, "--policy", str(policy)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("✔ CONFORMS, WITH WARNINGS")
+    assert (
+        "Release of a secret by kbs: withheld, because of collateral-memory-absent, no-workload-identity; the policy"
+        " allows no-freshness. allow-warnings binds releases alone, not this verdict." in shown
+    )
+    assert main(["policy", "explain", str(policy), *files]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Allowed for a release by allow-warnings." in shown
+    assert "allow-warnings binds releases alone, not this verdict." in shown
+    assert main(["verify", *files, "--policy", str(policy), "--json"]) == 0
+    release = json.loads(capsys.readouterr().out)["release"]
+    assert release["allowed"] == ["no-freshness"]
+    assert {one["found"] for one in release["withheld"]} == {
+        "collateral-memory-absent",
+        "no-workload-identity",
+    }
+    assert main(["verify", *files, "--json"]) == 0
+    assert "release" not in json.loads(capsys.readouterr().out), "the defaults release nothing"
 
 
 def test_check_prints_every_error_at_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
