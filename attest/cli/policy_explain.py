@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from attest.result.answer import of_appraisal
 
     try:
-        answer = of_appraisal(appraise(verify_from(args), policy, at=at))
+        verified = verify_from(args)
+        answer = replace(of_appraisal(appraise(verified, policy, at=at)), not_used=args.not_used)
     except AttestError as error:
         answer = of_refusal(error, at)
     return _tell(args, tree_of(answer))

@@ -98,7 +98,7 @@ def answer_for(args: argparse.Namespace) -> Answer:
         return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
 
-    answer = of_appraisal(appraise(verified, policy, at=at))
+    answer = replace(of_appraisal(appraise(verified, policy, at=at)), not_used=args.not_used)
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))

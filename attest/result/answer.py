@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attest.checks import CheckRecord
 from attest.claims import instant, thaw
 from attest.errors import AttestError, Problem, Rejected
+from attest.untrusted import escape
 
 if TYPE_CHECKING:
     from attest.policy import Appraisal
@@ -31,6 +32,7 @@ class Answer:
     """claims: empty unless the evidence is authentic; nothing unverified is ever in it. second_opinions: what
     others said, where they were asked (`SecondOpinion.as_dict`). release: where an owner's policy judged and did not refuse, what a
     release of a secret would meet: `allowed`, the warnings here that `allow-warnings` lists, and `withheld`, problems.
+    not_used: given files that an accepted verification had no use for.
     """
 
     verdict: Verdict
@@ -45,6 +47,7 @@ class Answer:
     checks: tuple[CheckRecord, ...] = ()
     second_opinions: tuple[dict[str, Any], ...] = ()
     release: dict[str, Any] | None = None
+    not_used: tuple[str, ...] = ()
 
     @property
     def conforms(self) -> bool:
@@ -55,7 +58,7 @@ class Answer:
         return EXIT[self.verdict]
 
     def as_dict(self) -> dict[str, Any]:
-        answer = {
+        answer: dict[str, Any] = {
             "verdict": self.verdict,
             "authentic": self.authentic,
             "conforms": self.conforms,
@@ -73,6 +76,8 @@ class Answer:
             answer["second_opinions"] = list(self.second_opinions)
         if self.release is not None:
             answer["release"] = self.release
+        if self.not_used:
+            answer["not_used"] = [escape(name) for name in self.not_used]
         return answer
 
 

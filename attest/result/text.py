@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attest.errors import Problem
@@ -67,6 +67,7 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
     for warning in answer.warnings:
         lines += _problem(warning, "!", width)
     lines += release_lines(answer.release, width)
+    lines += unused_lines(answer.not_used, width)
     lines += _claims(answer.claims, width, paint)
     lines += _opinions(answer, width, paint)
     if answer.checks:
@@ -134,6 +135,19 @@ def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         text, width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
+
+
+def unused_lines(names: Sequence[str], width: int) -> Iterator[str]:
+    """Given files that another vendor's or another machine's evidence would have needed."""
+    if names:
+        yield from textwrap.wrap(
+            f"not used: {', '.join(escape(name) for name in names)}",
+            width,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
 
 
 def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from attest.errors import Problem
 from attest.protects import from_what
-from attest.result.text import release_lines
+from attest.result.text import release_lines, unused_lines
 from attest.result.tree import WORDS, Branch, Leaf, State, Tree, short
 
 _MARKS: dict[State, tuple[str, str]] = {
@@ -71,17 +71,15 @@ def _lines(tree: Tree, width: int, paint: Paint, every: bool) -> Iterator[str]:
         yield ""
     for warning in answer.warnings:
         where = f" ({warning.where})" if warning.where else ""
-        if warning.code in tree.allowed:
-            allowed = " Allowed for a release by allow-warnings."
-        else:
-            allowed = ""
+        allowed = " Allowed for a release by allow-warnings." if warning.code in tree.allowed else ""
+        remedy = f" → {warning.remedy}" if warning.remedy else ""
         yield from wrapped(
-            f"{warning.code}{where}: {warning.message}.{allowed}", width, f"{paint('33', '!')} ", "  "
+            f"{warning.code}{where}: {warning.message}.{allowed}{remedy}", width, f"{paint('33', '!')} ", "  "
         )
-    release = list(release_lines(answer.release, width))
-    if release:
+    foot = [*release_lines(answer.release, width), *unused_lines(answer.not_used, width)]
+    if foot:
         yield ""
-        yield from (line.removeprefix("  ") for line in release)
+        yield from (line.removeprefix("  ") for line in foot)
 
 
 def _remedies(problems: tuple[Problem, ...], width: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import read_json
+from attest.cli.main import main
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.evidence import Evidence
@@ -180,3 +182,15 @@ def test_a_fabric_that_does_not_fit_names_number_and_serial(simulator: Simulator
     places = [problem.where or "" for problem in refusal.value.problems]
     assert places
     assert all(re.fullmatch(r"switch\[[0-3]\]\.lock_switch_status, serial [0-9a-f]+", one) for one in places)
+
+
+def test_show_names_devices_as_verify_does(
+    simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = simulator.fabric()
+    (name,) = [name for name in made.files if name.endswith("evidence.json")]
+    (tmp_path / name).write_bytes(made.files[name])
+    assert main(["show", str(tmp_path / name)]) == 0
+    shown = [line.rpartition(" ")[2] for line in capsys.readouterr().out.splitlines() if name in line]
+    wanted = [f"gpu[{n}]" for n in range(8)] + [f"switch[{n}]" for n in range(4)]
+    assert [one for one in shown if "[" in one] == wanted

@@ -144,3 +144,15 @@ def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_explain_says_what_to_do_next(genoa: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    report, at = next(str(file) for file in genoa.files if file.name == "report.bin"), genoa.at.isoformat()
+    assert main(["policy", "explain", "defaults", report, "--at", at]) == 1
+    assert (
+        "snp.leaf.missing: No VCEK or VLEK certificate was given: expected SEV-VCEK or SEV-VLEK\n    → give the VCEK"
+        in (capsys.readouterr().out)
+    )
+    assert main(["policy", "explain", "defaults", *map(str, genoa.files), "--at", at]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "the evidence may be old or another's. → pass --nonce and --key" in shown

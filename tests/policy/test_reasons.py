@@ -198,6 +198,18 @@ def test_a_nonce_without_a_key_is_no_missing_nonce(simulator: Simulator, anchors
     assert "There is no CPU evidence to tie the devices to" in said
 
 
+def test_a_key_that_nobody_gave_is_not_one_that_the_evidence_lacks(judge: Judge) -> None:
+    policy = policy_of("{snp: {debug: false}, binding: {key: true}}")
+    for nonce, said in (
+        ("true", "No key was given to compare with"),
+        ("false", "The evidence does not carry the key"),
+    ):
+        appraisal = judge(tree(snp=SNP, binding={"nonce": nonce, "key": "false"}), policy)
+        (problem,) = [one for one in appraisal.problems if one.code == "policy.binding.key"]
+        assert problem.message.startswith(f"{said} (binding.key, p.yaml:4). ")
+        assert ("--key" in problem.message) == (nonce == "true")
+
+
 def test_a_reason_never_makes_the_unknown_pass(judge: Judge) -> None:
     """Whatever stands in a tree: the same result with and without what the reasons are read from."""
     trees: list[dict[str, Any]] = [
