@@ -19,7 +19,7 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_EXPLAINING = ("explain",)
+_EXPLAINING = ("explain", "diff")
 """Commands that have a file of their own, `attest.cli.policy_NAME`."""
 
 
@@ -47,13 +47,14 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         "--param",
         action="append",
         default=[],
-        type=_parameter,
+        type=parameter,
         metavar="NAME=VALUE",
         help="a value for a parameter of the policy; may be given several times",
     )
 
 
-def _parameter(text: str) -> tuple[str, str]:
+def parameter(text: str) -> tuple[str, str]:
+    """NAME=VALUE of an argument."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
