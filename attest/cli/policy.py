@@ -19,7 +19,7 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_EXPLAINING = ("explain", "diff")
+_EXPLAINING = ("explain", "diff", "advise")
 """Commands that have a file of their own, `attest.cli.policy_NAME`."""
 
 

@@ -103,5 +103,5 @@ def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> list[Change]:
         problems = other.problems or one.problems
         codes = ", ".join(dict.fromkeys(warning.code for warning in other.warnings))
         because = problems[0].message if problems else codes or None
-        changes.append(Change(name, one.verdict, other.verdict, because))
+        changes.append(Change(name, one.verdict, other.verdict, because, verified.simulated))
     return changes
