@@ -237,6 +237,17 @@ def test_acceptances_count() -> None:
     assert found.looser
 
 
+def test_an_advisory_to_be_fixed_is_shown_by_the_machine_just_below_its_floor() -> None:
+    found = diff(policy_of("{snp: {debug: false}}"), policy_of("{snp: {fixed: [amd-sb-3019]}}"))
+    assert (only(found).name, only(found).direction) == ("snp.fixed", "tighter")
+    shown: list[Any] = [witness.facts for witness in only(found).witnesses]
+    assert {(one["snp.product"], one["snp.tcb"]["snp"]) for one in shown} >= {
+        ("milan", "23"),
+        ("genoa", "22"),
+    }
+    check_witnesses(found)
+
+
 def test_what_is_extended_counts() -> None:
     rules = "{snp: {debug: false}}"
     found = diff(policy_of(rules), policy_of(rules, more="extends: [baseline/snp@1]\n"))
