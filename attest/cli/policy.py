@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from attest.errors import Malformed
+from attest.errors import AttestError
 
 _EPILOG = """\
 examples:
@@ -19,7 +18,7 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_EXPLAINING = ("explain", "diff", "advise")
+_OWN_FILES = ("explain", "diff", "advise", "schema", "sign")
 """Commands that have a file of their own, `attest.cli.policy_NAME`."""
 
 
@@ -37,41 +36,28 @@ def add_parser(commands: Any) -> None:
     add_parameters(check)
     check.add_argument("--json", action="store_true", help="print as JSON")
     check.set_defaults(run=_check)
-    for name in _EXPLAINING:
+    for name in _OWN_FILES:
         import_module(f"attest.cli.policy_{name}").add_parser(verbs)
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """--param NAME=VALUE, wherever a policy is read."""
-    parser.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="NAME=VALUE",
-        help="a value for a parameter of the policy; may be given several times",
-    )
+    """What every command that reads a policy is told of it."""
+    from attest.cli.policy_reading import add_policy_arguments
 
-
-def parameter(text: str) -> tuple[str, str]:
-    """NAME=VALUE of an argument."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
+    add_policy_arguments(parser)
 
 
 # -- check ------------------------------------------------------------------------------------------
 
 
 def _check(args: argparse.Namespace) -> int:
-    from attest.policy import Policy
+    from attest.cli.policy_reading import policy_of
 
     results: list[dict[str, Any]] = []
     for file in args.policies:
         try:
-            policy = Policy.read(Path(file), parameters=dict(args.param))
-        except Malformed as error:
+            policy = policy_of(args, file)
+        except AttestError as error:
             results.append(
                 {
                     "file": file,
@@ -90,6 +76,9 @@ def _check(args: argparse.Namespace) -> int:
                 "rules": {section: len(entries) for section, entries in policy.body.sections.items()},
                 "allow-warnings": dict(policy.body.allow_warnings),
                 "overrides": dict(policy.body.loosened),
+                "file-digest": policy.file_digest,
+                "extends": dict(policy.extended),
+                "floors": policy.floors.about(),
                 "problems": [],
             }
         )
@@ -117,8 +106,11 @@ def _lines_of_check(results: list[dict[str, Any]]) -> Iterator[str]:
             count = sum(result["rules"].values())
             yield f"{escape(result['file'])}: {result['name']}, {count} rules for {', '.join(result['platforms'])}"
             yield f"    {result['digest']}"
+            yield f"    to extend it: {result['file-digest']}"
+            for name, digest in result["extends"].items():
+                yield f"    extends {name} ({digest[:23]}…)"
             for rule, reason in result["overrides"].items():
-                yield f"    loosens the default of {rule}: {escape(reason)}"
+                yield f"    loosens {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
             if result["allow-warnings"]:

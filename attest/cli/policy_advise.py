@@ -50,8 +50,8 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from attest.cli.options import at_of, print_json
+    from attest.cli.policy_reading import policy_of
     from attest.errors import AttestError
-    from attest.policy import Policy
     from attest.policy.advise import advise
     from attest.policy.builtin import BUILTINS
     from attest.result.answer import of_refusal
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.floors is not None and not args.evidence:
         args.wrong("--floors is tried on machines: give evidence too")
     try:
-        policy = Policy.read(Path(args.policy), parameters=dict(args.param))
+        policy = policy_of(args, args.policy)
         judged, unjudged = _machines(args)
         changes = None if args.floors is None else _with_floors(args, policy, judged)
         advice = advise(policy, judged, at=at, built_ins=BUILTINS, soon=timedelta(days=args.days))
