@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ examples:
 
 Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid policy, malformed input or
 wrong use."""
+
+_AUTHORING = ("fmt",)
+"""Commands that have a file of their own, `attest.cli.policy_NAME`."""
 
 _MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
 
@@ -45,6 +49,8 @@ def add_parser(commands: Any) -> None:
 
     add_evidence_arguments(explain)
     explain.set_defaults(run=_explain)
+    for name in _AUTHORING:
+        import_module(f"attest.cli.policy_{name}").add_parser(verbs)
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
