@@ -119,7 +119,9 @@ class _Source:
         kind, mark = type(event).__name__, event.start_mark
         part: _Part
         if kind == "ScalarEvent":
-            part = _Text(mark.index, self._end(event), mark.line, mark.column, event.style or None, event.value)
+            part = _Text(
+                mark.index, self._end(event), mark.line, mark.column, event.style or None, event.value
+            )
             self.scalars.append(part)
         elif kind in ("SequenceStartEvent", "MappingStartEvent"):
             part = _Block(mark.index, mark.line, mark.column, bool(event.flow_style), kind[0] == "M")
@@ -225,23 +227,23 @@ class _Writer:
                 self._commented = True
                 self._pending.pop(0)
 
-    def _leading(self, part: _Part, indent: int, *, first: bool) -> None:
-        self._comments_before(part, indent, first=first)
+    def _leading(self, part: _Part, indent: int, *, first: bool, column: int = 0) -> None:
+        self._comments_before(part, indent, first=first, column=column)
         if not (first and (not self.out or not self._after_comment)):
             self._empty_before(part.line)
         self._closed = []
 
     _after_comment = False
 
-    def _comments_before(self, part: _Part | None, indent: int, *, first: bool) -> None:
-        """Comments that stand before `part`, each with the block it was indented with."""
+    def _comments_before(self, part: _Part | None, indent: int, *, first: bool, column: int = -1) -> None:
+        """Comments that stand before `part`, each with the block it was indented with.
+
+        column: where the entry of `part` starts in the source; what is indented deeper belongs to a block
+        that ended before it."""
         self._after_comment = False
         while self._pending and (part is None or self._pending[0].at < part.start):
             comment = self._pending.pop(0)
-            least = part.column if part is not None else -1
-            deeper = [
-                (column, here) for column, here in self._closed if least < column <= comment.column
-            ]  # fmt: skip
+            deeper = [one for one in self._closed if column < one[0] <= comment.column]
             here = max(deeper)[1] if deeper and comment.alone else indent
             if comment.alone and not (first and not self._after_comment):
                 self._empty_before(comment.line)
@@ -259,7 +261,8 @@ class _Writer:
         step = 2 if block.is_map else 1
         for number in range(0, len(children), step):
             head = children[number]
-            self._leading(head, indent, first=number == 0)
+            # Of a list the dash's column, which its block has.
+            self._leading(head, indent, first=number == 0, column=block.column)
             if block.is_map:
                 self._value(" " * indent + self._key(head) + ":", children[number + 1], indent, head.line)
             else:
@@ -300,13 +303,13 @@ class _Writer:
         if inline is not None and len(head) + 1 + len(inline) <= WIDTH:
             self._put(f"{head} {inline}", item.end_line)
             return
-        place = len(self.out)
+        # A comment behind a brace or dash would part the dash from what it introduces.
+        first: _Part = item
+        while isinstance(first, _Block):
+            first = first.children[0]
+        self._comments_before(first, indent, first=False)
         self._closed = []
-        if item.flow:
-            # A comment behind the brace would part the dash from its map.
-            first = item.children[0]
-            self._comments_before(first, indent, first=False)
-            place = len(self.out)
+        place = len(self.out)
         self._block(item, indent + 2)
         self.out[place] = f"{head} {self.out[place][indent + 2 :]}"
 

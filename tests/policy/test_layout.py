@@ -142,7 +142,9 @@ def yaml(draw: st.DrawFn, indent: int = 0, depth: int = 0) -> str:
 
 @st.composite
 def flow(draw: st.DrawFn, indent: int, depth: int = 0) -> str:
-    gap = st.sampled_from(["", " ", f"\n{' ' * indent}", f" # f\n{' ' * indent}", f"\n{' ' * indent}# g\n{' ' * indent}"])
+    gap = st.sampled_from(
+        ["", " ", f"\n{' ' * indent}", f" # f\n{' ' * indent}", f"\n{' ' * indent}# g\n{' ' * indent}"]
+    )
     inner = _WORDS if depth > 1 else _WORDS | flow(indent, depth + 1)
     if draw(st.booleans()):
         items = draw(st.lists(inner, min_size=1, max_size=3))
@@ -168,7 +170,9 @@ def test_any_layout_becomes_the_one_layout(text: str) -> None:
 # -- the command --------------------------------------------------------------------------------------
 
 
-def test_fmt_rewrites_in_place_and_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fmt_rewrites_in_place_and_says_what_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "p.yaml"
     file.write_text(UGLY)
     file.chmod(0o640)
