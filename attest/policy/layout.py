@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from attest.policy.nodes import Fault, ListNode, MapNode, Node, Place, Scalar, Unreadable
+from attest.policy.nodes import Fault, ListNode, Node, Place, Scalar, Unreadable
 from attest.policy.yaml_text import parse_yaml
 
 WIDTH = 100

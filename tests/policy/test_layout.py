@@ -27,11 +27,11 @@ references:
     web:
         type: snp.measurement
         values:
-        -   {value: "%s",
+        -   {value: "VALUE",
              # of the first build
              name: x}  # first
         # about the second
-        - value: "%s"  # second
+        - value: "OTHER"  # second
 
           covers: image
           # end of item
@@ -60,7 +60,7 @@ require:
   gpu: {count: {at-least: 1}}
     # too deep
  # odd
-""" % ("ab" * 48, "cd" * 48)  # fmt: skip
+""".replace("VALUE", "ab" * 48).replace("OTHER", "cd" * 48)
 
 
 def comments(text: str) -> list[str]:
