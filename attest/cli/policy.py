@@ -21,7 +21,7 @@ examples:
 Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid policy, malformed input or
 wrong use."""
 
-_AUTHORING = ("fmt", "test")
+_AUTHORING = ("fmt", "init", "test")
 """Commands that have a file of their own, `attest.cli.policy_NAME`."""
 
 _MARKS = {"pass": ("32", "✔"), "observed": ("33", "◐"), "grace": ("33", "◔"), "deny": ("31", "✘")}
