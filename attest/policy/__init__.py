@@ -5,7 +5,9 @@ returns an Appraisal. Nothing here checks authenticity, and nothing here can swi
 """
 
 from attest.policy.appraisal import Appraisal
-from attest.policy.appraise import appraise
+
+# "as": without it a type checker may take the name for the module.
+from attest.policy.appraise import appraise as appraise
 from attest.policy.document import Policy
 
 __all__ = ["Appraisal", "Policy", "appraise"]

@@ -108,7 +108,10 @@ class Appraisal:
                 _withheld("The policy lists platform none: devices without a CPU part get no secret")
             )
         for warning in self.warnings:
-            if warning.code not in self._allowed:
+            if warning.code == "floors-expired":
+                # Whether the machine is still up to date is not known, and no reason makes it so.
+                reasons.append(_withheld(warning.message, where=warning.where, found=warning.code))
+            elif warning.code not in self._allowed:
                 reasons.append(
                     _withheld(
                         f"The owner does not allow the warning {warning.code}: {warning.message}",

@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, freeze, instant
+from attest.policy.accept import cured, in_force
 from attest.policy.appraisal import Appraisal, Verdict, mint
 from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wanted, worst
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
 from attest.policy.document import Policy
 from attest.policy.explain import Judged, Outcome
+from attest.policy.fixed import ENDED, FLOOR, evaluation_rule, judge_fixed
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.kinds import read
 from attest.policy.model import PARTS, Body, Entry, Group, Rule
@@ -48,7 +50,7 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
     machine = Machine(verified, policy, at)
     judged = sorted(_judge_all(machine), key=_order)
     denied = [one for one in judged if one.outcome == "deny"]
-    warnings = warnings_of(verified, policy, machine.platform, machine.uncovered)
+    warnings = warnings_of(verified, policy, machine.platform, machine.uncovered, machine.floor_state)
     verdict: Verdict = "conforms"
     if denied:
         verdict = "refused"
@@ -69,9 +71,18 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
 
 
 def _about(policy: Policy) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": policy.name, "digest": policy.digest, "file": policy.file, "floors": {}}
+    about: dict[str, Any] = {
+        "name": policy.name,
+        "digest": policy.digest,
+        "file": policy.file,
+        "floors": policy.floors.about(),
+    }
     if policy.file_digest is not None:
         about["file-digest"] = policy.file_digest
+    if policy.extended:
+        about["extends"] = dict(policy.extended)
+    if policy.body.loosened:
+        about["loosened"] = dict(policy.body.loosened)
     if policy.body.parameters:
         about["parameters"] = dict(policy.body.parameters)
     return about
@@ -106,6 +117,40 @@ class Machine:
         if self.verified.paravisor_claims:
             return f"azure-{cpu}" if cpu else "azure"
         return cpu or "none"
+
+    @cached_property
+    def accepted(self) -> Mapping[str, datetime]:
+        """Advisory → until when the owner lives with it, of those accepted now."""
+        return in_force(self.body.accepted, self.at)
+
+    @cached_property
+    def floor_rule(self) -> Rule | None:
+        """The default on Intel's evaluation number, where nothing replaces it. Rules of the file that say no
+        `override` stand beside it: how low the floor was, nobody knew when they were written."""
+        entries = self.body.sections.get("tdx", ()) if self.listed else ()
+        own = [
+            entry
+            for entry in entries
+            if isinstance(entry, Rule) and entry.claim.name == "tcb-evaluation" and replaces(entry)
+        ]
+        if any(rule.override for rule in own) or "tdx" not in self.verified.claims:
+            return None
+        return evaluation_rule(self.policy.floors, self.at)
+
+    @cached_property
+    def floor_state(self) -> str | None:
+        """`no-floors` or `floors-expired`, where something of this machine is judged by floor data."""
+        if "tdx" in self.verified.claims:
+            replaced = any(
+                isinstance(entry, Rule) and entry.claim.name == "tcb-evaluation" and replaces(entry)
+                for entry in self.body.sections.get("tdx", ())
+            )
+            if self.floor_rule is None and not replaced:
+                return "no-floors"
+        used = self.floor_rule is not None or (
+            "snp" in self.verified.claims and self.listed and _asks_fixed(self.body.sections.get("snp", ()))
+        )
+        return "floors-expired" if used and self.policy.floors.expired(self.at) else None
 
     @cached_property
     def listed(self) -> bool:
@@ -171,12 +216,21 @@ class Machine:
         return raw
 
     def judge(self, rule: Rule, claims: Mapping[str, object]) -> Finding:
+        if rule.is_fixed:
+            return worst(self.fixed(advisory, claims) for advisory in advisories_of(rule))
+        if rule.place == FLOOR and self.policy.floors.unknown(self.at):
+            return Finding("U", wanted(rule.operators[0], rule.claim), None, unknown=ENDED)
+        if rule.name == "tdx.tcb-lag" and claims.get("tcb-status") == "Revoked":
+            return Finding("F", wanted(rule.operators[0], rule.claim), "Revoked", operator="is")
         raw = self.text(rule, claims)
         if raw is None and rule.absent_passes:
             return Finding("P", wanted(rule.operators[0], rule.claim), None)
         return worst(
             judge(operator, rule.claim, raw, product=self.product, now=self.at) for operator in rule.operators
         )
+
+    def fixed(self, advisory: str, claims: Mapping[str, object]) -> Finding:
+        return judge_fixed(advisory, self.policy.floors, claims, self.product, self.at)
 
     @cached_property
     def uncovered(self) -> bool | None:
@@ -205,7 +259,10 @@ def _judge_all(machine: Machine) -> Iterator[Judged]:
         if section in _CPU_SECTIONS and not (machine.has(section) and machine.listed):
             entries = ()
         for entry in (*entries, *_defaults(machine, section)):
-            yield _judged(machine, entry, machine.section(section), None)
+            if isinstance(entry, Rule) and entry.is_fixed:
+                yield from _fixed(machine, entry)
+            else:
+                yield _judged(machine, entry, machine.section(section), None)
 
 
 # -- what applies -----------------------------------------------------------------------------------
@@ -228,6 +285,8 @@ def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
         if rule.section != section or rule.claim.name in replaced or not _judgeable(machine, rule):
             continue
         yield UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
+    if section == "tdx" and machine.floor_rule is not None:
+        yield machine.floor_rule
 
 
 def _judgeable(machine: Machine, rule: Rule) -> bool:
@@ -349,8 +408,45 @@ def _judged(
             facts=facts,
         )
     finding = machine.judge(entry, claims)
+    return _of_rule(machine, entry, finding, claims, device, facts)
+
+
+def advisories_of(rule: Rule) -> list[str]:
+    """The advisories of a `fixed` rule, in order."""
+    operand = rule.operators[0].operand
+    return sorted(operand) if isinstance(operand, frozenset) else []
+
+
+def _asks_fixed(entries: Sequence[Entry]) -> bool:
+    return any(
+        entry.is_fixed if isinstance(entry, Rule) else any(map(_asks_fixed, entry.branches))
+        for entry in entries
+    )
+
+
+def _fixed(machine: Machine, rule: Rule) -> Iterator[Judged]:
+    """One record an advisory: each is accepted, or not, on its own."""
+    claims = machine.section("snp")
+    for advisory in advisories_of(rule):
+        finding = machine.fixed(advisory, claims)
+        until = machine.accepted.get(advisory.upper()) if finding.result == "F" else None
+        yield _of_rule(machine, rule, finding, claims, None, {}, accepted=until)
+
+
+def _of_rule(
+    machine: Machine,
+    entry: Rule,
+    finding: Finding,
+    claims: Mapping[str, object],
+    device: tuple[int, int] | None,
+    facts: Mapping[str, Any],
+    accepted: datetime | None = None,
+) -> Judged:
     if entry.is_default and entry.name == "gpu.mode" and finding.result == "U" and facts.get("mode-unsaid"):
         finding = replace(finding, result="P", unknown=None)
+    accepted = accepted or cured(
+        entry, finding, machine.accepted, claims, facts.get("tcb"), machine.body.sections.get("tdx", ())
+    )
     return Judged(
         section=entry.section,
         claim=entry.claim.name,
@@ -359,8 +455,8 @@ def _judged(
         line=_line(entry.place),
         order=entry.order,
         finding=finding,
-        outcome=_outcome(machine, entry, finding),
-        until=entry.until,
+        outcome="accepted" if accepted else _outcome(machine, entry, finding),
+        until=accepted or entry.until,
         why=escape(entry.why) if entry.why else None,
         fix=escape(entry.fix) if entry.fix else None,
         facts=facts,

@@ -267,7 +267,7 @@ def _in(
 ) -> Finding:
     """Revoked anywhere refuses; then any value in its window passes, an active one before an observed."""
     now = now.replace(microsecond=0)
-    equal = [reference for joined in sets for reference in joined.values if reference.value == value]
+    equal = [reference for joined in sets for reference in joined.index.get(value, ())]
     failed: tuple[str, Reference | None] = ("not listed", None)
     passing: Reference | None = None
     for reference in equal:

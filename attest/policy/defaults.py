@@ -90,22 +90,24 @@ def default_of(claim: Claim) -> Rule | None:
     return next((rule for rule in DEFAULTS if rule.claim is claim), None)
 
 
-def wider(rule: Rule) -> bool:
-    """Whether a replacing rule passes a value that the default of its claim would not.
+def wider(*rules: Rule) -> bool:
+    """Whether replacing rules of one claim, all of which must pass, pass a value that its default would not.
 
     Exact for claims with few values; elsewhere an operator that cannot be shown to be narrower is wider.
     """
-    default = default_of(rule.claim)
+    claim = rules[0].claim
+    operators = [operator for rule in rules for operator in rule.operators]
+    default = default_of(claim)
     if default is None:
         return False
     accepted = default.operators[0]
-    domain = _domain(rule.claim)
+    domain = _domain(claim)
     if domain is not None:
         return any(
-            all(_passes(operator, value) for operator in rule.operators) and not _passes(accepted, value)
+            all(_passes(operator, value) for operator in operators) and not _passes(accepted, value)
             for value in domain
         )
-    return not any(_narrower(operator, accepted) for operator in rule.operators)
+    return not any(_narrower(operator, accepted) for operator in operators)
 
 
 def _domain(claim: Claim) -> tuple[Value, ...] | None:

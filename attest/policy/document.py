@@ -11,12 +11,14 @@ from typing import Final
 from attest.canonical import canonical
 from attest.claims import instant
 from attest.errors import Malformed, Problem
+from attest.policy.compose import Composer
 from attest.policy.defaults import replaces, wider
+from attest.policy.floors import Floors
 from attest.policy.identity import paravisor_pins
 from attest.policy.kinds import utf16
-from attest.policy.model import PLATFORMS, Body, CanonicalText, Entry, Rule
+from attest.policy.layers import MAX_FILES, files_named, gather
+from attest.policy.model import PLATFORMS, Body, CanonicalText, Entry, Group, Rule
 from attest.policy.nodes import MAX_FAULTS, Fault, Node, Place, Unreadable, from_json
-from attest.policy.reader import Reader
 from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 from attest.problems import PROBLEMS
 from attest.untrusted import escape
@@ -36,23 +38,34 @@ class Policy:
 
     name: the policy's own. platforms: CPU platforms it accepts. file: where it was read from, None where
     it came otherwise. digest: `sha384:` and hex over the canonical form. own: False for `defaults()`,
-    which no owner wrote and which releases nothing.
+    which no owner wrote and which releases nothing. floors: the floor data it was read with and judges with.
+    extended: name of each file that it extends → digest of its bytes.
     """
 
-    __slots__ = ("__dict__", "body", "file", "file_digest", "own", "where")
+    __slots__ = ("__dict__", "body", "extended", "file", "file_digest", "floors", "own", "where")
 
     body: Body
+    extended: Mapping[str, str]
     file: str | None
     file_digest: str | None
+    floors: Floors
     own: bool
     where: str
 
     def __init__(
-        self, token: object, body: Body, tree: Mapping[str, CanonicalText], **origin: str | bool | None
+        self, token: object, body: Body, tree: Mapping[str, CanonicalText], **origin: object
     ) -> None:
         if token is not _READ:
             raise TypeError("a policy is read: Policy.read, from_text, from_canonical or defaults")
-        fields = {"body": body, "_tree": tree, "file": None, "file_digest": None, "own": True, **origin}
+        fields = {
+            "body": body,
+            "_tree": tree,
+            "extended": {},
+            "file": None,
+            "file_digest": None,
+            "own": True,
+            **origin,
+        }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -68,26 +81,40 @@ class Policy:
         return f"<Policy {self.name} {self.digest}>"
 
     @classmethod
-    def read(cls, path: Path, *, parameters: Mapping[str, str] | None = None) -> Policy:
-        """The policy in a file. Raises Malformed with every error, each at `file:line:column`."""
-        try:
-            with Path(path).open("rb") as stream:
-                text = stream.read(MAX_BYTES + 1)
-        except OSError as error:
-            reason = error.strerror or "cannot be read"
-            raise _malformed([Fault(Place(), f"cannot be read: {reason}")], escape(str(path))) from None
-        return cls._from_text(text, str(path), str(path), parameters)
+    def read(
+        cls, path: Path, *, parameters: Mapping[str, str] | None = None, floors: Floors | None = None
+    ) -> Policy:
+        """The policy in a file, and the files beside it that it extends.
+
+        parameters: values by name. floors: None for those of the package. Raises Malformed with every error,
+        each at `file:line:column`.
+        """
+        text = _bytes_of(Path(path), str(path))
+        return cls._from_text(text, str(path), str(path), parameters, _files_beside(Path(path), text), floors)
 
     @classmethod
     def from_text(
-        cls, text: str | bytes, where: str = "policy", *, parameters: Mapping[str, str] | None = None
+        cls,
+        text: str | bytes,
+        where: str = "policy",
+        *,
+        parameters: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        floors: Floors | None = None,
     ) -> Policy:
-        """The policy in YAML text; `where` stands in places for the file. Raises Malformed."""
-        return cls._from_text(text, where, None, parameters)
+        """The policy in YAML text. where: stands in places for the file. files: name → bytes, for what it
+        extends by file. floors: None for those of the package. Raises Malformed."""
+        return cls._from_text(text, where, None, parameters, files or {}, floors)
 
     @classmethod
     def _from_text(
-        cls, text: str | bytes, where: str, file: str | None, parameters: Mapping[str, str] | None
+        cls,
+        text: str | bytes,
+        where: str,
+        file: str | None,
+        parameters: Mapping[str, str] | None,
+        files: Mapping[str, bytes],
+        floors: Floors | None,
     ) -> Policy:
         where = escape(where)
         try:
@@ -99,42 +126,76 @@ class Policy:
             node,
             where,
             parameters,
+            files,
+            floors,
+            effective=False,
             file=file,
             file_digest="sha384:" + hashlib.sha384(raw).hexdigest(),
         )
 
     @classmethod
-    def from_canonical(cls, tree: object, where: str = "policy") -> Policy:
-        """The policy of a canonical JSON tree, as `canonical` writes it. Raises Malformed."""
+    def from_canonical(
+        cls,
+        tree: object,
+        where: str = "policy",
+        *,
+        parameters: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        floors: Floors | None = None,
+    ) -> Policy:
+        """The policy of a JSON tree: an effective one, as `canonical` writes it, or what a file would say in YAML.
+
+        Raises Malformed.
+        """
         try:
             node = from_json(tree)
         except Unreadable as error:
             raise _malformed(error.faults, where) from None
         except RecursionError:
             raise _malformed([Fault(Place(), "nested too deeply")], where) from None
-        return cls._from_node(node, where, None)
+        return cls._from_node(node, where, parameters, files or {}, floors, effective=True)
 
     @classmethod
-    def defaults(cls) -> Policy:
+    def defaults(cls, floors: Floors | None = None) -> Policy:
         """The defaults of `policy: 1` alone, for every platform."""
         body = Body("defaults", frozenset(PLATFORMS), {})
-        return cls(_READ, body, _canonical(body, {}), where="default", own=False)
+        return cls(
+            _READ, body, _canonical(body, {}), where="default", own=False, floors=floors or Floors.shipped()
+        )
 
     @classmethod
     def _from_node(
-        cls, node: Node, where: str, parameters: Mapping[str, str] | None, **origin: str | bool | None
+        cls,
+        node: Node,
+        where: str,
+        parameters: Mapping[str, str] | None,
+        files: Mapping[str, bytes],
+        floors: Floors | None,
+        *,
+        effective: bool,
+        **origin: object,
     ) -> Policy:
-        reader = Reader(where, parameters)
+        faults: list[Fault] = []
+        floors = floors or Floors.shipped()
         try:
-            body = reader.read(node)
+            layers = gather(node, where, files, faults)
+            composed = Composer(layers, parameters or {}, floors, faults, effective=effective).compose()
         except Unreadable as error:
             raise _malformed(error.faults, where) from None
-        faults = reader.faults
+        body = composed.body
         if not faults:
             faults = _whole(body, node.place)
         if faults:
-            raise _malformed(faults, where)
-        return cls(_READ, body, _canonical(body, reader.set_texts), where=where, **origin)
+            raise _malformed(faults, where, [layer.name for layer in layers])
+        return cls(
+            _READ,
+            body,
+            _canonical(body, composed.set_texts),
+            where=where,
+            floors=floors,
+            extended={layer.name: layer.digest for layer in layers if layer.digest is not None},
+            **origin,
+        )
 
     @property
     def name(self) -> str:
@@ -182,22 +243,59 @@ def _whole(body: Body, place: Place) -> list[Fault]:
                 )
             )
     for entries in body.sections.values():
+        replacing: dict[str, list[Rule]] = {}
         for entry in entries:
-            if isinstance(entry, Rule) and replaces(entry) and not entry.override and wider(entry):
+            if isinstance(entry, Rule) and replaces(entry):
+                replacing.setdefault(entry.name, []).append(entry)
+        for name, rules in replacing.items():
+            # All of them must pass: together they may be as narrow as the default.
+            if not any(rule.override for rule in rules) and wider(*rules):
+                last = rules[-1]
                 faults.append(
                     Fault(
-                        entry.spot,
-                        f'{entry.name} passes more than its default does: say override: "reason"',
+                        last.spot,
+                        f'{name} passes more than its default does: say override: "reason"',
                         "policy.override-missing",
+                        last.place.removesuffix(last.spot.within("")),
                     )
                 )
     return faults
 
 
-def _malformed(faults: list[Fault], where: str) -> Malformed:
+def _bytes_of(path: Path, where: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "cannot be read"
+        raise _malformed([Fault(Place(), f"cannot be read: {reason}")], escape(where)) from None
+
+
+def _files_beside(path: Path, text: bytes) -> dict[str, bytes]:
+    """What a policy's file extends by file, and those in turn. What is not there is told by who reads them."""
+    found: dict[str, bytes] = {}
+    waiting = [text]
+    while waiting and len(found) < MAX_FILES:
+        try:
+            names = list(files_named(parse_yaml(waiting.pop())))
+        except Unreadable:
+            continue
+        for name in names:
+            beside = path.parent / name
+            if name not in found and beside.is_file():
+                found[name] = _bytes_of(beside, str(beside))
+                waiting.append(found[name])
+    return found
+
+
+def _malformed(faults: list[Fault], where: str, order: list[str] | None = None) -> Malformed:
+    """order: names of the files; a policy's own errors stand before those of what it extends."""
+    files = {name: -index for index, name in enumerate(order or ())}
     problems = []
-    for fault in sorted(faults, key=lambda fault: fault.place)[:MAX_FAULTS]:
-        at = fault.place.within(where)
+    for fault in sorted(faults, key=lambda fault: (files.get(fault.file or where, 0), fault.place))[
+        :MAX_FAULTS
+    ]:
+        at = fault.place.within(fault.file or where)
         meaning = PROBLEMS[fault.code]
         problems.append(
             Problem(
@@ -225,23 +323,39 @@ def _canonical(body: Body, sets: Mapping[str, Mapping[str, object]]) -> dict[str
         tree["references"] = {name: dict(found) for name, found in sets.items()}  # type: ignore[arg-type]  # text throughout
     if body.allow_warnings:
         tree["allow-warnings"] = dict(body.allow_warnings)
+    if body.accepted:
+        tree["accept"] = [
+            {
+                "advisory": one.advisory,
+                "because": one.because,
+                "until": instant(one.until),
+                **({"override": one.override} if one.override is not None else {}),
+            }
+            for one in body.accepted
+        ]
     return tree
 
 
 def _section(entries: tuple[Entry, ...]) -> dict[str, CanonicalText]:
-    section: dict[str, CanonicalText] = {}
+    """A key of several files holds the list of what each says, parents first; of one file that alone."""
+    found: dict[str, list[CanonicalText]] = {}
     for entry in entries:
-        if not isinstance(entry, Rule):
-            section[entry.kind] = [_section(branch) for branch in entry.branches]
-            continue
-        rule: dict[str, CanonicalText] = {operator.name: operator.text for operator in entry.operators}
-        if entry.warn:
-            rule["else"] = "warn"
-        if entry.until is not None:
-            rule["until"] = instant(entry.until)
-        if entry.override is not None:
-            rule["override"] = entry.override
-        if entry.covers is not None:
-            rule["covers"] = entry.covers
-        section[entry.claim.name] = rule
-    return section
+        found.setdefault(entry.kind if isinstance(entry, Group) else entry.claim.name, []).append(
+            _entry(entry)
+        )
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in found.items()}
+
+
+def _entry(entry: Entry) -> CanonicalText:
+    if isinstance(entry, Group):
+        return [_section(branch) for branch in entry.branches]
+    rule: dict[str, CanonicalText] = {operator.name: operator.text for operator in entry.operators}
+    if entry.warn:
+        rule["else"] = "warn"
+    if entry.until is not None:
+        rule["until"] = instant(entry.until)
+    if entry.override is not None:
+        rule["override"] = entry.override
+    if entry.covers is not None:
+        rule["covers"] = entry.covers
+    return rule

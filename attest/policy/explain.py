@@ -14,11 +14,12 @@ from typing import Any, Literal, TypeAlias
 from attest.claims import instant
 from attest.errors import Problem
 from attest.policy.compare import ABSENT, Finding
+from attest.policy.fixed import FLOOR
 from attest.policy.model import Reference
 from attest.policy.words import NAMES, STATUS_FIXES, WORDS, Words
 from attest.untrusted import escape
 
-Outcome: TypeAlias = Literal["pass", "observed", "grace", "deny"]
+Outcome: TypeAlias = Literal["pass", "observed", "accepted", "grace", "deny"]
 
 _LONG_HEX = re.compile(r"[0-9a-f]{32,}", re.ASCII)
 # Known only to a verifier who says what it asked for.
@@ -109,6 +110,11 @@ class Judged:
             head, details, fix = self._reference_words(fix)
         elif self.name == "tdx.tcb-status":
             details = self._behind()
+        elif self.name == "snp.fixed":
+            details = ["; ".join(f"{want}, found {got}" for want, got in finding.misses)]
+        elif self.name == "tdx.tcb-evaluation" and finding.misses:
+            want, got = finding.misses[0]
+            details = [f"Number {got}, wanted {want}: it may hide findings"]
         elif words.detail:
             details = [self._wanted_found()]
         if finding.result == "F" and self.until is None and words.why:
@@ -164,6 +170,10 @@ class Judged:
         return unknown
 
     def _unknown_fix(self) -> str:
+        if self.name == "snp.fixed":
+            return "Update the floor data, or write the minimum as a tcb rule"
+        if self.place == FLOOR:
+            return "Update the floor data, or write tcb-evaluation with an override"
         if self.facts.get("paravisor-unknown"):
             return "See what is wrong with the paravisor first; nothing it says is known until then"
         if self.claim.startswith("mitigations-"):
@@ -201,18 +211,14 @@ class Judged:
         finding = self.finding
         what = NAMES.get(self.name, self.claim)
         entry, sets = finding.entry, " and ".join(f'"{found.name}"' for found in finding.sets)
-        valid = [value for found in finding.sets for value in found.values if value.state != "revoked"]
         if entry is None:
-            detail = f"Found {_short(finding.found)}, none of the {len(valid)} valid values of {sets}"
+            valid = sum(found.valid for found in finding.sets)
+            detail = f"Found {_short(finding.found)}, none of the {valid} valid values of {sets}"
             return f"Unknown {what}", [detail], fix
         name = escape(entry.name) if entry.name else _short(finding.found)
-        named = next((value.name for value in valid if value.state == "active" and value.name), None)
+        names = [one for found in finding.sets for one in found.suggested if one != entry.name]
         if not self.fix:
-            fix = (
-                f"Deploy {escape(named)}"
-                if named and named != entry.name
-                else f"Deploy a valid value of {sets}"
-            )
+            fix = f"Deploy {escape(names[0])}" if names else f"Deploy a valid value of {sets}"
         head = {"revoked": "Revoked", "expired": "Expired", "not yet": "Not yet valid"}[
             finding.note or "revoked"
         ]

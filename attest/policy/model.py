@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from attest.claims import Claim
@@ -26,6 +27,9 @@ OperatorName: TypeAlias = Literal[
     "subset-of",
 ]
 CanonicalText: TypeAlias = "str | list[CanonicalText] | dict[str, CanonicalText]"
+
+FIXED = Claim("snp", "fixed", "set", "advisories whose fix floor data must show")
+"""Stands where a claim stands, and is none: `attest.policy.floors` says what it asks of the evidence."""
 
 PLATFORMS = ("snp", "tdx", "azure-snp", "azure-tdx", "none")
 PARTS = ("snp", "tdx", "azure", "gpu", "switch", "evidence", "binding", "boot", "time")
@@ -67,13 +71,47 @@ class Reference:
     ends: datetime | None = None
     since: datetime | None = None
     because: str | None = None
+    origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReferenceSet:
+    """Values of one claim, indexed once: what a set costs does not grow with it."""
+
     name: str
     claim: Claim
     values: tuple[Reference, ...]
+
+    @cached_property
+    def index(self) -> Mapping[bytes | str, tuple[Reference, ...]]:
+        """Value → its entries, in the file's order; joined sets may list a value twice."""
+        found: dict[bytes | str, tuple[Reference, ...]] = {}
+        for reference in self.values:
+            found[reference.value] = (*found.get(reference.value, ()), reference)
+        return found
+
+    @cached_property
+    def valid(self) -> int:
+        """How many entries are not revoked."""
+        return sum(reference.state != "revoked" for reference in self.values)
+
+    @cached_property
+    def suggested(self) -> tuple[str, ...]:
+        """The first two names of active values: what to deploy instead of one of them."""
+        names = dict.fromkeys(one.name for one in self.values if one.state == "active" and one.name)
+        return tuple(names)[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An advisory that an owner lives with until a date. advisory: in upper case."""
+
+    advisory: str
+    until: datetime
+    because: str
+    override: str | None = None
+    place: str = ""
+    spot: Place = _NOWHERE
 
 
 Operand: TypeAlias = Value | tuple[Value, ...] | Branches | Components | Bytes | tuple[ReferenceSet, ...]
@@ -117,6 +155,11 @@ class Rule:
     def is_default(self) -> bool:
         return self.place == "default"
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether floor data makes the rule: it names advisories, and no claim of the evidence."""
+        return self.claim is FIXED
+
     def operator(self, *names: OperatorName) -> Operator | None:
         return next((operator for operator in self.operators if operator.name in names), None)
 
@@ -141,7 +184,11 @@ Entry: TypeAlias = Rule | Group
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a policy file says, resolved. sections: section → its entries in the file's order."""
+    """What a policy says, resolved. sections: section → its entries, parents' first, in each file's order.
+
+    loosened: what lets pass more than a default or a parent does → the owner's reason; a rule by its name,
+    else `references.SET`, `params.NAME`, `accept.ADVISORY`. accepted: all entries of an advisory must hold.
+    """
 
     name: str
     platforms: frozenset[str]
@@ -150,3 +197,4 @@ class Body:
     allow_warnings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     loosened: Mapping[str, str] = field(default_factory=dict)
+    accepted: tuple[Accepted, ...] = ()

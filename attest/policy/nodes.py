@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 MAX_DEPTH = 12
+CANONICAL_DEPTH = MAX_DEPTH + 1
+"""The effective form of files at the limit is one level deeper, where groups of two files meet."""
 MAX_NODES = 60_000
 """A canonical JSON policy has no size in bytes of its own."""
 
@@ -54,11 +56,12 @@ MAX_FAULTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a policy."""
+    """One thing wrong with a policy. file: where several are read, the one it stands in."""
 
     place: Place
     message: str
     code: str = "policy.invalid"
+    file: str | None = None
 
 
 class Unreadable(Exception):
@@ -80,8 +83,8 @@ def from_json(value: object) -> Node:
         count += 1
         if count > MAX_NODES:
             raise Unreadable([Fault(place, f"more than {MAX_NODES} entries")])
-        if depth > MAX_DEPTH:
-            raise Unreadable([Fault(place, f"nested deeper than {MAX_DEPTH} levels")])
+        if depth > CANONICAL_DEPTH:
+            raise Unreadable([Fault(place, f"nested deeper than {CANONICAL_DEPTH} levels")])
         if isinstance(value, str):
             if not value:
                 faults.append(Fault(place, "empty value"))

@@ -16,11 +16,12 @@ from attest.verified import Verified
 
 
 def warnings_of(
-    verified: Verified, policy: Policy, platform: str, uncovered: bool | None
+    verified: Verified, policy: Policy, platform: str, uncovered: bool | None, floors: str | None
 ) -> tuple[Problem, ...]:
     """Verification's warnings, then the policy's; none twice for the same part.
 
-    uncovered: whether the pinned workload stops at the firmware, None where nothing is pinned.
+    uncovered: whether the pinned workload stops at the firmware, None where nothing is pinned. floors: what is
+    wrong with the floor data, where it judges something.
     """
     collected = _Warnings(verified.warnings)
     claims = verified.claims
@@ -45,8 +46,8 @@ def warnings_of(
                 and _by_default(policy, "gpu", "mode")
             ):
                 collected.add("gpu-mode-unknown", f"gpu[{index}]")
-    if "tdx" in claims and _by_default(policy, "tdx", "tcb-evaluation"):
-        collected.add("no-floors", "tdx.tcb-evaluation")
+    if floors is not None:
+        collected.add(floors, "tdx.tcb-evaluation" if "tdx" in claims else "snp.fixed")
     if not policy.own:
         if verified.paravisor_claims:
             collected.add("paravisor-unknown", "azure")

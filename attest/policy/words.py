@@ -36,6 +36,7 @@ WORDS: dict[str, Words] = {
         "SNP firmware was too old at launch", None, "Update the firmware, then launch again", True
     ),
     "snp.firmware at-least": Words("SNP firmware is too old", None, _UPDATE_HOST, True),
+    "snp.fixed": Words("SNP firmware is too old", None, _UPDATE_HOST, True),
     "snp.debug true": Words(
         "The VM can be debugged", "The host can read its memory", "Launch with policy bit 19 = 0"
     ),
@@ -94,7 +95,7 @@ WORDS: dict[str, Words] = {
     "tdx.tcb-lag at-most": Words("TDX platform has been behind too long", None, "Update the BIOS", True),
     "tdx.tcb-date at-least": Words("TDX platform is too old", None, "Update the BIOS", True),
     "tdx.tcb-evaluation at-least": Words(
-        "Intel collateral is old", "It may hide findings", "Fetch current collateral", True
+        "Intel collateral is old", None, 'Run "attest endorsements fetch"', True
     ),
     "tdx.tee-tcb-svn at-least": Words("TDX module is too old", None, "Update the TDX module", True),
     "tdx.mrtd": Words("Unknown launch measurement", None, _RECOMPUTE, True),

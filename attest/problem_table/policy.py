@@ -7,10 +7,20 @@ from attest.problem_table.meaning import Meaning
 PROBLEMS: dict[str, Meaning] = {
     # A denial has the code policy.SECTION.CLAIM of its rule; the codes here are of policies themselves.
     "policy.invalid": Meaning("The policy cannot be read", "policy format", "correct the place named"),
-    "policy.not-supported-yet": Meaning(
-        "The policy uses what this version does not know",
-        "policy format",
-        "leave it out, or write the rule itself",
+    "policy.extends": Meaning(
+        "A file that the policy extends is not there, not the one meant, or leads back to it",
+        "policy format, extends",
+        "give the file beside the policy and its digest, as attest policy check prints it",
+    ),
+    "policy.floor-missing": Meaning(
+        "The policy asks for the fix of an advisory that floor data has no floor of",
+        "policy format, floors",
+        "write the minimum yourself, or update the floor data",
+    ),
+    "policy.unsigned": Meaning(
+        "The policy is not signed by the key that is required",
+        "policy format, signatures",
+        "sign it with attest policy sign, or give the file and the signature that belong together",
     ),
     "policy.parameter-missing": Meaning(
         "A parameter has neither a default nor a value", "policy format", "give the parameter a value"
@@ -24,9 +34,17 @@ PROBLEMS: dict[str, Meaning] = {
         "pin snp.measurement, or snp.id-key with guest-svn; for azure-tdx tdx.mrtd",
     ),
     "policy.override-missing": Meaning(
-        "A rule passes more than the default it replaces, and does not say why",
-        "policy format, defaults",
-        'add override: "reason" to the rule, or narrow it',
+        "Something passes more than the default or the parent it replaces, and does not say why",
+        "policy format, defaults and extends",
+        'add override: "reason" beside it, or narrow it',
+    ),
+    "floors.malformed": Meaning(
+        "The floor data cannot be read", "policy format, floors", "correct the member named"
+    ),
+    "floors.rollback": Meaning(
+        "The floor data is older than what was seen",
+        "policy format, floors",
+        "give the newest; what was raised once does not go back",
     ),
     "policy.platforms": Meaning(
         "The machine is of a platform that the policy does not list",

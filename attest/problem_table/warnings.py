@@ -60,6 +60,11 @@ PROBLEMS: dict[str, Meaning] = {
         "policy, floors",
         "write tcb-evaluation: {at-least: N}",
     ),
+    "floors-expired": Meaning(
+        "The floor data has ended: what was found since is not in it",
+        "policy, floors",
+        "update the package, or run attest floors update",
+    ),
     "snp.reserved-bits": Meaning(
         "Signed reserved bits of the report are not zero: newer firmware than this verifier knows",
         _AMD_ABI,

@@ -16,6 +16,7 @@ from attest.canonical import canonical
 from attest.claims import instant
 from attest.memory import Memory
 from attest.policy import Appraisal, Policy, appraise
+from attest.policy.floors import Floors
 from attest.verified import Verified
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -148,10 +149,12 @@ def verified_of(
     return Verified.unseal(_KEY, _CONTEXT, nonce + AESGCM(_KEY).encrypt(nonce, body, _VERSION + _CONTEXT))
 
 
-def policy_of(require: str, *, platforms: str = "snp", more: str = "") -> Policy:
+def policy_of(
+    require: str, *, platforms: str = "snp", more: str = "", floors: Floors | None = None
+) -> Policy:
     """A policy in p.yaml whose `require` is one flow map, in line 4 where `more` is empty."""
     return Policy.from_text(
-        f"policy: 1\nname: t\nplatforms: [{platforms}]\n{more}require: {require}\n", "p.yaml"
+        f"policy: 1\nname: t\nplatforms: [{platforms}]\n{more}require: {require}\n", "p.yaml", floors=floors
     )
 
 
@@ -163,9 +166,13 @@ def judge() -> Judge:
     """judge(claims, policy or None): the appraisal now."""
 
     def run(
-        claims: Mapping[str, Any], policy: Policy | None = None, at: datetime = NOW, **state: Any
+        claims: Mapping[str, Any],
+        policy: Policy | None = None,
+        at: datetime = NOW,
+        state_at: datetime = NOW,
+        **state: Any,
     ) -> Appraisal:
-        return appraise(verified_of(claims, **state), policy, at=at)
+        return appraise(verified_of(claims, at=state_at, **state), policy, at=at)
 
     return run
 

@@ -198,7 +198,7 @@ def test_narrower_than_the_default_needs_none(require: str) -> None:
         ("ConfigurationNeeded", ["tdx.tcb-status"]),
         ("OutOfDateConfigurationNeeded", ["tdx.tcb-status"]),
         ("TDRelaunchAdvised", ["tdx.tcb-status"]),
-        ("Revoked", ["tdx.tcb-status"]),
+        ("Revoked", ["tdx.tcb-lag", "tdx.tcb-status"]),
     ],
 )
 def test_t_tdx_status_a_lag_replaces_the_status_but_cures_no_configuration(

@@ -114,9 +114,9 @@ def test_refused_with_a_reason_at_its_place(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (GOOD + "extends: [baseline/snp@1]\n", "policy.not-supported-yet"),
-        (GOOD + "accept: [{advisory: INTEL-SA-01192}]\n", "policy.not-supported-yet"),
-        (GOOD.replace("debug: false", "debug: false, fixed: [amd-sb-3019]"), "policy.not-supported-yet"),
+        (GOOD + "extends: [{file: a.yaml, digest: sha384:%s}]\n" % ("00" * 48), "policy.extends"),
+        (GOOD.replace("debug: false", "fixed: [amd-sb-3020]"), "policy.floor-missing"),
+        (GOOD.replace("debug: false", "fixed: [amd-sb-3091]"), "policy.floor-missing"),
         (GOOD.replace("[snp]", "[snp, tdx]"), "policy.platform-without-rules"),
         (GOOD.replace("[snp]", "[azure-snp]"), "policy.platform-without-rules"),
         (GOOD.replace("[snp]", "[azure-snp]").replace("}}", "}, azure: {secure-boot: true}}"), "policy.paravisor-unpinned"),

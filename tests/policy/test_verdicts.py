@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from attest.claims import CLAIMS
 from attest.errors import Denied
 from attest.policy import Appraisal, Policy, appraise
+from attest.policy.floors import Floors
 from tests.counts import tenth
 from tests.policy.conftest import GPU, NOW, SNP, SWITCH, TDX, Judge, policy_of, rule, tree, verified_of
 
@@ -28,12 +29,12 @@ def codes(appraisal: Appraisal) -> set[str]:
 
 def test_no_policy_on_an_honest_machine(judge: Judge) -> None:
     assert judge(tree(snp=SNP)).verdict == "conforms"
-    assert codes(judge(tree(tdx=TDX))) == {"no-floors"}
+    assert judge(tree(tdx=TDX)).verdict == "conforms"
     assert judge(tree(snp=SNP)).policy == {
         "name": "defaults",
         "digest": Policy.defaults().digest,
         "file": None,
-        "floors": {},
+        "floors": Floors.shipped().about(),
     }
 
 
@@ -76,9 +77,9 @@ def test_parts_without_a_section(judge: Judge) -> None:
 
 
 def test_an_evaluation_number_of_the_owner_replaces_the_missing_floor(judge: Judge) -> None:
-    policy = policy_of("{tdx: {tcb-evaluation: {at-least: 18}}}", platforms="tdx")
+    policy = policy_of("{tdx: {tcb-evaluation: {at-least: 18}}}", platforms="tdx", floors=Floors.none())
     assert codes(judge(tree(tdx=TDX), policy)) == {"no-workload-identity"}
-    weak = policy_of("{tdx: {tcb-evaluation: {exists: true}}}", platforms="tdx")
+    weak = policy_of("{tdx: {tcb-evaluation: {exists: true}}}", platforms="tdx", floors=Floors.none())
     assert "no-floors" in codes(judge(tree(tdx=TDX), weak))
 
 

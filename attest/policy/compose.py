@@ -1,0 +1,348 @@
+"""From files to one policy: parents first, both apply, and what would loosen says so or is refused.
+
+Per file: parameters of all, then reference sets of all, joined by name, then rules. So a parent's rule sees what a
+child puts in for its parameter and adds to its set, and each of these is held against what the parent said.
+Source: policy format, extends and params.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from attest.policy.floors import Floors
+from attest.policy.layers import Layer
+from attest.policy.looser import looser
+from attest.policy.model import Accepted, Body, Entry, ReferenceSet, Rule
+from attest.policy.nodes import Fault, MapNode, Place, Unreadable
+from attest.policy.operators import OperatorReader
+from attest.policy.parameters import Declaration, Parameter, ParameterReader, Resolver, same_type
+from attest.policy.reader import Counts, Reader, Said, reference_finder
+from attest.policy.references import Declared, ReferenceReader, joined_sets
+
+_OVERRIDE = "policy.override-missing"
+_CURED = ("tcb-status", "tcb-lag", "advisories")
+"""Claims of tdx whose failed rules an accepted advisory may cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The effective policy. set_texts: canonical form of its reference sets."""
+
+    body: Body
+    set_texts: Mapping[str, Mapping[str, object]]
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the files say with one value for each parameter."""
+
+    said: list[Said] = field(default_factory=list)
+    sets: dict[str, Declared] = field(default_factory=dict)
+
+
+class Composer:
+    """faults: what is wrong with the policy; `compose` means nothing while there are any."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        arguments: Mapping[str, str],
+        floors: Floors,
+        faults: list[Fault],
+        *,
+        effective: bool,
+    ) -> None:
+        self.faults = faults
+        self._layers = layers
+        self._top = len(layers) - 1
+        self._arguments = dict(arguments)
+        self._floors = floors
+        self._effective = effective
+        self._loosened: dict[str, str] = {}
+
+    def compose(self) -> Composed:
+        declarations = self._declarations()
+        values = self._values(declarations)
+        read = self._read(self._layers, values, declarations, self.faults)
+        own = read.said[self._top]
+        platforms = frozenset.intersection(*(said.platforms for said in read.said))
+        if not platforms and all(said.platforms for said in read.said):
+            lists = "; ".join(
+                f"{layer.name}: {', '.join(sorted(said.platforms))}"
+                for layer, said in zip(self._layers, read.said, strict=True)
+            )
+            self._fault(self._top, self._layers[self._top].node.place, f"no platform is in all of {lists}")
+        sections = self._sections(read.said)
+        accepted = self._accepted(read.said, sections)
+        if not self.faults:
+            self._check_parameters(declarations, values)
+        for name, declared in read.sets.items():
+            if declared.override is not None:
+                self._loosened[f"references.{name}"] = declared.override
+        body = Body(
+            name=own.name,
+            platforms=platforms,
+            sections={name: tuple(entry for _, entry in entries) for name, entries in sections.items()},
+            references={name: found for name, found in joined_sets(read.sets).items() if found is not None},
+            allow_warnings=own.allow_warnings,
+            parameters={name: value.text for name, value in values.items() if value.text is not None},
+            loosened=dict(sorted(self._loosened.items())),
+            accepted=accepted,
+        )
+        texts = {name: found.canonical for name, found in read.sets.items() if found.claim is not None}
+        return Composed(body, texts)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def _read(
+        self,
+        layers: Sequence[Layer],
+        values: Mapping[str, Parameter],
+        declarations: Sequence[Declaration],
+        faults: list[Fault],
+    ) -> _Read:
+        found = _Read()
+        operators = []
+        count = 0
+        for index, layer in enumerate(layers):
+            seen = {one.name for one in declarations if one.layer == index or one.layer in layer.parents}
+            resolver = Resolver(
+                layer.name, faults, {name: value for name, value in values.items() if name in seen}
+            )
+            # Filled when the sets of all files are joined.
+            sets: dict[str, ReferenceSet | None] = {}
+            reader = OperatorReader(
+                resolver._fault, resolver.resolve, partial(reference_finder, resolver, sets)
+            )
+            operators.append((reader, sets))
+            node = self._child(layer, "references", faults)
+            if node is not None:
+                references = ReferenceReader(
+                    layer.name,
+                    index,
+                    faults,
+                    reader,
+                    parents=layer.parents,
+                    joined=self._effective,
+                    count=count,
+                )
+                references.read(node, found.sets)
+                count = references.count
+        joined = joined_sets(found.sets)
+        counts = Counts()
+        for index, layer in enumerate(layers):
+            reader, sets = operators[index]
+            visible = {
+                name: joined[name]
+                for name, declared in found.sets.items()
+                if any(one == index or one in layer.parents for one, _ in declared.layers)
+            }
+            sets.update(visible)
+            found.said.append(
+                Reader(
+                    layer.name,
+                    faults,
+                    own=index == self._top,
+                    effective=self._effective,
+                    counts=counts,
+                    sets=visible,
+                    operators=reader,
+                    floors=self._floors,
+                ).read(layer.node)
+            )
+        return found
+
+    def _child(self, layer: Layer, key: str, faults: list[Fault]) -> MapNode | None:
+        for name, child in layer.node.entries if isinstance(layer.node, MapNode) else ():
+            if name.text == key:
+                if isinstance(child, MapNode):
+                    return child
+                faults.append(Fault(child.place, f"{key} is a map", file=layer.name))
+        return None
+
+    # -- parameters -------------------------------------------------------------------------------
+
+    def _declarations(self) -> list[Declaration]:
+        found: list[Declaration] = []
+        for index, layer in enumerate(self._layers):
+            node = self._child(layer, "params", self.faults)
+            if node is None:
+                continue
+            for one in ParameterReader(layer.name, index, self.faults).read(node):
+                for other in found:
+                    if other.name != one.name:
+                        continue
+                    if not same_type(other.claim, one.claim):
+                        self._fault(
+                            index, one.place, f'the inherited parameter "{one.name}" is of another type'
+                        )
+                        break
+                    if other.layer not in layer.parents and other.default != one.default:
+                        self._fault(
+                            index,
+                            one.place,
+                            f'parameter "{one.name}" stands in {other.file} too, which this file does not extend: rename one',
+                        )
+                        break
+                else:
+                    found.append(one)
+        return found
+
+    def _values(self, declarations: Sequence[Declaration]) -> dict[str, Parameter]:
+        values: dict[str, Parameter] = {}
+        last: dict[str, Declaration] = {}
+        for one in declarations:
+            before = values.get(one.name)
+            text = one.default if one.default is not None or before is None else before.text
+            values[one.name] = Parameter(one.claim, text)
+            last[one.name] = one
+        for name, text in self._arguments.items():
+            if name not in values:
+                self.faults.append(Fault(Place(), f'unknown parameter "{name}" was given'))
+                continue
+            one = last[name]
+            ParameterReader(one.file, one.layer, self.faults).check(name, one.claim, text, one.place)
+            values[name] = Parameter(one.claim, text)
+        for name, value in values.items():
+            if value.text is None:
+                self._fault(
+                    last[name].layer,
+                    last[name].place,
+                    f'parameter "{name}" has no value',
+                    "policy.parameter-missing",
+                )
+        return values
+
+    def _check_parameters(self, declarations: Sequence[Declaration], values: Mapping[str, Parameter]) -> None:
+        """A default replaced by a child, or an inherited one by the caller, may not widen what a parent asks."""
+        for name in values:
+            steps = [one for one in declarations if one.name == name]
+            text: str | None = None
+            for one in steps:
+                if one.default is None:
+                    continue
+                if text is not None and text != one.default:
+                    self._check_step(name, text, one.default, one, declarations, values)
+                text = one.default
+            given = self._arguments.get(name)
+            if given is not None and text is not None and given != text and steps[0].layer != self._top:
+                self._check_step(name, text, given, steps[-1], declarations, values)
+
+    def _check_step(
+        self,
+        name: str,
+        before: str,
+        after: str,
+        by: Declaration,
+        declarations: Sequence[Declaration],
+        values: Mapping[str, Parameter],
+    ) -> None:
+        # A caller's value is the owner's own file's to answer for.
+        redeclared = next((one for one in declarations if one.name == name and one.layer == self._top), None)
+        caller = after != by.default
+        override = (redeclared.override if redeclared else None) if caller else by.override
+        if override is not None:
+            self._loosened[f"params.{name}"] = override
+            return
+        parents = self._layers[: self._top if caller else by.layer]
+        faults: list[Fault] = []
+        old, new = (
+            self._read(parents, {**values, name: Parameter(by.claim, text)}, declarations, faults)
+            for text in (before, after)
+        )
+        # Where one of the two cannot be read, nothing shows that the other is as strict.
+        if (
+            faults
+            or looser(new.said, old.said)
+            or any(new.sets[one].texts != found.texts for one, found in old.sets.items())
+        ):
+            who = "the value given for" if caller else "this default of"
+            self._fault(
+                by.layer,
+                by.place,
+                f'{who} the inherited parameter "{name}" lets pass more than "{before}" does: '
+                'say override: "reason" beside its type',
+                _OVERRIDE,
+            )
+
+    # -- merging ----------------------------------------------------------------------------------
+
+    def _sections(self, files: Sequence[Said]) -> dict[str, list[tuple[int, Entry]]]:
+        """Both apply; a rule with `override` takes the place of what its own parents say of the claim."""
+        sections: dict[str, list[tuple[int, Entry]]] = {}
+        for index, said in enumerate(files):
+            parents = self._layers[index].parents
+            for section, entries in said.sections.items():
+                merged = sections.setdefault(section, [])
+                for entry in entries:
+                    if isinstance(entry, Rule) and entry.override is not None:
+                        self._loosened[entry.name] = entry.override
+                        merged[:] = [
+                            (layer, other)
+                            for layer, other in merged
+                            if not (
+                                layer in parents and isinstance(other, Rule) and other.claim is entry.claim
+                            )
+                        ]
+                merged += ((index, entry) for entry in entries)
+        return sections
+
+    def _accepted(
+        self, files: Sequence[Said], sections: Mapping[str, list[tuple[int, Entry]]]
+    ) -> tuple[Accepted, ...]:
+        """Acceptances of all files. One of a child over a rule or an acceptance that it inherits says override."""
+        found: list[tuple[int, Accepted]] = []
+        for index, said in enumerate(files):
+            parents = self._layers[index].parents
+            for one in said.accepted:
+                if one.override is not None:
+                    self._loosened[f"accept.{one.advisory}"] = one.override
+                    found = [
+                        (layer, other)
+                        for layer, other in found
+                        if layer not in parents or other.advisory != one.advisory
+                    ]
+                elif (over := self._over(index, one, found, sections)) is not None:
+                    self._fault(
+                        index,
+                        one.spot,
+                        f'{one.advisory} is accepted over {over}: say override: "reason"',
+                        _OVERRIDE,
+                    )
+                found.append((index, one))
+        return tuple(sorted((one for _, one in found), key=lambda one: one.advisory))
+
+    def _over(
+        self,
+        index: int,
+        one: Accepted,
+        found: Sequence[tuple[int, Accepted]],
+        sections: Mapping[str, list[tuple[int, Entry]]],
+    ) -> str | None:
+        """The rule or acceptance of a file that does not itself inherit this acceptance, and that it loosens."""
+        for layer, other in found:
+            if layer != index and other.advisory == one.advisory and other.until < one.until:
+                return f"the earlier end in {other.place}"
+        for section in ("tdx", "snp"):
+            for layer, entry in sections.get(section, ()):
+                if layer == index or index in self._layers[layer].parents or not isinstance(entry, Rule):
+                    continue
+                if entry.is_fixed:
+                    named = entry.operators[0].operand
+                    applies = isinstance(named, frozenset) and one.advisory.lower() in named
+                else:
+                    applies = (
+                        section == "tdx"
+                        and entry.claim.name in _CURED
+                        and not one.advisory.startswith("AMD-")
+                    )
+                if applies:
+                    return f"the rule {entry.name} of {entry.place}"
+        return None
+
+    def _fault(self, layer: int, place: Place, message: str, code: str = "policy.invalid") -> None:
+        self.faults.append(Fault(place, message, code, self._layers[layer].name))
+        if len(self.faults) >= 200:
+            raise Unreadable(self.faults)
