@@ -18,8 +18,10 @@ from attest.claims import CLAIMS, DEVICE_SECTIONS
 from attest.policy.appraise import Machine, appraise
 from attest.policy.author_rules import ABSENT, exact, quoted, rule
 from attest.policy.author_table import PINS, Pin
-from attest.policy.defaults import DEFAULTS
+from attest.policy.defaults import DEFAULT, DEFAULTS
 from attest.policy.document import Policy
+from attest.policy.fixed import FLOOR, judge_fixed
+from attest.policy.floors import Floors
 from attest.policy.layout import lay_out
 from attest.policy.model import PARTS, PLATFORMS, Rule
 from attest.protects import protects
@@ -62,9 +64,12 @@ class Machinery:
         refused = {
             str(record["code"]).removeprefix("policy.")
             for record in appraise(self.verified, None, at=self.at).rules
-            if record["outcome"] == "deny" and record["at"] == "default"
+            if record["outcome"] == "deny" and record["at"] in (DEFAULT, FLOOR)
         }
         found = {one.name: one for one in DEFAULTS if one.name in refused}
+        floor = Machine(self.verified, Policy.defaults(), self.at).floor_rule
+        if floor is not None and floor.name in refused:
+            found[floor.name] = floor
         if self._whole_fabric:
             found.pop("gpu.mode", None)
         return found
@@ -220,6 +225,8 @@ def _section(
             yield f"    {one.claim.name}: {_operand(one)}"
     if section in DEVICE_SECTIONS:
         yield from _count(section, machines)
+    if section == "snp":
+        yield from _fixed([part for _, part in shown], machines[0].at)
     parts = [part for _, part in shown]
     products = [part.get("product") for part in parts]
     loose: list[Pin] = []
@@ -235,6 +242,10 @@ def _section(
             continue
         why = _protects(section, pin.claim)
         yield from _comment("    ", f"{_says(pin, together)} {why}".strip())
+        if pin.claim == "tcb-evaluation":
+            yield "    # Within all, so that the default stays beside it: it rises with floor data."
+            yield f"    all: [{{{pin.claim}: {_value(pin, together, values)}}}]"
+            continue
         yield f"    {pin.claim}: {_value(pin, together, values)}"
     yield from _alternatives(section, shown, loose, unsafe)
     if section == "binding" and all("key" not in part for part in parts):
@@ -249,6 +260,32 @@ def _count(section: str, machines: Sequence[Machinery]) -> Iterator[str]:
     yield from _comment("    ", f"As many as were shown. {_protects(section, 'count')}")
     listed = ", ".join(map(str, counts))
     yield f"    count: {listed}" if len(counts) == 1 else f"    count: {{one-of: [{listed}]}}"
+
+
+def _fixed(parts: Sequence[Mapping[str, Any]], at: datetime) -> Iterator[str]:
+    """The advisories whose fix all show; the others as lines to uncomment once the hosts are updated."""
+    floors = Floors.shipped()
+    met: list[str] = []
+    for advisory in sorted(floors.advisories):
+        findings = [judge_fixed(advisory, floors, part, part.get("product"), at) for part in parts]
+        if all(finding.result == "P" for finding in findings):
+            met.append(advisory)
+            continue
+        misses = [miss for finding in findings for miss in finding.misses]
+        if misses:
+            said = "; ".join(f"{want}, shown {found}" for want, found in dict.fromkeys(misses))
+            yield from _comment(
+                "    ",
+                f"NOT MET: {said}. {floors.titles.get(advisory, '')}. Once the host is updated, add it:",
+            )
+            yield f"    # fixed: [{advisory}]"
+    if met:
+        told = "; ".join(f"{advisory.upper()} ({floors.titles.get(advisory, '')})" for advisory in met)
+        yield from _comment(
+            "    ",
+            f"Fixed in what was shown, by floor data, which rises where a fix is found wanting: {told}. {_protects('snp', 'fixed')}",
+        )
+        yield f"    fixed: [{', '.join(met)}]"
 
 
 def _alternatives(

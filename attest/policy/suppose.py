@@ -15,7 +15,7 @@ from typing import Any, cast
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, Claim, freeze, thaw
 from attest.errors import Problem
 from attest.policy.appraisal import RuleRecord, Verdict
-from attest.policy.appraise import Machine, appraise
+from attest.policy.appraise import Machine, advisories_of, appraise
 from attest.policy.document import Policy
 from attest.policy.kinds import COMPONENTS, byte, canonical_text, read
 from attest.policy.model import Entry, Group, Rule
@@ -198,7 +198,12 @@ def _seen(records: Sequence[RuleRecord], machine: Machine) -> Mapping[tuple[str,
         parts = machine.devices(section) if section in DEVICE_SECTIONS else [machine.section(section)]
         for rule in members(entries):
             for claims in parts:
-                found.setdefault((rule.name, rule.place), set()).add(machine.judge(rule, claims).result)
+                findings = (
+                    [machine.fixed(advisory, claims) for advisory in advisories_of(rule)]
+                    if rule.is_fixed
+                    else [machine.judge(rule, claims)]
+                )
+                found.setdefault((rule.name, rule.place), set()).update(one.result for one in findings)
     return {key: frozenset(results) for key, results in found.items()}
 
 
