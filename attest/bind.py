@@ -18,7 +18,7 @@ from attest.composite import read_additional
 from attest.errors import Malformed
 from attest.evidence import Evidence
 from attest.init_data import carries_init_data
-from attest.parts import Part
+from attest.parts import Part, device_names
 
 MAX_AHEAD = timedelta(seconds=120)
 """How far a site's clock may be ahead of ours."""
@@ -165,11 +165,11 @@ def _bind_devices(
         asked = device_nonce(expected.challenge, expected.key)
     if expected.gpu_nonce is not None and not devices:
         log.failed("binding.gpu-nonce", "binding.no-evidence", expected="device evidence")
-    for index, device in enumerate(devices):
+    for name, device in zip(device_names(one.section for one in devices), devices, strict=True):
         if asked is None:
             log.not_run("binding.gpu-nonce", "no nonce was expected")
             if is_public_nonce(device.bound):
-                log.warn("nonce.public-sample", where=f"{device.section}[{index}].nonce", found=device.bound)
+                log.warn("nonce.public-sample", where=f"{name}.nonce", found=device.bound)
             continue
         same = log.require(
             "binding.gpu-nonce",
@@ -177,7 +177,7 @@ def _bind_devices(
             "binding.gpu-nonce",
             expected=asked,
             found=device.bound,
-            where=f"{device.section}[{index}].nonce",
+            where=f"{name}.nonce",
         )
         if cpu is None:
             bound.claims["nonce"] = flag(same)

@@ -16,17 +16,25 @@ if TYPE_CHECKING:
     from attest.sources.opening import BundleReader
 
 
-def load(*files: str | Path, bundles: BundleReader | None = None) -> tuple[Evidence, Endorsements]:
+def load(
+    *files: str | Path, bundles: BundleReader | None = None, brought: dict[str, Endorsements] | None = None
+) -> tuple[Evidence, Endorsements]:
     """Evidence of one machine and the endorsements beside it, from files in any order.
 
     Each file is recognised by its content. bundles: opens signed bundles of endorsements; of each only what
-    this evidence needs is taken. Raises Malformed when a file is unreadable or unknown, when there is no
+    this evidence needs is taken. brought: filled with what each file holds that is endorsements alone. Raises
+    Malformed when a file is unreadable or unknown, when there is no
     evidence, evidence of two machines, or a signed bundle and nobody to open it; Rejected when a bundle
     does not open.
     """
     found = Found()
     for file in files:
+        before = found.counts()
         recognise(str(file), read_file(file), found)
+        if brought is not None:
+            added = found.since(before)
+            if added is not None:
+                brought[str(file)] = added
     evidence = found.evidence()
     if bundles is not None and found.sealed:
         from attest.sources.coverage import select

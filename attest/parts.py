@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -38,3 +40,19 @@ class Part(Protocol):
     def raw(self) -> dict[str, Any]:
         """The vendor's field names in snake_case → canonical text, lists and maps of it."""
         ...
+
+
+def numbered(sections: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Each kind of device counts from its own zero, as in the claim tree: gpu, gpu, switch → gpu 0, gpu 1, switch 0.
+
+    Every name of a device (`gpu[3]`, `GPU 3 of 8`) takes its number from here.
+    """
+    seen: Counter[str] = Counter()
+    for section in sections:
+        yield section, seen[section]
+        seen[section] += 1
+
+
+def device_names(sections: Iterable[str]) -> list[str]:
+    """`gpu[0]`, `gpu[1]`, `switch[0]`: names of devices in the order given."""
+    return [f"{section}[{index}]" for section, index in numbered(sections)]

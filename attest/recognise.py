@@ -64,6 +64,10 @@ _MOST = {
 before them."""
 
 
+_ENDORSING = ("certificates", "crls", "documents", "rims", "ocsp")
+"""Members of Endorsements, in their order."""
+
+
 @dataclass
 class Found:
     """What the files of one verification hold, in the order they were given.
@@ -118,6 +122,18 @@ class Found:
         self.documents += endorsements.documents
         self.rims += endorsements.rims
         self.ocsp += endorsements.ocsp
+
+    def counts(self) -> dict[str, int]:
+        """How much of each kind there is, for `since`."""
+        kinds = ("cpus", "devices", "sites", "event_logs", "tables", "sealed", *_ENDORSING)
+        return {kind: len(getattr(self, kind)) for kind in kinds}
+
+    def since(self, before: dict[str, int]) -> Endorsements | None:
+        """What came since those counts; None where it was anything but endorsements, or nothing new."""
+        now = self.counts()
+        if any(now[kind] != before[kind] for kind in now if kind not in _ENDORSING) or now == before:
+            return None
+        return Endorsements(*(tuple(getattr(self, kind)[before[kind] :]) for kind in _ENDORSING))
 
     def evidence(self) -> Evidence:
         """One machine. Raises Malformed when there is none, or more than one."""

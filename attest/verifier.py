@@ -19,7 +19,7 @@ from attest.errors import Rejected
 from attest.eventlog.verify import check_event_logs
 from attest.evidence import Evidence, PartResult
 from attest.memory import Memory
-from attest.parts import Part
+from attest.parts import Part, device_names, numbered
 from attest.problems import problem
 from attest.verified import Verified, mint
 from attest.x509 import simulator_role
@@ -77,12 +77,13 @@ def verify(
                 beneath.append(result.beneath)
     section = evidence.cpu.section if evidence.cpu is not None else ""
     boot = check_event_logs(evidence.event_logs, section, parts, beneath, log)
-    for index, device in enumerate(evidence.devices):
+    places = numbered(device.section for device in evidence.devices)
+    for device, (kind, index) in zip(evidence.devices, places, strict=True):
         result = device.verify_with(
             endorsements=endorsements,
             anchors=anchors,
             at=at,
-            log=log.for_part(device.section, index),
+            log=log.for_part(kind, index),
             cache=cache,
             memory=memory,
         )
@@ -156,23 +157,24 @@ def _distinct(parts: list[Part], log: CheckLog) -> None:
     devices = [part for part in parts if part.section in ("gpu", "switch")]
     if len(devices) < 2:
         return
-    seen: dict[str, int] = {}
-    for index, part in enumerate(devices):
+    names = device_names(part.section for part in devices)
+    seen: dict[str, str] = {}
+    for name, part in zip(names, devices, strict=True):
         if part.identity in seen:
             log.failed(
                 "devices.distinct",
                 "devices.duplicate",
-                where=f"{part.section}[{index}]",
-                found=f"same device as {part.section}[{seen[part.identity]}]: {part.identity}",
+                where=name,
+                found=f"same device as {seen[part.identity]}: {part.identity}",
             )
-        seen.setdefault(part.identity, index)
+        seen.setdefault(part.identity, name)
     log.passed("devices.distinct")
-    for index, part in enumerate(devices):
+    for name, part in zip(names, devices, strict=True):
         if not equal(part.bound, devices[0].bound):
             log.failed(
                 "devices.nonce",
                 "devices.nonce",
-                where=f"{part.section}[{index}].nonce",
+                where=f"{name}.nonce",
                 expected=devices[0].bound,
                 found=part.bound,
             )

@@ -50,7 +50,7 @@ def run_batch(args: argparse.Namespace) -> int:
     try:
         job = _job(args)
         lines = _lines(args, job)
-        return _write(lines, sys.stderr)
+        return _write(lines, sys.stderr, _nothing(args.batch))
     except AttestError as error:
         answer = of_refusal(error, at_of(args), invalid_policy=error.codes <= {"policy.invalid"})
         print(json.dumps(answer.as_dict(), separators=(",", ":")))
@@ -131,7 +131,15 @@ def _items(batch: str) -> Iterator[Item]:
         ) from None
 
 
-def _write(lines: Iterator[bytes], progress: TextIO) -> int:
+def _nothing(batch: str) -> Malformed:
+    """The error of a batch without a machine: nothing judged is nothing found good (T-EMPTY)."""
+    if batch == "-":
+        return Malformed(problem("fleet.empty", where="standard input", found="no line"))
+    return Malformed(problem("fleet.empty", where=escape(batch), found="no entry but names with a dot first"))
+
+
+def _write(lines: Iterator[bytes], progress: TextIO, nothing: Malformed) -> int:
+    """Raises `nothing` where there is no line."""
     started = told = time.monotonic()
     counts = dict.fromkeys(EXIT, 0)
     for line in lines:
@@ -142,8 +150,10 @@ def _write(lines: Iterator[bytes], progress: TextIO) -> int:
         if now - told >= _EVERY:
             told = now
             _tell(counts, now - started, progress)
+    if not any(counts.values()):
+        raise nothing
     _tell(counts, time.monotonic() - started, progress)
-    return max((EXIT[verdict] for verdict, count in counts.items() if count), default=0)
+    return max(EXIT[verdict] for verdict, count in counts.items() if count)
 
 
 def _verdict(line: bytes) -> str:

@@ -15,6 +15,7 @@ from attest.binding import Expected
 from attest.canonical import canonical, read_json, refuse_floats
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
+from attest.cli.unused import not_used
 from attest.endorsements import Endorsements
 from attest.errors import Malformed
 from attest.loader import load, read_file
@@ -160,7 +161,8 @@ def verify_from(args: argparse.Namespace) -> Verified:
     file = memory_file(args, question.anchors)
     memory = file.read() if file is not None else None
     args.bundles = bundle_reader(args, at, memory)
-    evidence, endorsements = load(*args.files, bundles=args.bundles)
+    brought: dict[str, Endorsements] = {}
+    evidence, endorsements = load(*args.files, bundles=args.bundles, brought=brought)
     fetching = None
     if args.fetch:
         fetching = args.fetching = Fetching(args, question.anchors, at)
@@ -184,6 +186,7 @@ def verify_from(args: argparse.Namespace) -> Verified:
         newer = fetching.newer_manifests()
         if newer.rims:
             verified = judged(endorsements + newer)
+    args.not_used = not_used(brought, verified, question.anchors)
     if file is not None:
         file.update(verified.memory)
         if args.bundles is not None and args.bundles.memory is not None:

@@ -16,6 +16,7 @@ from attest.check_table import CHECKS
 from attest.checks import CheckRecord
 from attest.errors import AttestError, Malformed, Problem
 from attest.loader import read_file
+from attest.parts import device_names
 from attest.problems import problem
 from attest.result.answer import of_refusal
 
@@ -209,7 +210,7 @@ def _of_peer(python: Path, judged: Judged, nonce: bytes | None, questions: list[
     from attest.nvidia.second_opinion.compare import compare
     from attest.nvidia.second_opinion.runner import Peer
 
-    names = [f"{question.kind}[{index}]" for index, question in enumerate(questions)]
+    names = device_names(question.kind for question in questions)
     left = {section: iter(judged.verified.claims.get(section, ())) for section in ("gpu", "switch")}
     measurements = {
         name: next(left[question.kind])["measurements"]

@@ -15,6 +15,7 @@ from attest.dsse import Envelope
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Problem
 from attest.loader import read_file
+from attest.parts import device_names
 from attest.recognise import Found, recognise
 from attest.untrusted import escape
 
@@ -41,8 +42,13 @@ def run(args: argparse.Namespace) -> int:
         except Malformed as error:
             problems += error.problems
             continue
-        for _, part in (*found.cpus, *(("", device) for device in found.devices)):
+        for _, part in found.cpus:
             shown.append({"file": file, "evidence": part.section, "fields": _fields(part)})
+        places = device_names(device.section for device in found.devices)
+        for device, place in zip(found.devices, places, strict=True):
+            shown.append(
+                {"file": file, "evidence": device.section, "device": place, "fields": _fields(device)}
+            )
         for kind, loose in found.azure.shown():
             shown.append({"file": file, "evidence": kind, "fields": _fields(loose)})
         for log in found.event_logs:
@@ -60,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("UNVERIFIED contents: anybody can write such a file; use `attest verify`")
         for item in shown:
-            print(f"\n{escape(item['file'])}: {item.get('evidence') or item['endorsement']}")
+            kind = item.get("device") or item.get("evidence") or item["endorsement"]
+            print(f"\n{escape(item['file'])}: {kind}")
             _print(item["fields"], 1)
         for problem in problems:
             print(f"\n✘ {problem}\n    [{problem.code}] → {problem.remedy}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attest.cli.batch import add_batch_arguments
+from attest.cli.colour import coloured, columns_wide
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
 from attest.cli.policy import add_parameters
 from attest.cli.second_opinion import (
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         from attest.result.text import render
 
         print(
-            render(answer, width=shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()),
+            render(answer, width=columns_wide(), colour=coloured()),
             end="",
         )
     return answer.exit_status
@@ -99,7 +98,7 @@ def answer_for(args: argparse.Namespace) -> Answer:
         return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
 
-    answer = of_appraisal(appraise(verified, policy, at=at))
+    answer = replace(of_appraisal(appraise(verified, policy, at=at)), not_used=args.not_used)
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,16 +33,23 @@ _MEMBERS = {
     "key",
     "at",
 }
+_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.){1,1024}")')
+"""An id that comes first, whatever becomes of the rest of the line."""
+_SMALL = 1 << 20
+"""A line that is read once more for its id alone."""
 _HEX = {"nonce": (16, 64), "report-data": (1, 64), "gpu-nonce": (32, 32), "tpm-nonce": (1, 64)}
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """index: in the order of the input, from 0. path: an entry of a folder. line: JSON, as it was read."""
+    """index: in the order of the input, from 0. path: an entry of a folder. line: JSON, as it was read; empty
+    where it was too large. number: of the line, from 1, blank ones counted. name: its id, where it was too large."""
 
     index: int
     path: str | None = None
     line: bytes | None = None
+    number: int | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +75,14 @@ def folder_items(folder: Path) -> Iterator[Item]:
 
 def line_items(stream: IO[bytes]) -> Iterator[Item]:
     """One item for each line that is not blank. A line over MAX_LINE is one malformed item, and the last."""
-    index = 0
+    index = number = 0
     while line := stream.readline(MAX_LINE + 1):
+        number += 1
         if len(line) > MAX_LINE:
-            yield Item(index, line=b"")
+            yield Item(index, line=b"", number=number, name=_first_id(line))
             return
         if line.strip():
-            yield Item(index, line=line)
+            yield Item(index, line=line, number=number)
             index += 1
 
 
@@ -81,12 +90,48 @@ def read_item(item: Item) -> Content:
     """Raises Malformed: unreadable files, more than MAX_FILES, a line that is no item (`fleet.item`)."""
     if item.path is not None:
         return _read_path(Path(item.path))
-    return _read_line(item.line or b"", f"line of item {item.index}")
+    where = place_of(item)
+    if item.line == b"" and item.number is not None:
+        raise malformed(
+            "The line is too large for one machine",
+            where=where,
+            expected=f"≤ {MAX_LINE} bytes",
+            found="more; nothing after it was read",
+            code="fleet.item",
+        )
+    return _read_line(item.line or b"", where)
+
+
+def place_of(item: Item) -> str:
+    """Where an item stands, for messages."""
+    if item.path is not None:
+        return item.path
+    return f"item {item.index}" if item.number is None else f"line {item.number}"
 
 
 def name_of(item: Item) -> str | None:
-    """What an item is called where it cannot be read."""
-    return None if item.path is None else Path(item.path).name
+    """What an item is called where it cannot be read: the entry's name, or the id of its line if that can be told."""
+    if item.path is not None:
+        return Path(item.path).name
+    if item.name is not None or not item.line:
+        return item.name
+    first = _first_id(item.line)
+    if first is not None or len(item.line) > _SMALL:
+        return first
+    try:
+        document = read_json(item.line, where="line")
+    except Malformed:
+        return None
+    found = document.get("id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None if found is None else json.dumps(found)[:1024]
+
+
+def _first_id(line: bytes) -> str | None:
+    found = _ID.match(line)
+    try:
+        return None if found is None else str(json.loads(found[1]))
+    except ValueError:
+        return None
 
 
 def _read_path(path: Path) -> Content:

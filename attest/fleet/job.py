@@ -15,7 +15,7 @@ from attest.checks import CheckRecord
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed
 from attest.evidence import Evidence
-from attest.fleet.items import Content, Item, name_of, read_item
+from attest.fleet.items import Content, Item, name_of, place_of, read_item
 from attest.memory import Memory
 from attest.problems import problem
 from attest.recognise import Found, recognise
@@ -89,17 +89,20 @@ class Judge:
         except Malformed as error:
             return write(item, name_of(item), of_refusal(error, self._job.at))
         try:
-            answer = self._answer(content)
+            answer = self._answer(content, place_of(item))
         except Exception as error:  # noqa: BLE001  (one item must not end the others; it is told as what it is)
             answer = failed(self._job.at, type(error).__name__)
         return write(item, content.id, answer)
 
-    def _answer(self, content: Content) -> Answer:
+    def _answer(self, content: Content, where: str) -> Answer:
         at = content.at or self._job.at
         try:
             expected = replace(self._job.expected, **content.expected)
         except ValueError as error:
-            return of_refusal(Malformed(problem("fleet.item", message=str(error))), at)
+            return of_refusal(
+                Malformed(problem("fleet.item", message=f"The line names no evidence: {error}", where=where)),
+                at,
+            )
         try:
             evidence, endorsements, opened = self._read(content)
             verified = verify(

@@ -10,17 +10,20 @@ Source: NVIDIA protected PCIe, topology of HGX Hopper; NVIDIA attestation report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from attest.checks import CheckLog
 from attest.nvidia.facts import DevicePart
 from attest.nvidia.opaque import ENABLED
+from attest.parts import device_names
 
 GPUS, SWITCHES = 8, 4
 _GPU_SERIAL, _SWITCH_SERIAL = b"\x41", b"\x50"
 _CHECK = "devices.topology"
 _Value = TypeVar("_Value")
+_Names: TypeAlias = Mapping[int, str]
+"""What each part of the submission is called, `gpu[3]`, by `id` of the part."""
 
 
 def check_fabric(devices: Sequence[DevicePart], log: CheckLog) -> None:
@@ -28,12 +31,13 @@ def check_fabric(devices: Sequence[DevicePart], log: CheckLog) -> None:
 
     Devices that stand twice are left to `devices.distinct`: with one of them the rest says little.
     """
-    _report_keys(devices, log)
+    names = dict(zip(map(id, devices), device_names(part.section for part in devices), strict=True))
+    _report_keys(devices, names, log)
     gpus = [part for part in devices if part.section == "gpu"]
     switches = [part for part in devices if part.section == "switch"]
     if len(gpus) > 1:
-        _alike(gpus, lambda part: part.opaque.driver_version, "devices.driver", log)
-        _alike(gpus, _mode, "devices.mode", log)
+        _alike(gpus, lambda part: part.opaque.driver_version, "devices.driver", names, log)
+        _alike(gpus, _mode, "devices.mode", names, log)
     protected = [part for part in gpus if part.opaque.protected_pcie_status == ENABLED]
     if not protected and not switches:
         return
@@ -41,10 +45,10 @@ def check_fabric(devices: Sequence[DevicePart], log: CheckLog) -> None:
         log.not_run(_CHECK, "a device stands twice")
         return
     before = len(log.problems)
-    _check_gpus(protected, log)
-    _check_switches(switches, log, together=len(switches) > 1 or bool(protected))
+    _check_gpus(protected, names, log)
+    _check_switches(switches, names, log, together=len(switches) > 1 or bool(protected))
     if len(log.problems) == before and protected and switches:
-        _both(protected, switches, log)
+        _both(protected, switches, names, log)
     if len(log.problems) > before:
         return
     if len(protected) == GPUS and len(switches) == SWITCHES:
@@ -55,7 +59,7 @@ def check_fabric(devices: Sequence[DevicePart], log: CheckLog) -> None:
     log.warn("nvidia.topology.incomplete", expected=f"{GPUS} GPUs and {SWITCHES} switches", found=found)
 
 
-def _report_keys(devices: Sequence[DevicePart], log: CheckLog) -> None:
+def _report_keys(devices: Sequence[DevicePart], names: _Names, log: CheckLog) -> None:
     """One key may sign for one device, whatever the devices call themselves."""
     seen: dict[bytes, DevicePart] = {}
     for part in devices:
@@ -64,18 +68,28 @@ def _report_keys(devices: Sequence[DevicePart], log: CheckLog) -> None:
             log.failed(
                 "devices.distinct",
                 "devices.duplicate",
-                where=_name(part),
-                found=f"same report key as {_name(other)}",
+                where=_place(part, names),
+                found=f"same report key as {_place(other, names)}",
             )
 
 
 def _alike(
-    gpus: Sequence[DevicePart], what: Callable[[DevicePart], object], check: str, log: CheckLog
+    gpus: Sequence[DevicePart],
+    what: Callable[[DevicePart], object],
+    check: str,
+    names: _Names,
+    log: CheckLog,
 ) -> None:
     first = what(gpus[0])
     differing = [part for part in gpus if what(part) != first]
     for part in differing:
-        log.failed(check, check, where=_name(part), expected=first or "none", found=what(part) or "none")
+        log.failed(
+            check,
+            check,
+            where=_place(part, names),
+            expected=first or "none",
+            found=what(part) or "none",
+        )
     if not differing:
         log.passed(check)
 
@@ -94,21 +108,21 @@ def _pdi(part: DevicePart) -> bytes | None:
     return serial[1:] if len(serial) == 9 and serial[:1] == head else None
 
 
-def _check_gpus(gpus: Sequence[DevicePart], log: CheckLog) -> None:
+def _check_gpus(gpus: Sequence[DevicePart], names: _Names, log: CheckLog) -> None:
     """Each names four switches behind its links, all the same four."""
     if len(gpus) > GPUS:
         _fail(log, "gpu", f"≤ {GPUS} GPUs", len(gpus))
     for part in gpus:
         if _pdi(part) is None:
-            _fail(log, _name(part), "an identity serial 41 ‖ 8 bytes", part.device.serial)
+            _fail(log, _place(part, names), "an identity serial 41 ‖ 8 bytes", part.device.serial)
         listed, first = _switches_of(part), _switches_of(gpus[0])
         if len(listed) != SWITCHES:
-            _fail(log, f"{_name(part)}.switch_pdi", f"{SWITCHES} switches", len(listed))
+            _fail(log, _place(part, names, "switch_pdi"), f"{SWITCHES} switches", len(listed))
         elif listed != first:
-            _fail(log, f"{_name(part)}.switch_pdi", _shown(first), _shown(listed))
+            _fail(log, _place(part, names, "switch_pdi"), _shown(first), _shown(listed))
 
 
-def _check_switches(switches: Sequence[DevicePart], log: CheckLog, *, together: bool) -> None:
+def _check_switches(switches: Sequence[DevicePart], names: _Names, log: CheckLog, *, together: bool) -> None:
     """Each is who it says; those of one node name the same eight GPUs, are locked and stand at different places.
 
     together: with other devices of the node; a switch alone is compared with its own certificate only.
@@ -117,28 +131,31 @@ def _check_switches(switches: Sequence[DevicePart], log: CheckLog, *, together: 
         _fail(log, "switch", f"≤ {SWITCHES} switches", len(switches))
     positions: set[int | None] = set()
     for part in switches:
-        name, numbers = _name(part), part.opaque.numbers
+        numbers = part.opaque.numbers
         own = part.opaque.pdis[0] if part.opaque.pdis else None
         if (own is not None or together) and (own is None or own != _pdi(part)):
-            _fail(log, f"{name}.device_pdi", f"that of serial {part.device.serial}", own or "none")
+            _fail(
+                log, _place(part, names, "device_pdi"), f"that of serial {part.device.serial}", own or "none"
+            )
         if not together:
             continue
         listed, first = _gpus_of(part), _gpus_of(switches[0])
         if len(listed) != GPUS:
-            _fail(log, f"{name}.switch_gpu_pdis", f"{GPUS} GPUs", len(listed))
+            _fail(log, _place(part, names, "switch_gpu_pdis"), f"{GPUS} GPUs", len(listed))
         elif listed != first:
-            _fail(log, f"{name}.switch_gpu_pdis", _shown(first), _shown(listed))
+            _fail(log, _place(part, names, "switch_gpu_pdis"), _shown(first), _shown(listed))
         if numbers.get("lock_switch_status") != 1:
-            _fail(log, f"{name}.lock_switch_status", 1, numbers.get("lock_switch_status", "none"))
+            _fail(
+                log, _place(part, names, "lock_switch_status"), 1, numbers.get("lock_switch_status", "none")
+            )
         position = numbers.get("position_id")
         if position is None or position in positions:
-            _fail(
-                log, f"{name}.position_id", "a position of its own", "none" if position is None else position
-            )
+            found = "none" if position is None else position
+            _fail(log, _place(part, names, "position_id"), "a position of its own", found)
         positions.add(position)
 
 
-def _both(gpus: Sequence[DevicePart], switches: Sequence[DevicePart], log: CheckLog) -> None:
+def _both(gpus: Sequence[DevicePart], switches: Sequence[DevicePart], names: _Names, log: CheckLog) -> None:
     """Each side's identities against what the other side names; both sides agree within themselves.
 
     Every present device must be named; where all of a kind are present the sets are then equal, as they have
@@ -148,7 +165,12 @@ def _both(gpus: Sequence[DevicePart], switches: Sequence[DevicePart], log: Check
     for parts, named, by in sides:
         for part in parts:
             if _pdi(part) not in named:
-                _fail(log, _name(part), f"one of those the {by} name: {_shown(named)}", part.device.serial)
+                _fail(
+                    log,
+                    _place(part, names),
+                    f"one of those the {by} name: {_shown(named)}",
+                    part.device.serial,
+                )
 
 
 def _switches_of(part: DevicePart) -> frozenset[bytes]:
@@ -168,5 +190,6 @@ def _shown(pdis: frozenset[bytes]) -> str:
     return " ".join(sorted(pdi.hex() for pdi in pdis))
 
 
-def _name(part: DevicePart) -> str:
-    return f"{part.section} {part.device.serial}"
+def _place(part: DevicePart, names: _Names, field: str = "") -> str:
+    """`gpu[3].switch_pdi, serial …`: the number as everywhere else, the serial for whoever stands before the machine."""
+    return f"{names[id(part)]}{'.' if field else ''}{field}, serial {part.device.serial}"

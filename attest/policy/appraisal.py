@@ -78,6 +78,17 @@ class Appraisal:
         return f"<Appraisal {self.verdict} by {self.policy['name']}>"
 
     @property
+    def own(self) -> bool:
+        """Whether an owner's policy judged, and not the defaults alone, which release nothing."""
+        return self._own
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Codes under the policy's `allow-warnings`: warnings in spite of which a secret goes out. They change no
+        verdict."""
+        return self._allowed
+
+    @property
     def conforms(self) -> bool:
         return self.verdict != "refused"
 

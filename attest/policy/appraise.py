@@ -15,7 +15,7 @@ from typing import Any
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, freeze, instant
 from attest.policy.accept import cured, in_force
 from attest.policy.appraisal import Appraisal, Verdict, mint
-from attest.policy.compare import RANK, Finding, Result, judge, shown_raw, wanted, worst
+from attest.policy.compare import ABSENT, RANK, Finding, Result, judge, shown_raw, wanted, worst
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
 from attest.policy.document import Policy
 from attest.policy.explain import Judged, Outcome
@@ -23,6 +23,7 @@ from attest.policy.fixed import ENDED, FLOOR, evaluation_rule, judge_fixed
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.kinds import read
 from attest.policy.model import PARTS, Body, Entry, Group, Rule
+from attest.policy.reasons import not_run, reason_of, registers_of, stale_answers
 from attest.policy.warn import warnings_of
 from attest.untrusted import escape
 from attest.verified import Verified
@@ -215,7 +216,8 @@ class Machine:
                 return f"{seconds + self.elapsed}s"
         return raw
 
-    def judge(self, rule: Rule, claims: Mapping[str, object]) -> Finding:
+    def judge(self, rule: Rule, claims: Mapping[str, object], device: int | None = None) -> Finding:
+        """device: the index of the device whose `claims` these are."""
         if rule.is_fixed:
             return worst(self.fixed(advisory, claims) for advisory in advisories_of(rule))
         if rule.place == FLOOR and self.policy.floors.unknown(self.at):
@@ -225,9 +227,22 @@ class Machine:
         raw = self.text(rule, claims)
         if raw is None and rule.absent_passes:
             return Finding("P", wanted(rule.operators[0], rule.claim), None)
-        return worst(
+        finding = worst(
             judge(operator, rule.claim, raw, product=self.product, now=self.at) for operator in rule.operators
         )
+        return self._explained(finding, rule, device) if finding.unknown == ABSENT else finding
+
+    def _explained(self, finding: Finding, rule: Rule, device: int | None) -> Finding:
+        """The same with the true reason, where there is a better one than that the claim is absent."""
+        if self.unpinned(rule.section):
+            return finding
+        reason = reason_of(self.verified, rule.section, rule.claim.name, device)
+        return finding if reason is None else replace(finding, unknown=reason.why, remedy=reason.fix)
+
+    def unpinned(self, section: str) -> bool:
+        """Whether a paravisor that the policy does not pin is what would know the claims of this section."""
+        said = section in ("azure", "boot") and bool(self.verified.paravisor_claims)
+        return said and not self.paravisor_known
 
     def fixed(self, advisory: str, claims: Mapping[str, object]) -> Finding:
         return judge_fixed(advisory, self.policy.floors, claims, self.product, self.at)
@@ -395,7 +410,7 @@ def _judged(
 ) -> Judged:
     facts = _facts(machine, entry.section, claims, device)
     if isinstance(entry, Group):
-        finding = _group(machine, entry, claims)
+        finding = _group(machine, entry, claims, device)
         return Judged(
             section=entry.section,
             claim=entry.kind,
@@ -407,7 +422,7 @@ def _judged(
             outcome=_outcome(machine, None, finding),
             facts=facts,
         )
-    finding = machine.judge(entry, claims)
+    finding = machine.judge(entry, claims, None if device is None else device[0])
     return _of_rule(machine, entry, finding, claims, device, facts)
 
 
@@ -447,6 +462,7 @@ def _of_rule(
     accepted = accepted or cured(
         entry, finding, machine.accepted, claims, facts.get("tcb"), machine.body.sections.get("tdx", ())
     )
+    because = _because(machine, entry, finding, device) if finding.result == "F" else {}
     return Judged(
         section=entry.section,
         claim=entry.claim.name,
@@ -459,7 +475,8 @@ def _of_rule(
         until=accepted or entry.until,
         why=escape(entry.why) if entry.why else None,
         fix=escape(entry.fix) if entry.fix else None,
-        facts=facts,
+        topic=because.get("topic"),
+        facts={**facts, **because},
     )
 
 
@@ -476,11 +493,15 @@ def _outcome(machine: Machine, rule: Rule | None, finding: Finding) -> Outcome:
     return "deny"
 
 
-def _group(machine: Machine, group: Group, claims: Mapping[str, object]) -> Finding:
+def _group(
+    machine: Machine, group: Group, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Finding:
     """all = min, any = max, none = max with P and F swapped; a rule map is all of its entries."""
     maps = [
         worst(
-            _group(machine, entry, claims) if isinstance(entry, Group) else _named(machine, entry, claims)
+            _group(machine, entry, claims, device)
+            if isinstance(entry, Group)
+            else _named(machine, entry, claims, device)
             for entry in branch
         )
         for branch in group.branches
@@ -499,12 +520,15 @@ def _group(machine: Machine, group: Group, claims: Mapping[str, object]) -> Find
         chosen.unknown,
         None,
         chosen.entry if result == "P" and group.kind != "none" else None,
+        remedy=chosen.remedy,
     )
 
 
-def _named(machine: Machine, rule: Rule, claims: Mapping[str, object]) -> Finding:
+def _named(
+    machine: Machine, rule: Rule, claims: Mapping[str, object], device: tuple[int, int] | None
+) -> Finding:
     """A finding that says which claim it speaks of, for the group's sentence."""
-    finding = machine.judge(rule, claims)
+    finding = machine.judge(rule, claims, None if device is None else device[0])
     name = rule.claim.name
     return replace(
         finding,
@@ -536,6 +560,37 @@ def _facts(
         return {"report-version": escape(str(claims["report-version"]))}
     if section == "tdx" and isinstance(part, Mapping):
         return {"tcb": part.get("tcb")}
-    if section in ("azure", "boot") and machine.verified.paravisor_claims and not machine.paravisor_known:
+    if machine.unpinned(section):
         return {"paravisor-unknown": True}
     return {}
+
+
+def _because(
+    machine: Machine, rule: Rule, finding: Finding, device: tuple[int, int] | None
+) -> Mapping[str, str]:
+    """What stands behind a state that was found: what was missing, or out of date. topic: words of its own."""
+    verified, claim, found = machine.verified, rule.claim.name, finding.found
+    index = None if device is None else device[0]
+    part = rule.section if index is None else f"{rule.section}[{index}]"
+    whys: list[str | None] = []
+    topic: dict[str, str] = {}
+    if rule.name == "tdx.event-log" and found == "mismatch":
+        differing = registers_of(verified)
+        whys = [f"Not replayed: {', '.join(differing)}"] if differing else []
+    elif rule.name == "binding.key" and machine.section("binding").get("nonce") == "true":
+        # The challenge fits, so the key would too if one had been asked for.
+        topic = {"topic": "binding.key unasked"}
+    elif claim == "cert" and found == "unknown":
+        names = stale_answers(verified, rule.section, index)
+        if names:
+            topic = {"topic": f"{rule.section}.cert stale"}
+            whys = [f"The answer about {', '.join(names)} is no longer in its time"]
+    elif claim == "cert" and found == "absent":
+        whys = [not_run(verified, f"{part}.revocation")]
+    elif claim == "measurements" and found == "no-rim":
+        checks = [f"{part}.{kind}-rim" for kind in ("driver", "vbios", "bios")]
+        whys = [not_run(verified, check) for check in checks]
+    elif claim.endswith("-rim") and found == "absent":
+        whys = [not_run(verified, f"{part}.{claim}")]
+    because = ". ".join(why for why in whys if why)
+    return {**topic, "because": because} if because else topic

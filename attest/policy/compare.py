@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from attest.claims import Claim
-from attest.policy.kinds import Value, canonical_text, read
+from attest.policy.kinds import Value, Version, canonical_text, read
 from attest.policy.model import Branches, Bytes, Components, Operator, OperatorName, Reference, ReferenceSet
 from attest.policy.operators import padded
 from attest.untrusted import escape
@@ -29,7 +29,7 @@ class Finding:
 
     note: why a reference value failed: revoked, expired, not yet, not listed. entry: the reference value
     that decided. misses: what was wanted and what was found, for each miss. unknown: why it cannot be
-    told. expected, found: short and safe to print.
+    told. remedy: what would make the unknown known. expected, found: short and safe to print.
     """
 
     result: Result
@@ -41,6 +41,7 @@ class Finding:
     entry: Reference | None = None
     sets: tuple[ReferenceSet, ...] = ()
     operator: OperatorName | None = None
+    remedy: str | None = None
 
     @property
     def observed(self) -> bool:
@@ -114,6 +115,7 @@ def worst(findings: Iterable[Finding]) -> Finding:
         marked if low.result == "P" else low.entry,
         low.sets,
         low.operator,
+        low.remedy,
     )
 
 
@@ -121,11 +123,13 @@ def worst(findings: Iterable[Finding]) -> Finding:
 
 
 def shown(claim: Claim, value: Value) -> str:
-    """A value as a person reads it: canonical, escaped."""
+    """A value as a person reads it: canonical, a version as it was written; escaped."""
     if claim.kind == "tcb" and isinstance(value, Mapping):
         return ", ".join(f"{name} {number}" for name, number in value.items())
     if claim.kind == "bits" and isinstance(value, int):
         return f"{value:#x}"
+    if isinstance(value, Version):
+        return _dots(value)
     text = canonical_text(claim, value)
     return escape(text if isinstance(text, str) else ", ".join(text))
 
@@ -173,6 +177,9 @@ def wanted(operator: Operator, claim: Claim) -> str:
 
 
 def _dots(version: tuple[int, ...]) -> str:
+    """As it was written, leading zeros too."""
+    if isinstance(version, Version):
+        return escape(version.text)
     return ".".join(str(number) for number in version)
 
 

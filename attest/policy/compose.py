@@ -18,7 +18,7 @@ from attest.policy.model import Accepted, Body, Entry, ReferenceSet, Rule
 from attest.policy.nodes import Fault, MapNode, Place, Unreadable
 from attest.policy.operators import OperatorReader
 from attest.policy.parameters import Declaration, Parameter, ParameterReader, Resolver, same_type
-from attest.policy.reader import Counts, Reader, Said, reference_finder
+from attest.policy.reader import Counts, Gaps, Reader, Said, reference_finder
 from attest.policy.references import Declared, ReferenceReader, joined_sets
 
 _OVERRIDE = "policy.override-missing"
@@ -61,6 +61,7 @@ class Composer:
         self._floors = floors
         self._effective = effective
         self._loosened: dict[str, str] = {}
+        self.gaps = Gaps()
 
     def compose(self) -> Composed:
         declarations = self._declarations()
@@ -150,6 +151,7 @@ class Composer:
                     sets=visible,
                     operators=reader,
                     floors=self._floors,
+                    gaps=self.gaps,
                 ).read(layer.node)
             )
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from attest.policy.kinds import utf16
 from attest.policy.layers import MAX_FILES, files_named, gather
 from attest.policy.model import PLATFORMS, Body, CanonicalText, Entry, Group, Rule
 from attest.policy.nodes import MAX_FAULTS, Fault, Node, Place, Unreadable, from_json
+from attest.policy.reader import Gaps
 from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 from attest.problems import PROBLEMS
 from attest.untrusted import escape
@@ -117,10 +118,13 @@ class Policy:
         floors: Floors | None,
     ) -> Policy:
         where = escape(where)
+        wrong: list[Fault] = []
         try:
             node = parse_yaml(text)
         except Unreadable as error:
-            raise _malformed(error.faults, where) from None
+            if error.node is None:
+                raise _malformed(error.faults, where) from None
+            node, wrong = error.node, error.faults
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         return cls._from_node(
             node,
@@ -128,6 +132,7 @@ class Policy:
             parameters,
             files,
             floors,
+            wrong,
             effective=False,
             file=file,
             file_digest="sha384:" + hashlib.sha384(raw).hexdigest(),
@@ -171,20 +176,30 @@ class Policy:
         parameters: Mapping[str, str] | None,
         files: Mapping[str, bytes],
         floors: Floors | None,
+        wrong: Sequence[Fault] = (),
         *,
         effective: bool,
         **origin: object,
     ) -> Policy:
+        """wrong: what is wrong with the tree itself; every kind of error is told in one answer."""
         faults: list[Fault] = []
         floors = floors or Floors.shipped()
         try:
             layers = gather(node, where, files, faults)
-            composed = Composer(layers, parameters or {}, floors, faults, effective=effective).compose()
+            composer = Composer(layers, parameters or {}, floors, faults, effective=effective)
+            composed = composer.compose()
         except Unreadable as error:
-            raise _malformed(error.faults, where) from None
+            raise _malformed([*wrong, *error.faults], where) from None
         body = composed.body
-        if not faults:
-            faults = _whole(body, node.place)
+        # At the place of a fault of the text there is no value of the file's, so nothing follows from it.
+        places = {fault.place for fault in wrong}
+        faults = [
+            *wrong,
+            *(one for one in faults if one.file not in (None, where) or one.place not in places),
+        ]
+        faults += _loosened(body, composer.gaps)
+        if not wrong:
+            faults += _whole(body, composer.gaps, node.place)
         if faults:
             raise _malformed(faults, where, [layer.name for layer in layers])
         return cls(
@@ -214,14 +229,14 @@ class Policy:
         return "sha384:" + hashlib.sha384(self.canonical()).hexdigest()
 
 
-def _whole(body: Body, place: Place) -> list[Fault]:
-    """Errors that only the whole policy shows."""
+def _whole(body: Body, gaps: Gaps, place: Place) -> list[Fault]:
+    """Errors that only the whole policy shows, without those that may follow from an error already found."""
     faults: list[Fault] = []
     for platform in PLATFORMS:
         if platform not in body.platforms:
             continue
         for section in _SECTIONS_OF[platform]:
-            if not body.sections.get(section):
+            if not body.sections.get(section) and section not in gaps.sections:
                 faults.append(
                     Fault(
                         place,
@@ -229,6 +244,9 @@ def _whole(body: Body, place: Place) -> list[Fault]:
                         "policy.platform-without-rules",
                     )
                 )
+        pinned_in = "tdx" if platform == "azure-tdx" else "snp"
+        if pinned_in in gaps.wrong_sections:
+            continue
         if platform.startswith("azure") and not paravisor_pins(body, platform):
             wanted = (
                 "tdx.mrtd"
@@ -242,10 +260,16 @@ def _whole(body: Body, place: Place) -> list[Fault]:
                     "policy.paravisor-unpinned",
                 )
             )
+    return faults
+
+
+def _loosened(body: Body, gaps: Gaps) -> list[Fault]:
+    """Rules that pass more than the default they replace and do not say why."""
+    faults: list[Fault] = []
     for entries in body.sections.values():
         replacing: dict[str, list[Rule]] = {}
         for entry in entries:
-            if isinstance(entry, Rule) and replaces(entry):
+            if isinstance(entry, Rule) and replaces(entry) and entry.place not in gaps.wrong_rules:
                 replacing.setdefault(entry.name, []).append(entry)
         for name, rules in replacing.items():
             # All of them must pass: together they may be as narrow as the default.

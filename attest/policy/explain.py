@@ -117,6 +117,8 @@ class Judged:
             details = [f"Number {got}, wanted {want}: it may hide findings"]
         elif words.detail:
             details = [self._wanted_found()]
+        if finding.result == "F" and self.facts.get("because"):
+            details.append(str(self.facts["because"]))
         if finding.result == "F" and self.until is None and words.why:
             details.append(words.why)
         if self.why:
@@ -176,6 +178,8 @@ class Judged:
             return "Update the floor data, or write tcb-evaluation with an override"
         if self.facts.get("paravisor-unknown"):
             return "See what is wrong with the paravisor first; nothing it says is known until then"
+        if self.finding.remedy:
+            return self.finding.remedy
         if self.claim.startswith("mitigations-"):
             return "Drop the rule or update firmware"
         if self.name in _ASKED:

@@ -129,10 +129,19 @@ def _set(claim: Claim, raw: object) -> frozenset[str]:
     return value
 
 
-def _version(claim: Claim, raw: object) -> tuple[int, ...]:
+class Version(tuple[int, ...]):
+    """A version that compares as its numbers and is shown as it was written: 550.90.07 stays recognisable beside
+    NVIDIA's own papers. Digests take `canonical_text`, which has no leading zeros."""
+
+    text: str
+
+
+def _version(claim: Claim, raw: object) -> Version:
     if not isinstance(raw, str) or not _VERSION.fullmatch(raw):
         raise ValueError("a version of one to four decimal numbers with dots")
-    return tuple(int(part) for part in raw.split("."))
+    version = Version(int(part) for part in raw.split("."))
+    version.text = str.__str__(raw)
+    return version
 
 
 def _vbios(claim: Claim, raw: object) -> tuple[int, ...]:

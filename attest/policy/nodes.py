@@ -25,8 +25,11 @@ class Place:
     path: str = ""
 
     def within(self, file: str) -> str:
-        """`p.yaml:9:7`, or `policy:/require/snp/debug` where there is no line."""
-        return f"{file}:{self.line}:{self.column}" if self.line else f"{file}:{self.path or '/'}"
+        """`p.yaml:9:7`, or `policy:/require/snp/debug` where there is no line, the
+        file alone where the whole is meant."""
+        if self.line:
+            return f"{file}:{self.line}:{self.column}"
+        return f"{file}:{self.path}" if self.path else file
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,16 @@ class Fault:
 
 
 class Unreadable(Exception):
-    """The policy is no tree that rules could be read from."""
+    """The policy is no tree that rules could be read from.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    node: the whole tree all the same, where only single places of it are wrong, so that what else is wrong can be told
+    in the same answer. No policy is ever made of it.
+    """
+
+    def __init__(self, faults: list[Fault], node: Node | None = None) -> None:
         super().__init__("; ".join(fault.message for fault in faults))
         self.faults = faults
+        self.node = node
 
 
 def from_json(value: object) -> Node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, Claim
@@ -58,6 +58,19 @@ class Counts:
     order: int = 0
 
 
+@dataclass(slots=True)
+class Gaps:
+    """Where errors were found: what the whole policy lacks may only follow from them.
+
+    sections: those that a file names, read or not; an unknown one counts as each that it may have meant.
+    wrong_sections, wrong_rules: with an error inside; rules by their places.
+    """
+
+    sections: set[str] = field(default_factory=set)
+    wrong_sections: set[str] = field(default_factory=set)
+    wrong_rules: set[str] = field(default_factory=set)
+
+
 class Reader(Pieces):
     """Reads one file but for its parameters and reference sets, which are read before it.
 
@@ -76,6 +89,7 @@ class Reader(Pieces):
         sets: Mapping[str, ReferenceSet | None],
         operators: OperatorReader,
         floors: Floors,
+        gaps: Gaps,
     ) -> None:
         super().__init__(file, faults)
         self._own = own
@@ -84,6 +98,7 @@ class Reader(Pieces):
         self._sets = sets
         self._operators = operators
         self._floors = floors
+        self._gaps = gaps
 
     def read(self, node: Node) -> Said:
         top = self._map(node, "a policy")
@@ -169,11 +184,22 @@ class Reader(Pieces):
 
     def _require(self, node: Node | None) -> dict[str, tuple[Entry, ...]]:
         sections: dict[str, tuple[Entry, ...]] = {}
+        gaps = self._gaps
+        if not isinstance(node, MapNode):
+            # That it is missing, or no map, is said already.
+            gaps.sections.update(SECTIONS)
+            gaps.wrong_sections.update(SECTIONS)
         for key, child in self._map(node, "require").entries if node else ():
             if key.text not in CLAIMS:
                 self._unknown(key.place, f'unknown section "{key.text}"', key.text, SECTIONS)
+                gaps.sections.update(SECTIONS)
+                gaps.wrong_sections.update(SECTIONS)
                 continue
+            before = len(self.faults)
+            gaps.sections.add(key.text)
             sections[key.text] = self._section(key.text, self._map(child, key.text), nesting=0)
+            if len(self.faults) > before:
+                gaps.wrong_sections.add(key.text)
         return sections
 
     def _section(self, section: str, node: MapNode, *, nesting: int) -> tuple[Entry, ...]:
@@ -204,7 +230,12 @@ class Reader(Pieces):
                 self._counts.rules += 1
                 if self._counts.rules == MAX_RULES + 1:
                     self._fault(key.place, f"more than {MAX_RULES} rules")
+                before = len(self.faults)
                 rule = self._rule(claim, key, one, nested=nesting > 0)
+                if rule is None or len(self.faults) > before:
+                    # None without a fault: its parameter has no value, which is said where the parameter is.
+                    self._gaps.wrong_rules.add(key.place.within(self._file))
+                    self._gaps.wrong_sections.add(section)
                 if rule is not None:
                     entries.append(rule)
         return tuple(entries)

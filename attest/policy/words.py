@@ -19,7 +19,9 @@ class Words(NamedTuple):
 
 
 _UPDATE_HOST = "The host must update and commit firmware"
-_COLLECT = "Give the vendor's current list"
+_COLLECT = "Give the vendor's current list as a file, or --fetch"
+_ASK_RESPONDER = "Give current OCSP answers or lists as files, or --fetch"
+_GIVE_RIM = "Give the manifest of this version as a file, or --fetch"
 _RECOMPUTE = "Recompute it for this firmware and vCPU count"
 
 WORDS: dict[str, Words] = {
@@ -70,7 +72,9 @@ WORDS: dict[str, Words] = {
     ),
     "snp.crl stale": Words("AMD's revocation list is out of date", None, _COLLECT),
     "snp.crl revoked": Words("A certificate of the chain is revoked", None, "Do not trust this machine"),
-    "snp.crl absent": Words("AMD's revocation list was not given", None, "Give AMD's CRL of this product"),
+    "snp.crl absent": Words(
+        "AMD's revocation list was not given", None, "Give AMD's CRL of this product as a file, or --fetch"
+    ),
     "snp.product": Words("The processor is of another product", None, "Use a machine the policy lists", True),
     "snp.measurement": Words("Unknown launch measurement", None, _RECOMPUTE, True),
     "tdx.debug true": Words(
@@ -100,9 +104,15 @@ WORDS: dict[str, Words] = {
     "tdx.tee-tcb-svn at-least": Words("TDX module is too old", None, "Update the TDX module", True),
     "tdx.mrtd": Words("Unknown launch measurement", None, _RECOMPUTE, True),
     "tdx.event-log mismatch": Words(
-        "The event log does not replay to the signed registers", None, "Collect log and quote together"
+        "The event log does not replay to the signed registers",
+        None,
+        "Collect log and quote together, in one boot",
     ),
-    "tdx.event-log absent": Words("No event log was given", None, "Collect it with the quote"),
+    "tdx.event-log absent": Words(
+        "No event log was given",
+        None,
+        "Give the event log of this boot beside the quote; attest collect writes both",
+    ),
     "azure.user-data-bound false": Words(
         "The user data is not bound to the runtime data", None, "Collect the evidence again"
     ),
@@ -116,18 +126,49 @@ WORDS: dict[str, Words] = {
         "Reinstall driver and VBIOS of the versions reported, with CC mode on",
     ),
     "gpu.measurements no-rim": Words(
-        "Measurements could not be compared", "Devtools mode cannot be excluded", "Give driver and VBIOS RIM"
+        "Measurements could not be compared",
+        "Devtools mode cannot be excluded",
+        "Give driver and VBIOS RIM as files, or --fetch",
     ),
     "switch.measurements mismatch": Words(
         "Measurements differ from the golden values", "Firmware was altered", "Reinstall the switch's BIOS"
     ),
-    "switch.measurements no-rim": Words("Measurements could not be compared", None, "Give the switch's RIM"),
+    "switch.measurements no-rim": Words(
+        "Measurements could not be compared", None, "Give the switch's RIM as a file, or --fetch"
+    ),
     "switch.locked false": Words("The switch is not locked", None, "Restart the fabric manager"),
+    **{
+        f"{section}.cert {state}": words
+        for section in ("gpu", "switch")
+        for state, words in {
+            "absent": Words("Revocation of the device was not checked", None, _ASK_RESPONDER),
+            "stale": Words("Revocation of the device is out of date", None, _ASK_RESPONDER),
+            "unknown": Words(
+                "The responder does not know a certificate of the device",
+                None,
+                "Ask NVIDIA; a genuine certificate is known to its issuer's responder",
+            ),
+            "hold": Words(
+                "A certificate of the device or of its manifests is on hold",
+                None,
+                "Install firmware and driver that NVIDIA has released and not withdrawn",
+            ),
+        }.items()
+    },
     "gpu.cert": Words("The device certificate is {found}", None, "Ask NVIDIA about this device"),
     "switch.cert": Words("The device certificate is {found}", None, "Ask NVIDIA about this device"),
-    "gpu.driver-rim": Words("The driver's reference manifest is {found}", None, "Fetch the RIM again"),
-    "gpu.vbios-rim": Words("The VBIOS reference manifest is {found}", None, "Fetch the RIM again"),
-    "switch.bios-rim": Words("The BIOS reference manifest is {found}", None, "Fetch the RIM again"),
+    "gpu.driver-rim absent": Words("The driver's reference manifest was not given", None, _GIVE_RIM),
+    "gpu.vbios-rim absent": Words("The VBIOS reference manifest was not given", None, _GIVE_RIM),
+    "switch.bios-rim absent": Words("The BIOS reference manifest was not given", None, _GIVE_RIM),
+    "gpu.driver-rim": Words(
+        "The driver's reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
+    "gpu.vbios-rim": Words(
+        "The VBIOS reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
+    "switch.bios-rim": Words(
+        "The BIOS reference manifest is {found}", None, "Give the RIM as NVIDIA serves it, or --fetch"
+    ),
     "gpu.evidence-age at-most": Words("GPU evidence is old", None, "Ask the site again", True),
     "gpu.count at-least": Words("Too few GPUs", None, "See the driver log", True),
     "gpu.count at-most": Words("Too many GPUs", None, "Pass the listed number to this VM", True),
@@ -145,6 +186,9 @@ WORDS: dict[str, Words] = {
         "Another verifier vouches for the evidence", None, "Verify it here, or name the issuer", True
     ),
     "binding.nonce false": Words("The evidence does not carry our nonce", "It may be old", "Attest again"),
+    "binding.key unasked": Words(
+        "No key was given to compare with", "The evidence may be for another's key", "Give the key with --key"
+    ),
     "binding.key false": Words(
         "The evidence does not carry the key",
         "It may be another's",
@@ -159,7 +203,9 @@ WORDS: dict[str, Words] = {
         "The guest protocol is too old", "It does not tie devices to the VM", "Update the guest", True
     ),
     "time.evidence-age at-most": Words("The evidence is too old", None, "Attest again", True),
-    "time.collateral-age at-most": Words("The collateral is too old", None, "Fetch current collateral", True),
+    "time.collateral-age at-most": Words(
+        "The collateral is too old", None, "Give current collateral, or --fetch", True
+    ),
 }
 
 NAMES = {

@@ -139,7 +139,7 @@ class _Builder:
         if self._root is None and not self.faults:
             self.faults.append(Fault(Place(1, 1), "the file is empty"))
         if self.faults or self._root is None:
-            raise Unreadable(self.faults)
+            raise Unreadable(self.faults, self._root)
         return self._root
 
     def _fault(self, place: Place, message: str) -> None:

@@ -8,7 +8,7 @@ _HCL = "Microsoft Learn, confidential VM guest attestation, HCL report"
 _CLAIMS = "Microsoft Learn, confidential VM guest attestation, runtime claims"
 _TPM = "TCG TPM 2.0 Library, part 2, TPMS_ATTEST"
 _CERTIFICATE = "Azure Virtual TPM certificates; TCG AIK credential profile"
-_COLLECT = "collect HCL report, quote and registers again, together"
+_COLLECT = "collect HCL report, quote and registers again, together: attest collect --source azure"
 
 PROBLEMS: dict[str, Meaning] = {
     "azure.container": Meaning(
@@ -94,7 +94,7 @@ PROBLEMS: dict[str, Meaning] = {
     "azure.tpm.extra-data": Meaning(
         "The TPM quote answers another challenge",
         "TCG TPM 2.0 Library, part 2, TPMS_ATTEST extraData",
-        "this evidence was made for another challenge or key; ask the guest again",
+        "give what the guest was asked with, --nonce and --key or --tpm-nonce, or ask it again: this was made for another challenge or key",
     ),
     "azure.report-data": Meaning(
         "An Azure machine's report data are the paravisor's: no guest can put a value of its own there",

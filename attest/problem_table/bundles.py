@@ -19,7 +19,7 @@ PROBLEMS: dict[str, Meaning] = {
     "dsse.key": Meaning(
         "No key that is trusted for this kind of document signed the file",
         "DSSE 1.0, verification",
-        "give the public key of whoever put the file together, or a file that he signed",
+        "give with --bundle-key the public key of whoever put the file together, or give a file that he signed",
     ),
     "dsse.signature": Meaning(
         "A signature that names a trusted key does not hold",
@@ -40,14 +40,18 @@ PROBLEMS: dict[str, Meaning] = {
         "give the public key of its signer with --bundle-key",
     ),
     "bundle.not-yet-valid": Meaning(
-        "The bundle was made after the time of verification", _BUNDLE, "check the clock, or the time you gave"
+        "The bundle was made after the time of verification",
+        _BUNDLE,
+        "check the clock, or give the right time with --at",
     ),
     "bundle.expired": Meaning(
-        "The bundle's own time has ended", _BUNDLE, "get the current bundle from its signer"
+        "The bundle's own time has ended",
+        _BUNDLE,
+        "get the current bundle from its signer; --at judges old evidence at its own time",
     ),
     "bundle.rollback": Meaning(
         "The bundle is older than one of the same signer that was seen before",
         "RFC 9334, freshness of endorsements",
-        "get the current bundle from its signer",
+        "get the current bundle from its signer; what --memory keeps has seen a newer one",
     ),
 }

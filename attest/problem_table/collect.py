@@ -35,7 +35,7 @@ PROBLEMS: dict[str, Meaning] = {
     "collect.bad-request": Meaning(
         "The kernel or the firmware refuses this request",
         _TSM,
-        "check report data length, privilege level and service provider",
+        "check the length of the report data, the privilege level, and --service-provider",
     ),
     "collect.timeout": Meaning(
         "No answer in time",
@@ -70,7 +70,7 @@ PROBLEMS: dict[str, Meaning] = {
     "collect.no-source": Meaning(
         "Nothing here can prove anything about this machine",
         "collection, detection of the platform",
-        "run inside a confidential VM; each interface that was tried is listed with what is missing",
+        "run inside a confidential VM; each interface that was tried is listed with what is missing, and --source names one",
     ),
     "collect.tpm": Meaning(
         "The TPM refuses",
@@ -90,7 +90,7 @@ PROBLEMS: dict[str, Meaning] = {
     "collect.gpu-library": Meaning(
         "The GPU's management library cannot be used",
         "NVIDIA Management Library",
-        "install NVIDIA's driver, and attest[collect] for its Python interface",
+        "install NVIDIA's driver, and pip install 'attest[collect]' for its Python interface; --nvml names another library, --gpus none collects without GPUs",
     ),
     "collect.gpu-mode": Meaning(
         "Confidential computing is off on these GPUs, or their driver does not know it",
@@ -100,12 +100,12 @@ PROBLEMS: dict[str, Meaning] = {
     "collect.gpu-failed": Meaning(
         "A device gives no evidence",
         "NVIDIA Management Library",
-        "see the driver's log; evidence of fewer devices than there are is not written",
+        "see the driver's log; evidence of fewer devices than there are is not written, and --gpus none writes the CPU's alone",
     ),
     "collect.switches": Meaning(
         "Protected PCIe: the switches give no evidence",
         "NVIDIA NSCQ library",
-        "install libnvidia-nscq of exactly the driver's version",
+        "install libnvidia-nscq of exactly the driver's version; --nscq names the file",
     ),
     "collect.key": Meaning(
         "This key belongs to another domain",

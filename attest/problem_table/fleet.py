@@ -10,6 +10,11 @@ PROBLEMS: dict[str, Meaning] = {
         "attest verify --batch -",
         'give one JSON object a line: {"id", "files": [{"name", "data"}] or "bundle", "nonce", "at"}',
     ),
+    "fleet.empty": Meaning(
+        "The batch holds no machine, so nothing was verified",
+        "attest verify --batch",
+        "name a folder with a file or a folder for each machine, or write lines to standard input",
+    ),
     "fleet.worker-lost": Meaning(
         "The process that judged this evidence ended, or did not answer in time",
         "attest verify --batch",

@@ -11,7 +11,7 @@ PROBLEMS: dict[str, Meaning] = {
     "measure.firmware": Meaning(
         "The firmware file does not say how it is launched",
         _OVMF,
-        "give the whole firmware image, code and variables, as the VMM is given it",
+        "give the whole firmware image, code and variables, as the VMM is given it: --ovmf (snp) or --firmware (tdx)",
     ),
     "measure.sev-metadata": Meaning(
         "The SEV metadata of the firmware cannot be followed",
@@ -29,16 +29,16 @@ PROBLEMS: dict[str, Meaning] = {
     "measure.kernel": Meaning(
         "The kernel is not an image that this boot can measure",
         "Linux x86 boot protocol; Microsoft PE/COFF, Authenticode",
-        "give the bzImage with EFI stub that the VMM is given",
+        "give with --kernel the bzImage with EFI stub that the VMM is given",
     ),
     "measure.log": Meaning(
         "The event log is not of such a launch",
         "TCG PC Client Platform Firmware Profile, event types",
-        "give the log of a machine that was started with the same firmware in the same way",
+        "give with --event-log the log of a machine that was started with the same firmware in the same way",
     ),
     "measure.id-key": Meaning(
         "The key is no P-384 key",
         "AMD 56860, ID block",
-        "give a PEM file of a P-384 key, not encrypted",
+        "give with --id-key or --author-key a PEM file of a P-384 key, not encrypted",
     ),
 }

@@ -6,18 +6,18 @@ from attest.problem_table.meaning import Meaning
 
 _EAT = "NVIDIA Remote Attestation Service, detached EAT"
 _CLAIMS = "NVIDIA attestation documentation, GPU and switch claims"
-_AGAIN = "ask the service again, with this challenge and this evidence"
+_AGAIN = "ask the service again, with this challenge and this evidence: --nras, or --nras-token with its new answer"
 
 PROBLEMS: dict[str, Meaning] = {
     "nras.malformed": Meaning(
         "The answer of the attestation service is not built as one",
         _EAT,
-        "give the whole answer of the service, or the file of nvattest that holds it as detached_eat",
+        "give with --nras-token the whole answer of the service, or the file of nvattest that holds it as detached_eat",
     ),
     "nras.keys": Meaning(
         "A key set of the attestation service cannot be used",
         "RFC 7517, RFC 7518 §6.2",
-        "fetch /.well-known/jwks.json from the service's own host again",
+        "fetch /.well-known/jwks.json from the service's own host again, and give it with --nras-jwks",
     ),
     "nras.local-token": Meaning(
         "The token was made by a local verifier and is signed by nobody",
@@ -36,7 +36,7 @@ PROBLEMS: dict[str, Meaning] = {
     "nras.key.unknown": Meaning(
         "The token names a key that is not in the service's key set",
         "RFC 7517 §4.5",
-        "fetch the key set again; keys of tokens long past are no longer in it",
+        "fetch the key set again and give it with --nras-jwks; keys of tokens long past are no longer in it",
     ),
     "nras.signature.invalid": Meaning(
         "The token is not signed by the service's key", "RFC 7515 §5.2", _AGAIN
@@ -49,7 +49,7 @@ PROBLEMS: dict[str, Meaning] = {
     "nras.issuer": Meaning(
         "The token is of another issuer than the production service",
         "RFC 7519 §4.1.1",
-        "staging and other services vouch for nothing: ask https://nras.attestation.nvidia.com",
+        "staging and other services vouch for nothing: ask https://nras.attestation.nvidia.com, with --nras",
     ),
     "nras.claims": Meaning("The token lacks a claim it must have, or has it in another form", _EAT, _AGAIN),
     "nras.version": Meaning(
@@ -66,7 +66,7 @@ PROBLEMS: dict[str, Meaning] = {
     "nras.nonce": Meaning(
         "The token answers another challenge",
         "RFC 9711, eat_nonce",
-        "ask the service with the nonce that these devices were asked with",
+        "ask the service with the nonce that these devices were asked with, and give that one: --gpu-nonce, or --nonce and --key",
     ),
     "nras.submodules": Meaning(
         "The devices' tokens are not those that the overall token names",
@@ -81,12 +81,12 @@ PROBLEMS: dict[str, Meaning] = {
     "nras.count": Meaning(
         "The service speaks of more or fewer devices than were sent",
         _EAT,
-        "send every device; give one answer for the GPUs and one for the switches",
+        "send every device; give one answer for the GPUs and one for the switches, each with --nras-token",
     ),
     "nras.identity": Meaning(
         "The service speaks of another device than the evidence",
         "NVIDIA attestation documentation, ueid, hwmodel and versions",
-        "give the answer to this evidence",
+        "give with --nras-token the answer to this evidence",
     ),
     "nras.verdict": Meaning(
         "The service does not say that these devices are good", _EAT, "see what it says of each device"

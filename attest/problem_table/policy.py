@@ -23,7 +23,9 @@ PROBLEMS: dict[str, Meaning] = {
         "sign it with attest policy sign, or give the file and the signature that belong together",
     ),
     "policy.parameter-missing": Meaning(
-        "A parameter has neither a default nor a value", "policy format", "give the parameter a value"
+        "A parameter has neither a default nor a value",
+        "policy format",
+        "give the parameter a value: --param NAME=VALUE",
     ),
     "policy.platform-without-rules": Meaning(
         "A platform is listed without rules", "policy format", "write its section, or do not list it"
@@ -54,16 +56,16 @@ PROBLEMS: dict[str, Meaning] = {
     "policy.expired": Meaning(
         "The evidence was verified with endorsements that have ended since",
         "validity of endorsements",
-        "attest again",
+        "attest again, with current endorsements",
     ),
     "policy.clock": Meaning(
         "The policy is asked for an instant before the evidence was verified",
         "instant of verification",
-        "correct the clock that steps back, then attest again",
+        "correct the clock that steps back, or give a later --at, then attest again",
     ),
     "policy.release": Meaning(
         "The verdict does not admit the release of a secret",
         "policy, release",
-        "see the warnings; the owner may list them under allow-warnings",
+        "see the warnings; the owner may list them under allow-warnings, which binds releases alone",
     ),
 }

@@ -34,21 +34,27 @@ PROBLEMS: dict[str, Meaning] = {
     "snp.signature.invalid": Meaning(
         "The report is not signed by the key of the given VCEK or VLEK",
         _AMD_ABI,
-        "fetch the certificate of this chip and TCB; if it still fails the report was altered",
+        "give the certificate of this chip and TCB, or --fetch; if it still fails the report was altered",
     ),
     "snp.leaf.missing": Meaning(
-        "No VCEK or VLEK certificate was given", _AMD_KDS, "give the VCEK of this chip and TCB"
+        "No VCEK or VLEK certificate was given",
+        _AMD_KDS,
+        "give the VCEK of this chip and TCB as a file, or --fetch; a VLEK comes with the machine's evidence",
     ),
     "snp.leaf.several": Meaning(
         "Several VCEK or VLEK certificates were given and none signed this report",
         _AMD_KDS,
-        "give the one of this chip and TCB",
+        "give the one of this chip and TCB, or none and --fetch",
     ),
     "snp.leaf.kind": Meaning(
-        "The certificate is of another kind than the report's signing key", _AMD_KDS, "VCEK and VLEK differ"
+        "The certificate is of another kind than the report's signing key",
+        _AMD_KDS,
+        "give the certificate of the key that the report names: --fetch gets a VCEK, a VLEK comes with the machine's evidence",
     ),
     "snp.leaf.extension": Meaning(
-        "A VCEK or VLEK extension is missing, doubled or unreadable", _AMD_KDS, "fetch the certificate again"
+        "A VCEK or VLEK extension is missing, doubled or unreadable",
+        _AMD_KDS,
+        "give the certificate as AMD serves it, or --fetch",
     ),
     "snp.product.unknown": Meaning(
         "The processor family and model belong to no product with a pinned root",
@@ -58,12 +64,12 @@ PROBLEMS: dict[str, Meaning] = {
     "snp.product.mismatch": Meaning(
         "Report, certificate and root speak of different products",
         "AMD 57230, product names",
-        "fetch the certificate for this product",
+        "give the certificate of this product, or --fetch",
     ),
     "snp.tcb.mismatch": Meaning(
         "The certificate was issued for another TCB than the report says",
         "AMD 57230, VCEK extensions",
-        "fetch the VCEK for the reported TCB",
+        "give the VCEK of the reported TCB, or --fetch",
     ),
     "snp.tcb.order": Meaning(
         "The report's TCB versions contradict each other: reported ≤ committed ≤ current must hold",
@@ -73,7 +79,7 @@ PROBLEMS: dict[str, Meaning] = {
     "snp.chip-id.mismatch": Meaning(
         "The certificate belongs to another chip",
         "AMD 57230, VCEK extensions",
-        "fetch the VCEK of this chip",
+        "give the VCEK of this chip, or --fetch",
     ),
     "snp.chip-id.masked": Meaning(
         "The chip id is masked, so nothing ties the VCEK to the chip",

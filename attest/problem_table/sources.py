@@ -8,7 +8,7 @@ PROBLEMS: dict[str, Meaning] = {
     "sources.unreachable": Meaning(
         "A service does not answer",
         "RFC 9110, HTTP",
-        "check the network and the service's address, or give the endorsements as files",
+        "check the network and the service's address (--pccs, ATTEST_KDS_URL and its like), or give the endorsements as files",
     ),
     "sources.slow": Meaning(
         "A service did not finish its answer in time", "time limits", "try again later, or use a nearer cache"
@@ -17,15 +17,19 @@ PROBLEMS: dict[str, Meaning] = {
         "An answer ended before its announced length", "RFC 9110, HTTP", "try again: the connection broke"
     ),
     "sources.too-large": Meaning(
-        "An answer is larger than anything of its kind", "size limits", "check the service's address"
+        "An answer is larger than anything of its kind",
+        "size limits",
+        "check the service's address (--pccs, ATTEST_KDS_URL and its like)",
     ),
     "sources.redirect": Meaning(
         "A service sent us elsewhere, and only the configured address is ever asked",
         "fixed hosts, built paths",
-        "configure the address itself",
+        "configure the address itself: --pccs, ATTEST_KDS_URL and its like",
     ),
     "sources.status": Meaning(
-        "A service refused to answer", "RFC 9110, HTTP status", "try again later; check the service's address"
+        "A service refused to answer",
+        "RFC 9110, HTTP status",
+        "try again later; check the service's address (--pccs, ATTEST_KDS_URL and its like)",
     ),
     "sources.not-found": Meaning(
         "The service has no such endorsement",
@@ -35,7 +39,7 @@ PROBLEMS: dict[str, Meaning] = {
     "sources.gone": Meaning(
         "The service withdrew this endorsement",
         "Intel PCS API v4, 410",
-        "ask for the current one",
+        "ask for the current one: --renew",
     ),
     "sources.rate-limited": Meaning(
         "The service asks us to wait",
@@ -45,7 +49,7 @@ PROBLEMS: dict[str, Meaning] = {
     "sources.content": Meaning(
         "The answer is not what was asked for",
         "the vendor's service description",
-        "check the service's address; something between may have answered in its place",
+        "check the service's address (--pccs, ATTEST_KDS_URL and its like); something between may have answered in its place",
     ),
     "sources.unbuildable": Meaning(
         "What the evidence says is no name that can be asked for",
@@ -60,7 +64,7 @@ PROBLEMS: dict[str, Meaning] = {
     "sources.stale-served": Meaning(
         "An endorsement could not be renewed; the kept one is still in its time",
         "cache of endorsements",
-        "try again before it ends",
+        "try again before it ends, with --renew",
     ),
     "sources.cache": Meaning(
         "The cache folder cannot be used safely",
@@ -70,6 +74,6 @@ PROBLEMS: dict[str, Meaning] = {
     "sources.memory": Meaning(
         "The memory of collateral cannot be used",
         "memory of collateral",
-        "restore the file; deleting it makes old lists acceptable once more",
+        "restore the file of --memory; deleting it makes old lists acceptable once more",
     ),
 }

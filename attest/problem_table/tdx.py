@@ -25,7 +25,7 @@ PROBLEMS: dict[str, Meaning] = {
     "tdx.quote.certification-data": Meaning(
         "The quote carries no PCK chain and none that fits was given",
         _DCAP,
-        "give the PCK chain of this platform, as PEM or in the collateral",
+        "give the PCK chain of this platform as PEM or in the collateral, or --fetch",
     ),
     "tdx.quote.signature": Meaning(
         "The quote is not signed by its attestation key", _DCAP, "the quote was altered: collect it again"
@@ -36,7 +36,7 @@ PROBLEMS: dict[str, Meaning] = {
     "tdx.pck.extension": Meaning(
         "The SGX extension of the PCK certificate is missing or not as specified",
         _PCK,
-        "fetch the PCK certificate again",
+        "give the PCK certificate as Intel serves it, or --fetch",
     ),
     "tdx.qe-report.signature": Meaning(
         "The quoting enclave's report is not signed by the PCK certificate",
@@ -59,40 +59,52 @@ PROBLEMS: dict[str, Meaning] = {
         "the host must update the quoting enclave",
     ),
     "tdx.tcb-info.missing": Meaning(
-        "No TCB info was given", _PCS, "give the TCB info of this platform family"
+        "No TCB info was given", _PCS, "give the TCB info of this platform family as a file, or --fetch"
     ),
     "tdx.tcb-info.signature": Meaning(
-        "The TCB info is not signed by its signer", _PCS, "fetch it from Intel again, unaltered"
+        "The TCB info is not signed by its signer", _PCS, "give it as Intel serves it, unaltered, or --fetch"
     ),
     "tdx.tcb-info.fmspc": Meaning(
-        "The TCB info is of another platform family", _PCS, "fetch the TCB info of this FMSPC"
+        "The TCB info is of another platform family", _PCS, "give the TCB info of this FMSPC, or --fetch"
     ),
     "tdx.tcb-info.pce-id": Meaning(
-        "The TCB info is of another provisioning enclave", _PCS, "fetch the TCB info of this platform"
+        "The TCB info is of another provisioning enclave",
+        _PCS,
+        "give the TCB info of this platform, or --fetch",
     ),
     "tdx.tcb-info.not-yet-valid": Meaning(
-        "The TCB info was issued later", _PCS, "check the time of verification"
+        "The TCB info was issued later", _PCS, "check the clock, or give the right time with --at"
     ),
-    "tdx.tcb-info.expired": Meaning("The TCB info is out of date", _PCS, "fetch the current TCB info"),
+    "tdx.tcb-info.expired": Meaning(
+        "The TCB info is out of date",
+        _PCS,
+        "give the current TCB info, or --fetch; --at judges old evidence at its own time",
+    ),
     "tdx.qe-identity.missing": Meaning(
-        "No QE identity was given", _PCS, "give the identity of the TD quoting enclave"
+        "No QE identity was given", _PCS, "give the identity of the TD quoting enclave as a file, or --fetch"
     ),
     "tdx.qe-identity.signature": Meaning(
-        "The QE identity is not signed by its signer", _PCS, "fetch it from Intel again, unaltered"
+        "The QE identity is not signed by its signer",
+        _PCS,
+        "give it as Intel serves it, unaltered, or --fetch",
     ),
     "tdx.qe-identity.not-yet-valid": Meaning(
-        "The QE identity was issued later", _PCS, "check the time of verification"
+        "The QE identity was issued later", _PCS, "check the clock, or give the right time with --at"
     ),
     "tdx.qe-identity.expired": Meaning(
-        "The QE identity is out of date", _PCS, "fetch the current QE identity"
+        "The QE identity is out of date",
+        _PCS,
+        "give the current QE identity, or --fetch; --at judges old evidence at its own time",
     ),
     "tdx.collateral.rollback": Meaning(
-        "Collateral is older than one already seen", "memory of collateral", "fetch the current collateral"
+        "Collateral is older than one already seen",
+        "memory of collateral",
+        "give the current collateral, or --fetch; what --memory keeps has seen newer",
     ),
     "tdx.collateral.evaluation": Meaning(
         "The collateral's evaluation number is below the minimum",
         "memory of collateral",
-        "fetch collateral with the current evaluation number: an old one may hide findings",
+        "give collateral with the current evaluation number, or --fetch: an old one may hide findings, and what --memory keeps has seen newer",
     ),
     "tdx.xfam": Meaning(
         "XFAM lacks the x87 and SSE bits that every TD has", _TDX_ABI, "collect the quote again"
@@ -110,7 +122,7 @@ PROBLEMS: dict[str, Meaning] = {
     "tdx.module.unknown": Meaning(
         "The TCB info knows no TDX module of this version",
         f"{_PCS}, tdxModuleIdentities",
-        "fetch newer collateral, or update the TDX module",
+        "give newer collateral, or --fetch; or update the TDX module",
     ),
     "tdx.tcb.no-level": Meaning(
         "The platform is below every TCB level that Intel lists",

@@ -18,22 +18,22 @@ PROBLEMS: dict[str, Meaning] = {
     "revocation-unchecked": Meaning(
         "Revocation could not be checked for want of a list or an answer",
         "RFC 5280, CRL validation",
-        "give the vendor's CRL or OCSP answer",
+        "give the vendor's CRL or OCSP answer as a file, or --fetch",
     ),
     "collateral-memory-absent": Meaning(
         "No memory of earlier collateral was given, so an old list cannot be told from a new one",
         "memory of collateral",
-        "keep the memory that verify returns and pass it next time",
+        "name a file that keeps it: --memory FILE (--fetch keeps one beside its cache); in a program pass the memory that verify returned",
     ),
     "simulated": Meaning(
         "The evidence comes from the simulator: it proves nothing about hardware",
         "design: simulator",
-        "use it for tests and demonstrations only",
+        "use it for tests and demonstrations only; hardware needs no --simulator-root",
     ),
     "no-workload-identity": Meaning(
         "The policy does not pin what runs on the machine",
         "policy, workload identity",
-        "pin the launch measurement (snp), or mrtd, rtmr1 and rtmr2 (tdx)",
+        "pin the launch measurement (snp), or mrtd, rtmr1 and rtmr2 (tdx); attest measure computes them",
     ),
     "os-unmeasured": Meaning(
         "The pinned measurement covers the firmware, or does not say what it covers",
@@ -53,7 +53,7 @@ PROBLEMS: dict[str, Meaning] = {
     "paravisor-unknown": Meaning(
         "Without a policy nothing says which paravisor speaks for the machine: Azure's claims are unknown",
         "policy, paravisor",
-        "write a policy that pins the paravisor",
+        "write a policy that pins the paravisor, and give it with --policy",
     ),
     "no-floors": Meaning(
         "No floor data is at hand: early collateral cannot be told from current",
@@ -88,7 +88,7 @@ PROBLEMS: dict[str, Meaning] = {
     "nvidia.ocsp.stale": Meaning(
         "An OCSP answer is out of date, so revocation is unknown",
         "RFC 6960, thisUpdate and nextUpdate",
-        "ask the responder again: NVIDIA's answers are good for a day",
+        "give a current answer, or --fetch: NVIDIA's answers are good for a day",
     ),
     "nvidia.topology.incomplete": Meaning(
         "Not every GPU and switch of the node in protected PCIe mode is among the evidence",
@@ -113,11 +113,11 @@ PROBLEMS: dict[str, Meaning] = {
     "tdx.collateral.mixed": Meaning(
         "TCB info and QE identity are of different evaluation numbers",
         f"{_PCS}, tcbEvaluationDataNumber",
-        "fetch both at the same time",
+        "fetch both at the same time: --fetch --renew",
     ),
     "nonce.public-sample": Meaning(
         "The evidence carries a nonce published in sample code",
         "nvidia-gpu samples",
-        "ask for evidence with a fresh nonce",
+        "ask for evidence with a fresh nonce, and give it: --gpu-nonce, or --nonce and --key",
     ),
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attest.checks import CheckRecord
 from attest.claims import instant, thaw
 from attest.errors import AttestError, Problem, Rejected
+from attest.untrusted import escape
 
 if TYPE_CHECKING:
     from attest.policy import Appraisal
@@ -29,7 +30,10 @@ _NO_POLICY: dict[str, Any] = {"name": None, "digest": None, "file": None, "floor
 @dataclass(frozen=True)
 class Answer:
     """claims: empty unless the evidence is authentic; nothing unverified is ever in it. second_opinions: what
-    others said, where they were asked (`SecondOpinion.as_dict`)."""
+    others said, where they were asked (`SecondOpinion.as_dict`). release: where an owner's policy judged and did not refuse, what a
+    release of a secret would meet: `allowed`, the warnings here that `allow-warnings` lists, and `withheld`, problems.
+    not_used: given files that an accepted verification had no use for.
+    """
 
     verdict: Verdict
     authentic: bool
@@ -42,6 +46,8 @@ class Answer:
     rules: tuple[dict[str, Any], ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     second_opinions: tuple[dict[str, Any], ...] = ()
+    release: dict[str, Any] | None = None
+    not_used: tuple[str, ...] = ()
 
     @property
     def conforms(self) -> bool:
@@ -52,7 +58,7 @@ class Answer:
         return EXIT[self.verdict]
 
     def as_dict(self) -> dict[str, Any]:
-        answer = {
+        answer: dict[str, Any] = {
             "verdict": self.verdict,
             "authentic": self.authentic,
             "conforms": self.conforms,
@@ -68,6 +74,10 @@ class Answer:
         if self.second_opinions:
             # Only where one was asked for: everybody else reads the members above.
             answer["second_opinions"] = list(self.second_opinions)
+        if self.release is not None:
+            answer["release"] = self.release
+        if self.not_used:
+            answer["not_used"] = [escape(name) for name in self.not_used]
         return answer
 
 
@@ -89,7 +99,20 @@ def of_appraisal(appraisal: Appraisal) -> Answer:
         warnings=tuple(appraisal.warnings),
         rules=tuple(dict(rule) for rule in appraisal.rules),
         checks=verified.checks,
+        release=release_of(appraisal),
     )
+
+
+def release_of(appraisal: Appraisal) -> dict[str, Any] | None:
+    """What a release on this appraisal would meet; None where it is refused, and for the defaults alone, on which
+    nobody releases."""
+    if not appraisal.own or not appraisal.conforms:
+        return None
+    present = dict.fromkeys(warning.code for warning in appraisal.warnings)
+    return {
+        "allowed": [code for code in present if code in appraisal.allowed],
+        "withheld": _dicts(appraisal.release_problems()),
+    }
 
 
 def of_refusal(error: AttestError, at: datetime, *, invalid_policy: bool = False) -> Answer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attest.errors import Problem
+from attest.problems import PROBLEMS
 from attest.result.answer import Answer
 from attest.untrusted import escape
 
@@ -65,6 +66,8 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
         lines += _problem(problem, "✘", width)
     for warning in answer.warnings:
         lines += _problem(warning, "!", width)
+    lines += release_lines(answer.release, width)
+    lines += unused_lines(answer.not_used, width)
     lines += _claims(answer.claims, width, paint)
     lines += _opinions(answer, width, paint)
     if answer.checks:
@@ -111,13 +114,49 @@ def _problem(problem: Problem, mark: str, width: int) -> Iterator[str]:
     )
 
 
+def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
+    """Where `allow-warnings` has its effect: on releases, and not on the verdict above."""
+    if release is None:
+        return
+    # A warning is named by its code, which stands in `found`; what a part must prove by its claim.
+    against = [
+        one["found"] if one["found"] in PROBLEMS else one["where"] or one["message"]
+        for one in release["withheld"]
+    ]
+    said = (
+        f"withheld, because of {', '.join(dict.fromkeys(against))}"
+        if against
+        else "nothing here withholds one"
+    )
+    allowed = f"; the policy allows {', '.join(release['allowed'])}" if release["allowed"] else ""
+    text = (
+        f"Release of a secret by kbs: {said}{allowed}. allow-warnings binds releases alone, not this verdict."
+    )
+    yield from textwrap.wrap(
+        text, width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
+    )
+
+
+def unused_lines(names: Sequence[str], width: int) -> Iterator[str]:
+    """Given files that another vendor's or another machine's evidence would have needed."""
+    if names:
+        yield from textwrap.wrap(
+            f"not used: {', '.join(escape(name) for name in names)}",
+            width,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+
+
 def _claims(claims: dict[str, Any], width: int, paint: Any) -> Iterator[str]:
     said = claims.get("raw", {}).get("azure", {}).get("paravisor_says", {})
     for section, names in _SHOWN.items():
         value = claims.get(section, said.get(section))
         parts = value if isinstance(value, list) else [value] if value else []
         for index, part in enumerate(parts):
-            title = _TITLES[section] + (f" {index + 1} of {len(parts)}" if len(parts) > 1 else "")
+            title = _TITLES[section] + (f" {index} of {len(parts)}" if len(parts) > 1 else "")
             if section not in claims:
                 title += ": unknown, as the paravisor is not pinned"
             yield ""

@@ -201,14 +201,38 @@ def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
     ],
 )
 def test_a_line_that_is_no_item_is_answered_too(line: bytes, code: str) -> None:
-    answer = json.loads(Judge(Job(NOON)).line(Item(0, line=line)))
+    answer = json.loads(Judge(Job(NOON)).line(Item(0, line=line, number=3)))
     assert (answer["verdict"], answer["problems"][0]["code"]) == ("malformed", code)
+    assert answer["problems"][0]["where"].startswith("line 3")
+    assert answer["id"] == ("a" if b'"a"' in line else "1" if b'"id":1' in line else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b'{"id": "node-7", "files": [{"name": "cut', "node-7"),
+        (b' { "id" : "a\\u00e9\\"b" , ', 'aé"b'),
+        (b'{"files": [], "id": "last"}', "last"),
+        (b'{"files": [], "id": "cut', None),
+        (b'{"id": "bad \\x", ', None),
+        (b'{"name": {"id": "inner"}, ', None),
+    ],
+)
+def test_a_broken_line_keeps_the_id_that_can_be_told(line: bytes, name: str | None) -> None:
+    assert json.loads(Judge(Job(NOON)).line(Item(0, line=line, number=1)))["id"] == name
+    lost = next(run(iter([Item(0, line=line, number=1)]), Scripted(1, {0}), at=NOON))
+    assert (json.loads(lost)["id"], json.loads(lost)["problems"][0]["code"]) == (name, "fleet.worker-lost")
 
 
 def test_an_endless_line_ends_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attest.fleet.items.MAX_LINE", 10)
+    monkeypatch.setattr("attest.fleet.items.MAX_LINE", 12)
     items = list(line_items(io.BytesIO(b"short\n" + b"x" * 50 + b"\nshort\n")))
     assert [item.line for item in items] == [b"short\n", b""]
+    (_, endless) = line_items(io.BytesIO(b'\n{"id":"a"}\n{"id":"b", ' + b"x" * 50 + b"\n"))
+    answer = json.loads(Judge(Job(NOON)).line(endless))
+    (found,) = answer["problems"]
+    assert (answer["id"], found["code"], found["where"]) == ("b", "fleet.item", "line 3")
+    assert found["message"] == "The line is too large for one machine"
 
 
 # -- workers ------------------------------------------------------------------------------------------
@@ -324,6 +348,20 @@ def test_the_command_prints_lines_and_ends_with_the_worst(
     assert main(command(fleet, genoa)) == 1
     (fleet / "machine-2" / report_of(genoa)).write_bytes(genoa.read(report_of(genoa)))
     assert main(command(fleet, genoa)) == 0
+
+
+@pytest.mark.parametrize("source", ["folder", "lines", "hidden"])
+def test_t_empty_a_batch_without_a_machine_is_no_success(
+    source: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if source == "hidden":
+        (tmp_path / ".machine").write_bytes(b"x")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n  \n")))
+    assert main(["verify", "--batch", "-" if source == "lines" else str(tmp_path), "--processes", "1"]) == 2
+    out = capfd.readouterr()
+    answer = json.loads(out.out)
+    assert (answer["verdict"], answer["problems"][0]["code"]) == ("malformed", "fleet.empty")
+    assert "The batch holds no machine, so nothing was verified" in out.err
 
 
 def test_a_policy_judges_each_machine(

@@ -6,7 +6,9 @@ that is not complete says.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ import pytest
 from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import read_json
+from attest.cli.main import main
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.evidence import Evidence
 from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.containers import read_json as read_devices
+from attest.policy import appraise
+from attest.result.answer import of_appraisal
+from attest.result.text import render
 from attest.simulator import Simulator
 from attest.simulator.fabric import DRIVER
 from attest.verified import Verified
@@ -136,3 +142,55 @@ def test_a_machine_binds_its_whole_node(simulator: Simulator, anchors: Anchors) 
     assert topology(verified) == "passed"
     assert verified.claims["binding"]["gpu-to-cpu"] == "true"
     assert (len(verified.claims["gpu"]), len(verified.claims["switch"])) == (8, 4)
+
+
+def test_each_kind_of_device_counts_from_its_own_zero(simulator: Simulator, anchors: Anchors) -> None:
+    """One numbering in checks, problems, warnings, claims and text: `switch[0]` is the first switch everywhere."""
+    made = simulator.machine(gpus=8, switches=4, mode="ppcie", driver=DRIVER, nonce=NONCE)
+
+    def judge(evidence: Evidence, nonce: bytes = NONCE) -> Verified:
+        return verify(
+            evidence,
+            endorsements=made.endorsements,
+            at=simulator.at,
+            anchors=anchors,
+            expected=Expected(nonce=nonce) if evidence.cpu else Expected(gpu_nonce=nonce),
+        )
+
+    names = {f"gpu[{n}]" for n in range(8)} | {f"switch[{n}]" for n in range(4)}
+    verified = judge(made.evidence)
+    assert {record.name.split(".")[0] for record in verified.checks if "[" in record.name} == names
+    text = render(of_appraisal(appraise(verified, None, at=simulator.at)))
+    assert [f"NVIDIA GPU {n} of 8" in text for n in range(9)] == [True] * 8 + [False]
+    assert [f"NVIDIA NVSwitch {n} of 4" in text for n in range(5)] == [True] * 4 + [False]
+
+    devices = made.evidence.devices
+    with pytest.raises(Rejected) as refusal:
+        judge(Evidence(devices=devices), nonce=bytes(range(1, 33)))
+    assert {problem.where for problem in refusal.value.problems} == {f"{name}.nonce" for name in names}
+
+    with pytest.raises(Rejected) as refusal:
+        judge(Evidence(devices=(*devices[:8], devices[8], devices[8])))
+    (same,) = [problem for problem in refusal.value.problems if problem.code == "devices.duplicate"]
+    assert (same.where, (same.found or "").split(":")[0]) == ("switch[1]", "same device as switch[0]")
+
+
+def test_a_fabric_that_does_not_fit_names_number_and_serial(simulator: Simulator, anchors: Anchors) -> None:
+    made = simulator.fabric(fault="fabric-unlocked")
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=made.endorsements, at=simulator.at, anchors=anchors)
+    places = [problem.where or "" for problem in refusal.value.problems]
+    assert places
+    assert all(re.fullmatch(r"switch\[[0-3]\]\.lock_switch_status, serial [0-9a-f]+", one) for one in places)
+
+
+def test_show_names_devices_as_verify_does(
+    simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = simulator.fabric()
+    (name,) = [name for name in made.files if name.endswith("evidence.json")]
+    (tmp_path / name).write_bytes(made.files[name])
+    assert main(["show", str(tmp_path / name)]) == 0
+    shown = [line.rpartition(" ")[2] for line in capsys.readouterr().out.splitlines() if name in line]
+    wanted = [f"gpu[{n}]" for n in range(8)] + [f"switch[{n}]" for n in range(4)]
+    assert [one for one in shown if "[" in one] == wanted

@@ -18,7 +18,7 @@ def behind(status: str = "OutOfDate", /, **parts: tuple[str, list[str]]) -> dict
     tcb = {name: {"status": own, "advisories": advisories} for name, (own, advisories) in every.items()}
     advisories = sorted({one for _, listed in every.values() for one in listed})
     tdx = {**TDX, "tcb-status": status, "tcb-lag": "8640000s", "advisories": advisories}
-    return tree(tdx=tdx, raw={"tdx": {"tcb": tcb}})
+    return tree(time=None, tdx=tdx, raw={"tdx": {"tcb": tcb}})
 
 
 def accepts(*advisories: str, require: str = "{tdx: {debug: false}}", until: str = "2026-11-23") -> Any:

@@ -12,7 +12,7 @@ import pytest
 from attest.cli.main import main
 from attest.errors import Malformed
 from attest.policy import Policy
-from tests.conftest import ROOT, Vectors
+from tests.conftest import ROOT, Sample, Vectors
 
 POLICIES = ROOT / "policies"
 MEASUREMENT = "ab" * 48
@@ -23,6 +23,39 @@ def test_check_names_a_good_policy_and_its_digest(capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert Policy.read(POLICIES / "demo.yaml").digest in out
     assert "releases in spite of simulated" in out
+
+
+def test_where_allow_warnings_has_its_effect_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], genoa: Sample
+) -> None:
+    """On releases, not on the verdict (policy, release): in the check, the explanation and the answer."""
+    main(["policy", "check", str(POLICIES / "demo.yaml")])
+    assert "that binds the broker's releases alone" in capsys.readouterr().out
+    policy = tmp_path / "p.yaml"
+    policy.write_text(
+        "policy: 1\nname: t\nplatforms: [snp]\nallow-warnings: {no-freshness: tests}\nrequire: {snp: {product: genoa}}\n"
+    )
+    files = [*map(str, genoa.files), "--at", genoa.at.isoformat()]
+    assert main(["verify", *files, "--policy", str(policy)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("✔ CONFORMS, WITH WARNINGS")
+    assert (
+        "Release of a secret by kbs: withheld, because of collateral-memory-absent, no-workload-identity; the policy"
+        " allows no-freshness. allow-warnings binds releases alone, not this verdict." in shown
+    )
+    assert main(["policy", "explain", str(policy), *files]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Allowed for a release by allow-warnings." in shown
+    assert "allow-warnings binds releases alone, not this verdict." in shown
+    assert main(["verify", *files, "--policy", str(policy), "--json"]) == 0
+    release = json.loads(capsys.readouterr().out)["release"]
+    assert release["allowed"] == ["no-freshness"]
+    assert {one["found"] for one in release["withheld"]} == {
+        "collateral-memory-absent",
+        "no-workload-identity",
+    }
+    assert main(["verify", *files, "--json"]) == 0
+    assert "release" not in json.loads(capsys.readouterr().out), "the defaults release nothing"
 
 
 def test_check_prints_every_error_at_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,9 +81,9 @@ def test_explain_shows_each_rule_and_the_denial(vectors: Vectors, capsys: pytest
     assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"]]) == 1
     out = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "✔ debug false · found false" in out
-    assert "✘ vmpl 0 · found 1 · deny" in out
-    assert "Report came from VMPL 1, wanted 0 (snp.vmpl, default)." in out
-    assert out.endswith("└─ refused")
+    assert out.startswith("Report came from VMPL 1, wanted 0 (snp.vmpl, default).")
+    assert "✘ vmpl not met · default expected 0 found 1 because A layer above can forge it" in out
+    assert " REFUSED 1 rule is not met" in out
 
 
 def test_explain_json_is_the_answer_of_verify(vectors: Vectors, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +92,9 @@ def test_explain_json_is_the_answer_of_verify(vectors: Vectors, capsys: pytest.C
     assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"], "--json"]) == 1
     explained = json.loads(capsys.readouterr().out)
     assert main(["verify", *files, "--at", case["verify_at"], "--json"]) == 1
+    explanation = explained.pop("explanation")
     assert json.loads(capsys.readouterr().out) == explained
+    assert explanation["headline"] == explained["problems"][0]["message"]
     assert explained["problems"][0]["code"] == "policy.snp.vmpl"
 
 
@@ -109,3 +144,15 @@ def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_explain_says_what_to_do_next(genoa: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    report, at = next(str(file) for file in genoa.files if file.name == "report.bin"), genoa.at.isoformat()
+    assert main(["policy", "explain", "defaults", report, "--at", at]) == 1
+    assert (
+        "snp.leaf.missing: No VCEK or VLEK certificate was given: expected SEV-VCEK or SEV-VLEK\n    → give the VCEK"
+        in (capsys.readouterr().out)
+    )
+    assert main(["policy", "explain", "defaults", *map(str, genoa.files), "--at", at]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "the evidence may be old or another's. → pass --nonce and --key" in shown

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.policy.conftest import GPU, SNP, TDX, Judge, policy_of, rule, tree
+from attest.claims import CLAIMS
+from attest.policy.compare import judge
+from attest.policy.model import Rule
+from tests.policy.conftest import GPU, NOW, SNP, TDX, Judge, policy_of, rule, tree
 
 TCB = {"bootloader": "4", "tee": "0", "snp": "24", "microcode": "219"}
 CASES: list[tuple[str, str, Any, str]] = [
@@ -204,3 +207,25 @@ def test_results_come_by_part_device_and_claim(judge: Judge) -> None:
     for part in set(parts):
         claims = [name for name in names if name.startswith(part + ".")]
         assert claims == sorted(claims)
+
+
+def test_a_version_is_shown_as_it_was_written_and_digested_canonically() -> None:
+    driver = CLAIMS["gpu"]["driver"]
+    for text, wanted_text in (
+        ("{at-least: 550.090.07}", "≥ 550.090.07"),
+        ("{at-least: {550: 550.90.07, newer: ok}}", "≥ 550.90.07"),
+        ("{is: 550.90.7}", "550.90.7"),
+        ("{one-of: [550.90.08, 535.01]}", "one of 550.90.08, 535.01"),
+    ):
+        policy = policy_of(f"{{gpu: {{driver: {text}}}}}", platforms="none")
+        (entry,) = policy.body.sections["gpu"]
+        assert isinstance(entry, Rule)
+        (operator,) = entry.operators
+        found = judge(operator, driver, "550.90.07", product=None, now=NOW)
+        assert (found.expected, found.found) == (wanted_text, "550.90.07")
+        assert found.result == ("F" if "one-of" in text else "P")
+    same = [
+        policy_of("{gpu: {driver: {at-least: {550: %s}}}}" % text, platforms="none").digest  # noqa: UP031
+        for text in ("550.90.07", "550.90.7")
+    ]
+    assert same[0] == same[1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,7 +251,7 @@ def test_an_update_is_signed_and_its_serial_does_not_go_back() -> None:
     data = json.dumps(DATA).encode()
     assert opened(data, trusted(KEY)).serial == 7
     assert opened(data, trusted(KEY), seen=FLOORS).serial == 7  # the same again
-    refusals = [
+    refusals: list[tuple[Callable[[], Floors], str]] = [
         (lambda: opened(data, trusted(OTHER)), "dsse.key"),
         (lambda: opened(data, trusted(KEY, "policy")), "dsse.kind"),
         (lambda: opened(data, trusted(KEY), kind="policy"), "dsse.kind"),
@@ -304,6 +304,6 @@ def test_floor_data_is_read_strictly(path: str, value: object, says: str) -> Non
     assert says in str(refusal.value.problems[0].where)
 
 
-def test_floor_data_is_bounded(tmp_path: Path) -> None:
+def test_floor_data_is_bounded() -> None:
     with pytest.raises(Malformed):
         Floors.parse(b" " * (2 << 20))
