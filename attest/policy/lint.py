@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from attest.claims import instant
+from attest.policy.defaults import replaces
 from attest.policy.document import Policy
 from attest.policy.identity import workload_pins
 from attest.policy.lint_table import LINTS
@@ -185,6 +186,8 @@ class _Linter:
         if rule.claim.kind in ("bytes", "text") and not rule.claim.values:
             if rule.operator("none-of") and not rule.operator("is", "one-of", "in"):
                 yield self._lint("deny-list", rule.place, f"{rule.name} none-of: every other value passes")
+        if rule.name == "tdx.tcb-evaluation" and not nested and replaces(rule):
+            yield self._lint("floor-replaced", rule.place, f"{rule.name} stands in place of floor data")
         if rule.name == "evidence.verified-by" and not _says(rule, "self"):
             yield self._lint("verdict-of-others", rule.place, "a verdict of another verifier is accepted")
         if rule.until is not None:
@@ -253,11 +256,11 @@ class _Linter:
         node = self._node
         for key in ("references", name, "values"):
             entries = node.entries if isinstance(node, MapNode) else ()
-            node = next((child for name, child in entries if name.text == key), Scalar("", node.place))
+            node = next((child for head, child in entries if head.text == key), Scalar("", node.place))
         places = {}
         for item in node.items if isinstance(node, ListNode) else ():
-            for key, child in item.entries if isinstance(item, MapNode) else ():
-                if key.text == "value" and isinstance(child, Scalar):
+            for head, child in item.entries if isinstance(item, MapNode) else ():
+                if head.text == "value" and isinstance(child, Scalar):
                     places[child.text.lower()] = item.place
         return places
 
@@ -288,11 +291,11 @@ class _Linter:
 
 
 def _rules(entries: tuple[Entry, ...], *, nested: bool = False) -> Iterator[tuple[Rule, bool]]:
-    """(rule, whether inside any or none)."""
+    """(rule, whether inside any, all or none)."""
     for entry in entries:
         if isinstance(entry, Group):
             for branch in entry.branches:
-                yield from _rules(branch, nested=nested or entry.kind != "all")
+                yield from _rules(branch, nested=True)
         else:
             yield entry, nested
 

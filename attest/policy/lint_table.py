@@ -46,6 +46,11 @@ LINTS: dict[str, Meaning] = {
         "T-TCB-ROLLBACK",
         "write a minimum: fixed: [amd-sb-3019], tcb: {at-least: …}, driver, vbios or bios: {at-least: …}",
     ),
+    "floor-replaced": Meaning(
+        "Floor data rises with Intel's findings, a number of your own does not",
+        "T-COLLATERAL-ROLLBACK",
+        "take the rule away, or put it inside all, beside the default",
+    ),
     "version-equality": Meaning(
         "A list of equal versions is forgotten: it refuses the next fix, and keeps an old hole on the list",
         "T-TCB-ROLLBACK",
