@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attest.policy import Policy
     from attest.policy.author import Machinery
 
 _EPILOG = """\
 examples:
-  attest policy init --from report.bin vcek.der --name payments -o payments.yaml
+  attest policy init --from report.bin vcek.der --name payments -o payments.yaml --suite
   attest policy init --from a.bundle.json --from b.bundle.json --at 2026-11-23T12:00:00Z ark.crl
 
 Each --from is one machine: its evidence and endorsements, in any order. Several give a policy that accepts
@@ -46,6 +47,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write here, never over a file; default prints"
     )
+    parser.add_argument(
+        "--suite", action="store_true", help="with -o NAME.yaml, write tests of it to NAME.test.yaml"
+    )
     add_evidence_arguments(parser, files="*")
     parser.set_defaults(run=_run)
 
@@ -68,7 +72,10 @@ def _run(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise usage(str(error)) from None
         policy = Policy.from_text(text, args.output or name)
+        suite = _suite(args, machines, policy) if args.suite else None
         _write(args.output, text)
+        if suite is not None:
+            _write(str(_suite_path(args.output)), suite)
     except AttestError as error:
         answer = of_refusal(error, at)
         if args.json:
@@ -100,6 +107,8 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         print(f"{args.output}: {policy.name}, {policy.digest}")
+        if suite is not None:
+            print(f"{_suite_path(args.output)}: its tests; run attest policy test")
     for one, appraisal in results:
         print(f"{one.name}: {appraisal.verdict}", file=sys.stderr)
         for problem in appraisal.problems:
@@ -115,6 +124,41 @@ def _shown(args: argparse.Namespace, files: list[str]) -> Machinery:
 
     own = argparse.Namespace(**{**vars(args), "files": [*files, *args.files]})
     return Machinery(verify_from(own), escape(Path(_evidence(files)).name), at_of(args))
+
+
+def _suite_path(output: str) -> Path:
+    return Path(output).with_suffix(".test.yaml")
+
+
+def _suite(args: argparse.Namespace, machines: list[Machinery], policy: Policy) -> str:
+    """Raises Malformed (`usage`)."""
+    import os
+
+    from attest.cli.options import usage
+    from attest.policy.author_suite import Shown, author_suite
+
+    if args.output is None or not args.output.endswith((".yaml", ".yml")):
+        raise usage("--suite wants -o NAME.yaml: the tests go beside it")
+    folder = Path(args.output).resolve().parent
+
+    def beside(file: str) -> str:
+        return os.path.relpath(Path(file).resolve(), folder)
+
+    expected = {
+        name.replace("_", "-"): value.hex()
+        for name in ("nonce", "report_data", "gpu_nonce", "tpm_nonce")
+        if (value := getattr(args, name)) is not None
+    }
+    if args.key is not None:
+        expected["key"] = args.key if args.key.lstrip().startswith("{") else beside(args.key)
+    if args.origin is not None:
+        expected["origin"] = args.origin
+    shown = [
+        Shown(machine, [beside(file) for file in (*files, *args.files)], expected)
+        for machine, files in zip(machines, args.machines, strict=True)
+    ]
+    root = beside(args.simulator_root) if args.simulator_root is not None else None
+    return author_suite(shown, policy, simulator_root=root)
 
 
 def _evidence(files: list[str]) -> str:
