@@ -211,8 +211,7 @@ class _Linter:
 
     def _ends(self) -> Iterator[Lint]:
         for one in self.body.accepted:
-            place = one.spot.within(one.place) if one.spot.line else one.place or self._place("accept")
-            yield from self._end("accept", place, one.until, f"the acceptance of {one.advisory}")
+            yield from self._end("accept", one.place, one.until, f"the acceptance of {one.advisory}")
 
     def _end(self, what: str, place: Place | str, until: datetime, message: str) -> Iterator[Lint]:
         if until < self.at:
