@@ -391,3 +391,55 @@ def test_init_of_several_machines_shares_endorsements(
             evidence, endorsements=endorsements, at=NOON, anchors=simulator.anchors(), memory=Memory()
         )
         assert appraise(shown, policy, at=NOON).conforms
+
+
+# -- its suite -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["snp", "tdx", "azure-snp", "azure-tdx", "two"])
+def test_the_suite_that_init_writes_leaves_only_the_platform_untried(
+    made: Makers, simulator: Simulator, name: str
+) -> None:
+    from attest.policy.author_suite import Shown, author_suite
+    from attest.policy.suite import Source, read_suite
+    from attest.policy.trial import run
+
+    shown = {"one": made.named(name)} if name != "two" else {
+        "one": made("machine", product="milan", driver="570.86"), "other": made("machine", gpus=2),
+    }  # fmt: skip
+    machines = [Machinery(one, f"{key}.json", NOON) for key, one in shown.items()]
+    policy = Policy.from_text(author(machines, name="written"), "p.yaml")
+    text = author_suite(
+        [
+            Shown(machine, [f"{key}.json"], {"nonce": NONCE.hex()})
+            for key, machine in zip(shown, machines, strict=True)
+        ],
+        policy,
+        simulator_root=None,
+    )
+    suite = read_suite(text)
+    assert suite.tests[0].source.expected == {"nonce": NONCE.hex()}
+
+    def of(source: Source, at: object) -> Verified:
+        return shown[source.files[0].removesuffix(".json")]
+
+    trial = run(suite, policy, of, now=NOON)
+    assert trial.passed
+    assert {rule.rule: rule.missing for rule in trial.uncovered} == {"platforms": "no test made it fail"}
+
+
+def test_init_writes_policy_and_suite_side_by_side(
+    genoa: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "deep" / "p.yaml"
+    out.parent.mkdir()
+    for file in genoa.files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    files = [str(tmp_path / file.name) for file in genoa.files]
+    line = ["policy", "init", "--at", genoa.at.isoformat(), "--from", *files, "--suite"]
+    assert main([*line]) == 2
+    assert "--suite wants -o NAME.yaml" in capsys.readouterr().err
+    assert main([*line, "-o", str(out)]) == 0
+    suite = out.with_name("p.test.yaml")
+    assert "../report.bin" in suite.read_text()
+    assert main(["policy", "test", str(suite)]) == 0
