@@ -74,15 +74,12 @@ def _job(args: argparse.Namespace) -> Job:
         raise usage("--processes is 1 to 1024")
     question = asked(args)
     file = memory_file(args, question.anchors)
-    policy = None
-    if args.policy is not None:
-        from attest.policy import Policy
-
-        # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
-        Policy.read(Path(args.policy), parameters=dict(args.param))
-        policy = (args.policy, read_file(args.policy))
-    elif args.param:
+    policy, extended = _policy(args.policy, args.param)
+    if policy is None and args.param:
         raise usage("--param gives a value to a policy: give --policy too")
+    shadow, shadow_extended = _policy(args.shadow, args.shadow_param)
+    if shadow is None and args.shadow_param:
+        raise usage("--shadow-param gives a value to a shadow policy: give --shadow too")
     return Job(
         at=at_of(args),
         shared=tuple((name, read_file(name)) for name in args.shared),
@@ -90,9 +87,28 @@ def _job(args: argparse.Namespace) -> Job:
         simulator_roots=None if args.simulator_root is None else read_file(args.simulator_root),
         policy=policy,
         parameters=dict(args.param),
+        extended=extended,
+        shadow=shadow,
+        shadow_parameters=dict(args.shadow_param),
+        shadow_extended=shadow_extended,
         bundle_keys=tuple(read_file(name) for name in args.bundle_key),
         memory=None if file is None else file.read(),
     )
+
+
+def _policy(
+    file: str | None, parameters: list[tuple[str, str]]
+) -> tuple[tuple[str, bytes] | None, dict[str, bytes]]:
+    """Name and text of a policy, and the files it extends. Raises Malformed."""
+    if file is None:
+        return None, {}
+    from attest.policy import Policy
+    from attest.policy.document import files_beside
+
+    # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
+    Policy.read(Path(file), parameters=dict(parameters))
+    text = read_file(file)
+    return (file, text), files_beside(Path(file), text)
 
 
 def _lines(args: argparse.Namespace, job: Job) -> Iterator[bytes]:

@@ -18,7 +18,8 @@ wrong use. The policy's allow-warnings change none of this: they say in spite of
 warnings the broker (kbs) releases a secret."""
 
 _AUTHORING = ("init", "fmt", "check", "test")
-_EXPLAINING = ("explain",)
+_EXPLAINING = ("explain", "diff")
+"""Commands, each in `attest.cli.policy_NAME`."""
 
 
 def add_parser(commands: Any) -> None:
@@ -40,13 +41,14 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         "--param",
         action="append",
         default=[],
-        type=_parameter,
+        type=parameter,
         metavar="NAME=VALUE",
         help="a value for a parameter of the policy; may be given several times",
     )
 
 
-def _parameter(text: str) -> tuple[str, str]:
+def parameter(text: str) -> tuple[str, str]:
+    """NAME=VALUE of an argument."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

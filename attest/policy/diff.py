@@ -8,6 +8,7 @@ to a number, and how many were is said.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from attest.claims import instant
 from attest.policy.document import Policy
 from attest.policy.edges import Raw
+from attest.policy.floor_units import accepted_words
 from attest.policy.hypothetical import Trial, attempt
 from attest.policy.model import PLATFORMS
 from attest.policy.sketch import SECTIONS_OF, Sketch, sections_of
@@ -146,7 +148,7 @@ class _Comparer:
             if listing:
                 self._platform(platform, listing)
         differences = [self._difference(name) for name in self.found]
-        touched = " ".join(self.found)
+        touched = self._touched()
         return Comparison(
             self.a,
             self.b,
@@ -173,7 +175,7 @@ class _Comparer:
             self._note("platforms", ground, Change({}), self.at, (0, 0, 0, 0), frozenset({"platforms"}))
             return
         base = self._standings(ground, self.at, frozenset())
-        if base[0] != base[1] and _relation(*base)[:3] != (0, 0, 0):
+        if base[0][0] == base[1][0] and _relation(*base)[1:3] != (0, 0):
             self._note("warnings", ground, Change({}), self.at, (0, 0, 0, 0), frozenset())
         for unit in units:
             self.tried.setdefault(unit.name, unit)
@@ -297,8 +299,9 @@ class _Comparer:
         trials = [attempt(policy, hypothesis) for policy in listing]
         self.trials += 1
         return (
-            sum(len(trial.problems) for trial in trials),
-            sum(record["outcome"] != "pass" for trial in trials for record in trial.rules),
+            # By rule and not by device: more devices are no worse.
+            sum(len({one.code for one in trial.problems}) for trial in trials),
+            sum(len({one["code"] for one in trial.rules if one["outcome"] != "pass"}) for trial in trials),
             sum(len(trial.withheld) for trial in trials),
         )
 
@@ -325,22 +328,41 @@ class _Comparer:
         elif name == "allow-warnings":
             said = [", ".join(policy.body.allow_warnings) or "none" for policy in (self.a, self.b)]
         elif name == "warnings":
-            said = [one.verdict for one in (witnesses[0].a, witnesses[0].b)]
+            said = [one.because or one.verdict for one in (witnesses[0].a, witnesses[0].b)]
+        elif name == "accept":
+            said = [accepted_words(policy) for policy in (self.a, self.b)]
         else:
             claims = self.tried[name].claims
             said = [in_words(policy, claims) for policy in (self.a, self.b)]
         return Difference(name, direction, said[0], said[1], tuple(witnesses), self.more.get(name, 0))
 
+    def _touched(self) -> set[str]:
+        """Names of what the differences found speak of."""
+        touched = set(self.found)
+        for name in self.found:
+            if name in self.tried:
+                touched |= {*self.tried[name].rules, *self.tried[name].claims}
+        for policy in (self.a, self.b):
+            for key, found in policy.body.references.items():
+                claim = f"{found.claim.section}.{found.claim.name}"
+                if claim in touched or "warnings" in touched:
+                    touched.add(f"references.{key}")
+        return touched
+
     def _rewritten(self) -> list[str]:
         """Rules whose canonical text differs."""
-        import json
-
         trees = [json.loads(policy.canonical()) for policy in (self.a, self.b)]
         for tree in trees:
             for kept in ("name", "policy"):
                 tree.pop(kept, None)
         required = [tree.pop("require", {}) for tree in trees]
+        sets = [tree.pop("references", {}) for tree in trees]
         names = [key for key in sorted({*trees[0], *trees[1]}) if trees[0].get(key) != trees[1].get(key)]
+        names += [
+            f"references.{key}"
+            for key in sorted({*sets[0], *sets[1]})
+            if sets[0].get(key) != sets[1].get(key)
+        ]
         for section in sorted({*required[0], *required[1]}):
             one, other = (tree.get(section, {}) for tree in required)
             names += [

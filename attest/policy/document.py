@@ -91,7 +91,7 @@ class Policy:
         each at `file:line:column`.
         """
         text = _bytes_of(Path(path), str(path))
-        return cls._from_text(text, str(path), str(path), parameters, _files_beside(Path(path), text), floors)
+        return cls._from_text(text, str(path), str(path), parameters, files_beside(Path(path), text), floors)
 
     @classmethod
     def from_text(
@@ -295,7 +295,7 @@ def _bytes_of(path: Path, where: str) -> bytes:
         raise _malformed([Fault(Place(), f"cannot be read: {reason}")], escape(where)) from None
 
 
-def _files_beside(path: Path, text: bytes) -> dict[str, bytes]:
+def files_beside(path: Path, text: bytes) -> dict[str, bytes]:
     """What a policy's file extends by file, and those in turn. What is not there is told by who reads them."""
     found: dict[str, bytes] = {}
     waiting = [text]

@@ -6,13 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, islice, product
-from typing import Any
+from typing import Any, cast
 
-from attest.claims import DEVICE_SECTIONS
+from attest.claims import CLAIMS, DEVICE_SECTIONS
 from attest.policy.defaults import DEFAULTS, UNDER_LAG
 from attest.policy.document import Policy
 from attest.policy.edges import Raw, chosen_references, edges, tcb_edges, untried_references
-from attest.policy.model import Entry, Group, Operator, Rule
+from attest.policy.floor_units import (
+    accepted_changes,
+    accepted_dates,
+    evaluation_operators,
+    fixed_options,
+    floor_dates,
+)
+from attest.policy.model import FIXED, Entry, Group, Operator, Rule
 
 MAX_CHANGES = 1500
 """Changes tried a unit; a group of many claims has more combinations than anybody waits for."""
@@ -79,18 +86,34 @@ def units_of(policies: Sequence[Policy], sections: Sequence[str]) -> list[Unit]:
                     by_group.setdefault(id(group), set()).add(name)
                     grouped.setdefault(name, set()).add(group.name)
             ties += by_group.values()
+        if section == "tdx":
+            claims["tcb-evaluation"] = CLAIMS["tdx"]["tcb-evaluation"]
+            for operator, begins in evaluation_operators(policies):
+                operators.setdefault("tcb-evaluation", []).append(operator)
+                dates.setdefault("tcb-evaluation", set()).add(begins)
         for rule in (*DEFAULTS, UNDER_LAG):
             if rule.section == section:
                 claims[rule.claim.name] = rule.claim
                 operators.setdefault(rule.claim.name, []).extend(rule.operators)
         for names in _joined(set(claims), ties):
-            units.append(_unit(section, names, claims, operators, dates, grouped))
+            units.append(_unit(policies, section, names, claims, operators, dates, grouped))
         if section in DEVICE_SECTIONS and "count" not in claims:
             units.append(_count(section, []))
+    if "tdx" in sections and any(policy.body.accepted for policy in policies):
+        units.append(
+            Unit(
+                "accept",
+                ("tdx.tcb-status", "tdx.tcb-lag", "tdx.advisories"),
+                frozenset({"tdx.tcb-status", "tdx.tcb-lag", "tdx.advisories"}),
+                tuple(Change(facts, raw) for facts, raw in accepted_changes(policies)),
+                frozenset(accepted_dates(policies)),
+            )
+        )
     return units
 
 
 def _unit(
+    policies: Sequence[Policy],
     section: str,
     names: list[str],
     claims: Mapping[str, Any],
@@ -101,7 +124,16 @@ def _unit(
     when = frozenset(date for name in names for date in dates.get(name, ()))
     if section in DEVICE_SECTIONS and names == ["count"]:
         return _count(section, operators["count"], when)
-    options = [_options(section, name, claims[name], operators[name]) for name in names]
+    options = []
+    for name in names:
+        if claims[name] is FIXED:
+            advisories = sorted(
+                {one for operator in operators[name] for one in cast("frozenset[str]", operator.operand)}
+            )
+            options.append(fixed_options(policies, advisories))
+            when |= floor_dates(policies, advisories) | accepted_dates(policies)
+        else:
+            options.append(_options(section, name, claims[name], operators[name]))
     changes = _combined(options)
     groups = {group for name in names for group in grouped.get(name, ())}
     title = f"{section}.{names[0]}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from attest.claims import instant
 from attest.policy.compare import wanted
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
 from attest.policy.document import Policy
-from attest.policy.model import Entry, Group, Rule
+from attest.policy.model import Entry, Group, Operator, ReferenceSet, Rule
 
 
 def in_words(policy: Policy, claims: Sequence[str]) -> str:
@@ -42,9 +43,17 @@ def _entry(entry: Entry, *, alone: bool) -> str:
     if isinstance(entry, Group):
         branches = [" and ".join(_entry(inner, alone=False) for inner in branch) for branch in entry.branches]
         return f"{entry.kind} of ({') or ('.join(branches)})"
-    said = " and ".join(wanted(operator, entry.claim) for operator in entry.operators)
+    said = " and ".join(_wanted(operator, entry) for operator in entry.operators)
     if not alone:
         said = f"{entry.claim.name} {said}"
     if entry.warn and entry.until is not None:
         said += f", else warn until {instant(entry.until)}"
+    return said
+
+
+def _wanted(operator: Operator, rule: Rule) -> str:
+    said = wanted(operator, rule.claim)
+    if operator.name == "in":
+        sets = cast("tuple[ReferenceSet, ...]", operator.operand)
+        said += f" ({sum(found.valid for found in sets)} not revoked)"
     return said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 
-from attest.errors import Problem
 from attest.protects import from_what
 from attest.result.text import release_lines, unused_lines
 from attest.result.tree import WORDS, Branch, Leaf, State, Tree, short
@@ -57,10 +56,11 @@ def _lines(tree: Tree, width: int, paint: Paint, every: bool) -> Iterator[str]:
     if answer.simulated:
         banner = wrapped("SIMULATED: this proves nothing about hardware", width, "", "  ")
         yield from (paint("33", line) for line in banner)
-    for problem in answer.problems[1:] if not tree.branches else ():
-        yield from wrapped(f"{problem.code}: {problem}", width, "  ✘ ", "    ")
     if not tree.branches:
-        yield from _remedies(answer.problems, width)
+        for problem in answer.problems:
+            yield from wrapped(f"{problem.code}: {problem}", width, "  ✘ ", "    ")
+            if problem.remedy:
+                yield from wrapped(problem.remedy, width, "    → ", "      ")
         yield "The policy was not run."
         return
     yield ""
@@ -80,11 +80,6 @@ def _lines(tree: Tree, width: int, paint: Paint, every: bool) -> Iterator[str]:
     if foot:
         yield ""
         yield from (line.removeprefix("  ") for line in foot)
-
-
-def _remedies(problems: tuple[Problem, ...], width: int) -> Iterator[str]:
-    for remedy in dict.fromkeys(problem.remedy for problem in problems if problem.remedy):
-        yield from wrapped(remedy, width, "  do: ", "      ")
 
 
 def _closed(branch: Branch) -> bool:

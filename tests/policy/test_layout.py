@@ -76,10 +76,11 @@ def test_files_that_come_along_are_laid_out(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", BUILTINS, ids=lambda file: file.stem)
-def test_built_in_policies_keep_digest_and_comments(file: Path) -> None:
+def test_built_in_policies_keep_words_and_comments(file: Path) -> None:
+    """They are parents alone, so their digest is that of a child; here every word is compared."""
     text = file.read_text()
     laid = lay_out(text)
-    assert Policy.from_text(laid).digest == Policy.from_text(text).digest
+    assert re.sub(r"\s+", "", laid) == re.sub(r"\s+", "", text)
     assert comments(laid) == comments(text)
 
 
