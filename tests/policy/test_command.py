@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from attest.cli.main import main
-from attest.errors import Malformed
 from attest.policy import Policy
 from tests.conftest import ROOT, Sample, Vectors
 
@@ -104,37 +103,6 @@ def test_explain_of_an_invalid_policy(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["policy", "explain", str(bad), str(bad), "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert (answer["verdict"], answer["authentic"], answer["conforms"]) == ("invalid", False, False)
-
-
-@pytest.mark.parametrize("name", ["snp-baseline", "tdx-baseline", "demo"])
-def test_policies_that_come_along_are_good(name: str) -> None:
-    assert Policy.read(POLICIES / f"{name}.yaml").name == name
-
-
-def test_the_inference_policy_wants_the_owners_measurement() -> None:
-    with pytest.raises(Malformed) as refusal:
-        Policy.read(POLICIES / "h100-inference.yaml")
-    assert refusal.value.codes == {"policy.parameter-missing"}
-    policy = Policy.read(POLICIES / "h100-inference.yaml", parameters={"ld": MEASUREMENT})
-    assert dict(policy.body.parameters) == {"ld": MEASUREMENT}
-
-
-def test_the_azure_policy_wants_the_paravisor_and_the_image() -> None:
-    with pytest.raises(Malformed) as refusal:
-        Policy.read(POLICIES / "azure-cvm.yaml")
-    assert refusal.value.codes == {"policy.parameter-missing"}
-    given = {"idk": MEASUREMENT, "svn": "10", "uki": "22" * 32}
-    assert Policy.read(POLICIES / "azure-cvm.yaml", parameters=given).platforms == {"azure-snp"}
-
-
-def test_every_policy_that_comes_along_is_tested_here() -> None:
-    assert {path.stem for path in POLICIES.glob("*.yaml")} == {
-        "snp-baseline",
-        "tdx-baseline",
-        "demo",
-        "h100-inference",
-        "azure-cvm",
-    }
 
 
 def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
