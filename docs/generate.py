@@ -14,6 +14,7 @@ from attest.claims import CLAIMS, Claim
 from attest.policy.defaults import DEFAULTS
 from attest.policy.model import Rule
 from attest.problems import PROBLEMS
+from attest.protects import protects
 from attest.result.ear.spelling import SPELLINGS
 from attest.result.ear.table import CATEGORIES_OF, VALUES
 from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
@@ -102,7 +103,13 @@ def _claims() -> str:
     defaults = {rule.name: rule for rule in DEFAULTS}
     for section, claims in CLAIMS.items():
         rows = (
-            [f"`{claim.name}`", claim.kind, _about(claim), _default(defaults.get(f"{section}.{claim.name}"))]
+            [
+                f"`{claim.name}`",
+                claim.kind,
+                _about(claim),
+                _default(defaults.get(f"{section}.{claim.name}")),
+                protects(section, claim.name) or "",
+            ]
             for claim in claims.values()
         )
         parts += [f"## {section}\n"]
@@ -111,7 +118,7 @@ def _claims() -> str:
                 "Claims only where a policy pins the paravisor; until then they, and `boot` of such a machine, stand in\n"
                 "`raw.azure.paravisor_says`: whoever launched it can have written them.\n"
             ]
-        parts += [_table(["Claim", "Kind", "About", "Default"], rows)]
+        parts += [_table(["Claim", "Kind", "About", "Default", "A rule on it protects from"], rows)]
     return "\n".join(parts)
 
 

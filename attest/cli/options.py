@@ -27,11 +27,13 @@ from attest.verifier import verify
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+") -> None:
-    """FILE... and everything that says how to verify them. files: how many, as argparse writes it."""
-    parser.add_argument(
-        "files", nargs=files, metavar="FILE",
-        help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
-    )  # fmt: skip
+    """FILE... and everything that says how to verify them. files: how many, as argparse writes it; empty where the command
+    names its evidence otherwise."""
+    if files:
+        parser.add_argument(
+            "files", nargs=files, metavar="FILE",
+            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
+        )  # fmt: skip
     parser.add_argument(
         "--at",
         type=instant_argument,

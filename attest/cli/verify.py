@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.cli.batch import add_batch_arguments
+from attest.cli.colour import coloured, columns_wide
 from attest.cli.ear import add_ear_arguments, asked_for, write_result
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
-from attest.cli.policy_reading import add_policy_arguments, defaults_of, policy_of
+from attest.cli.policy_reading import add_policy_arguments, defaults_of, of_shadow, parameter, policy_of
 from attest.cli.second_opinion import (
     Judged,
     add_second_opinion_arguments,
@@ -19,7 +18,10 @@ from attest.cli.second_opinion import (
     with_second_opinion,
 )
 from attest.errors import AttestError, Malformed, Rejected
-from attest.result.answer import Answer, of_appraisal, of_refusal
+from attest.result.answer import Answer, of_appraisal, of_refusal, shadow_of
+
+if TYPE_CHECKING:
+    from attest.policy import Policy
 
 _EPILOG = """\
 examples:
@@ -30,6 +32,7 @@ examples:
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
   attest verify --batch fleet/ --with fleet.crl --policy prod.yaml > answers.jsonl
   attest verify report.bin vcek.der --policy prod.yaml --ear ietf --ear-key results.key -o result.jwt
+  attest verify report.bin vcek.der --policy prod.yaml --shadow next.yaml    what would the next policy say?
   attest verify report.bin --fetch                           what is missing comes from the vendors
   attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
@@ -49,6 +52,14 @@ def add_parser(commands: Any) -> None:
     add_evidence_arguments(parser, files="*")  # none with --batch
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
     add_policy_arguments(parser)
+    parser.add_argument(
+        "--shadow", metavar="FILE",
+        help="a second policy, to report what it would have said; verdict and exit status are --policy's alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shadow-param", action="append", default=[], type=parameter, metavar="NAME=VALUE",
+        help="a value for a parameter of the shadow policy",
+    )  # fmt: skip
     add_second_opinion_arguments(parser)
     add_ear_arguments(parser)
     add_batch_arguments(parser)
@@ -81,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         from attest.result.text import render
 
         print(
-            render(answer, width=shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()),
+            render(answer, width=columns_wide(), colour=coloured()),
             end="",
         )
     return answer.exit_status
@@ -103,6 +114,11 @@ def answer_for(args: argparse.Namespace) -> Answer:
             policy = defaults_of(args)
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
+    shadow = None
+    try:
+        shadow = shadow_from(args)
+    except AttestError as error:
+        return of_refusal(error, at, invalid_policy=error.codes.isdisjoint({"usage"}))
     try:
         check_usage(args)
         verified = verify_from(args)
@@ -115,12 +131,23 @@ def answer_for(args: argparse.Namespace) -> Answer:
 
     args.judgement = appraise(verified, policy, at=at)
     answer = replace(of_appraisal(args.judgement), not_used=args.not_used)
+    if shadow is not None:
+        answer = replace(answer, shadow=shadow_of(appraise(verified, shadow, at=at), answer.verdict))
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
     evidence, endorsements, anchors = args.judged
     answer = with_second_opinion(answer, args, Judged(evidence, endorsements, verified, anchors))
     return _with_fetching(answer, args)
+
+
+def shadow_from(args: argparse.Namespace) -> Policy | None:
+    """The policy of --shadow. Raises Malformed: a shadow that cannot be read is told, not passed over."""
+    if args.shadow is None:
+        if args.shadow_param:
+            raise usage("--shadow-param gives a value to a shadow policy: give --shadow too")
+        return None
+    return policy_of(of_shadow(args), args.shadow)
 
 
 def _with_fetching(answer: Answer, args: argparse.Namespace) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,9 +209,7 @@ def test_a_given_leaf_without_its_issuer_is_a_chain_cut_short(td: Sample) -> Non
     quote = td.read("quote.bin")
     leaf = parse_certificates(Quote.parse(quote).certification_data, where="quote")[0]
     with pytest.raises(Rejected) as refusal:
-        judge_real(
-            td, with_chain(quote, bytes(36), kind=1), td.endorsements + Endorsements(certificates=(leaf,))
-        )
+        judge_real(td, with_chain(quote, bytes(36), kind=1), replace(td.endorsements, certificates=(leaf,)))
     assert "x509.depth" in refusal.value.codes
 
 
