@@ -24,7 +24,7 @@ Verify what a confidential machine proves about itself, and say whether it is wh
 Exit status: 0 the evidence conforms, 1 it is refused, 2 malformed input or wrong use."""
 
 _DISTRIBUTION = "attest"
-_COMMANDS = ("verify", "show", "collect", "policy", "endorsements", "measure", "simulate")
+_COMMANDS = ("verify", "show", "collect", "policy", "floors", "endorsements", "measure", "simulate")
 
 
 class Parser(argparse.ArgumentParser):

@@ -8,7 +8,7 @@ from typing import Any
 
 _EPILOG = """\
 examples:
-  attest policy init --from report.bin vcek.der -o prod.yaml
+  attest policy init --from report.bin vcek.der -o prod.yaml --suite
   attest policy test prod.test.yaml --require-coverage
   attest policy check prod.yaml team.yaml
   attest policy explain prod.yaml report.bin vcek.der --at 2026-11-23T12:00:00Z
@@ -17,39 +17,24 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_AUTHORING = ("init", "fmt", "check", "test")
-_EXPLAINING = ("explain", "diff")
-"""Commands, each in `attest.cli.policy_NAME`."""
+_COMMANDS = ("init", "fmt", "check", "test", "explain", "diff", "advise", "schema", "sign")
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "policy",
-        help="write, check, test and explain policies",
-        description="Write policies from evidence, check and test them, explain rule by rule what they say.",
+        help="write, check, test, compare and explain policies",
+        description="Write policies from evidence, check, test and compare them, explain rule by rule what they say.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for name in (*_AUTHORING, *_EXPLAINING):
+    for name in _COMMANDS:
         import_module(f"attest.cli.policy_{name}").add_parser(verbs)
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """--param NAME=VALUE, wherever a policy is read."""
-    parser.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="NAME=VALUE",
-        help="a value for a parameter of the policy; may be given several times",
-    )
+    """What every command that reads a policy is told of it."""
+    from attest.cli.policy_reading import add_policy_arguments
 
-
-def parameter(text: str) -> tuple[str, str]:
-    """NAME=VALUE of an argument."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
+    add_policy_arguments(parser)

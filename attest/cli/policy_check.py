@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attest.errors import Malformed
+from attest.errors import AttestError
 from attest.untrusted import escape
 
 _EPILOG = """\
@@ -45,7 +45,7 @@ def _instant(text: str) -> datetime:
 
 def _run(args: argparse.Namespace) -> int:
     at = args.at or datetime.now(UTC).replace(microsecond=0)
-    results = [_checked(file, dict(args.param), at) for file in args.policies]
+    results = [_checked(file, args, at) for file in args.policies]
     if args.json:
         from attest.cli.options import print_json
 
@@ -58,14 +58,14 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if args.strict and any(result["lints"] for result in results) else 0
 
 
-def _checked(file: str, parameters: dict[str, str], at: datetime) -> dict[str, Any]:
-    from attest.policy import Policy
+def _checked(file: str, args: argparse.Namespace, at: datetime) -> dict[str, Any]:
+    from attest.cli.policy_reading import policy_of
     from attest.policy.lint import lint
     from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 
     try:
-        policy = Policy.read(Path(file), parameters=parameters)
-    except Malformed as error:
+        policy = policy_of(args, file)
+    except AttestError as error:
         return {
             "file": file,
             "verdict": "invalid",
@@ -83,6 +83,9 @@ def _checked(file: str, parameters: dict[str, str], at: datetime) -> dict[str, A
         "rules": {section: len(entries) for section, entries in policy.body.sections.items()},
         "allow-warnings": dict(policy.body.allow_warnings),
         "overrides": dict(policy.body.loosened),
+        "file-digest": policy.file_digest,
+        "extends": dict(policy.extended),
+        "floors": policy.floors.about(),
         "problems": [],
         "lints": [found.as_dict() for found in lint(policy, node, at=at)],
     }
@@ -100,8 +103,11 @@ def _lines(results: list[dict[str, Any]]) -> Iterator[str]:
             count = sum(result["rules"].values())
             yield f"{escape(result['file'])}: {result['name']}, {count} rules for {', '.join(result['platforms'])}"
             yield f"    {result['digest']}"
+            yield f"    to extend it: {result['file-digest']}"
+            for name, digest in result["extends"].items():
+                yield f"    extends {name} ({digest[:23]}…)"
             for rule, reason in result["overrides"].items():
-                yield f"    loosens the default of {rule}: {escape(reason)}"
+                yield f"    loosens {rule}: {escape(reason)}"
             for code, reason in result["allow-warnings"].items():
                 yield f"    releases in spite of {code}: {escape(reason)}"
             if result["allow-warnings"]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attest.cli.policy import add_parameters, parameter
+from attest.cli.policy_reading import add_policy_arguments, parameter
 
 if TYPE_CHECKING:
     from attest.policy import Policy
@@ -31,7 +30,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("a", metavar="A", help='a policy file, or "defaults"')
     parser.add_argument("b", metavar="B", help='a policy file, or "defaults"')
-    add_parameters(parser)
+    add_policy_arguments(parser)
     for side in ("a", "b"):
         parser.add_argument(
             f"--param-{side}", action="append", default=[], type=parameter, metavar="NAME=VALUE",
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     at = at_of(args)
     try:
-        a, b = _read(args.a, [*args.param, *args.param_a]), _read(args.b, [*args.param, *args.param_b])
+        a, b = _read(args, args.a, args.param_a), _read(args, args.b, args.param_b)
         comparison = compare(a, b, at=at)
         changes = _changes(args, a, b) if args.evidence else None
     except AttestError as error:
@@ -78,12 +77,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if comparison.looser or turned else 0
 
 
-def _read(file: str, parameters: list[tuple[str, str]]) -> Policy:
+def _read(args: argparse.Namespace, file: str, own: list[tuple[str, str]]) -> Policy:
+    """own: parameters of this side alone. Raises Malformed."""
+    from attest.cli.policy_reading import defaults_of, policy_of
     from attest.policy import Policy
 
     if file == "defaults":
-        return Policy.defaults()
-    return Policy.read(Path(file), parameters=dict(parameters))
+        return defaults_of(args) or Policy.defaults()
+    return policy_of(args, file, parameters=dict(own))
 
 
 def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> list[Change]:
@@ -103,5 +104,5 @@ def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> list[Change]:
         problems = other.problems or one.problems
         codes = ", ".join(dict.fromkeys(warning.code for warning in other.warnings))
         because = problems[0].message if problems else codes or None
-        changes.append(Change(name, one.verdict, other.verdict, because))
+        changes.append(Change(name, one.verdict, other.verdict, because, verified.simulated))
     return changes

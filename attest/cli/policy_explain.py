@@ -34,16 +34,14 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from attest.cli.options import at_of
+    from attest.cli.policy_reading import defaults_of, policy_of
     from attest.errors import AttestError
-    from attest.policy import Policy
     from attest.result.answer import of_refusal
     from attest.result.tree import tree_of
 
     at = at_of(args)
     try:
-        policy = (
-            None if args.policy == "defaults" else Policy.read(Path(args.policy), parameters=dict(args.param))
-        )
+        policy = defaults_of(args) if args.policy == "defaults" else policy_of(args, args.policy)
     except AttestError as error:
         return _tell(args, tree_of(of_refusal(error, at, invalid_policy=True)))
     if not args.files:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attest.cli.batch import add_batch_arguments
 from attest.cli.colour import coloured, columns_wide
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
-from attest.cli.policy import add_parameters, parameter
+from attest.cli.policy_reading import add_policy_arguments, defaults_of, of_shadow, parameter, policy_of
 from attest.cli.second_opinion import (
     Judged,
     add_second_opinion_arguments,
@@ -50,7 +49,7 @@ def add_parser(commands: Any) -> None:
     )
     add_evidence_arguments(parser, files="*")  # none with --batch
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
-    add_parameters(parser)
+    add_policy_arguments(parser)
     parser.add_argument(
         "--shadow", metavar="FILE",
         help="a second policy, to report what it would have said; verdict and exit status are --policy's alone",
@@ -93,14 +92,17 @@ def answer_for(args: argparse.Namespace) -> Answer:
     at = at_of(args)
     policy = None
     if args.policy is not None:
-        from attest.policy import Policy
-
         try:
-            policy = Policy.read(Path(args.policy), parameters=dict(args.param))
+            policy = policy_of(args, args.policy)
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
-    elif args.param:
-        return of_refusal(usage("--param gives a value to a policy: give --policy too"), at)
+    elif args.param or args.require_signed:
+        return of_refusal(usage("--param and --require-signed speak of a policy: give --policy too"), at)
+    else:
+        try:
+            policy = defaults_of(args)
+        except AttestError as error:
+            return of_refusal(error, at, invalid_policy=True)
     shadow = None
     try:
         shadow = shadow_from(args)
@@ -132,9 +134,7 @@ def shadow_from(args: argparse.Namespace) -> Policy | None:
         if args.shadow_param:
             raise usage("--shadow-param gives a value to a shadow policy: give --shadow too")
         return None
-    from attest.policy import Policy
-
-    return Policy.read(Path(args.shadow), parameters=dict(args.shadow_param))
+    return policy_of(of_shadow(args), args.shadow)
 
 
 def _with_fetching(answer: Answer, args: argparse.Namespace) -> Answer:

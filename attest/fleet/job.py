@@ -26,6 +26,7 @@ from attest.verifier import verify
 if TYPE_CHECKING:
     from attest.dsse import TrustedKeys
     from attest.policy import Policy
+    from attest.policy.floors import Floors
 
 CACHE_ENTRIES = 4096
 
@@ -36,8 +37,9 @@ class Job:
 
     at: the instant of all items that name none. shared: name and bytes of endorsements for all. expected:
     what all items must bind, unless they say themselves. simulator_roots: PEM, None for the vendors' roots
-    alone. policy: its name and text, None for the defaults. parameters: the policy's. extended: name → text of files that it
-    extends. shadow, shadow_parameters, shadow_extended: the same of a policy that is reported beside it. bundle_keys: PEM of
+    alone. policy: its name and text, None for the defaults. parameters: the policy's. policy_files: name and bytes of what
+    it extends by file. shadow, shadow_parameters, shadow_files: the same of a policy that is reported beside it. floors:
+    None for those of the package. bundle_keys: PEM of
     those who may sign bundles of endorsements. memory: newest collateral seen; read, not updated.
     """
 
@@ -47,10 +49,11 @@ class Job:
     simulator_roots: bytes | None = None
     policy: tuple[str, bytes] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
-    extended: Mapping[str, bytes] = field(default_factory=dict)
+    policy_files: tuple[tuple[str, bytes], ...] = ()
     shadow: tuple[str, bytes] | None = None
     shadow_parameters: Mapping[str, str] = field(default_factory=dict)
-    shadow_extended: Mapping[str, bytes] = field(default_factory=dict)
+    shadow_files: tuple[tuple[str, bytes], ...] = ()
+    floors: Floors | None = None
     bundle_keys: tuple[bytes, ...] = ()
     memory: Memory | None = None
 
@@ -75,8 +78,12 @@ class Judge:
         self._anchors = Anchors.production()
         if job.simulator_roots is not None:
             self._anchors = self._anchors.with_simulator(job.simulator_roots)
-        self._policy = _policy(job.policy, job.parameters, job.extended)
-        self._shadow = _policy(job.shadow, job.shadow_parameters, job.shadow_extended)
+        self._policy = _policy(job.policy, job.parameters, job.policy_files, job.floors)
+        if self._policy is None and job.floors is not None:
+            from attest.policy import Policy
+
+            self._policy = Policy.defaults(job.floors)
+        self._shadow = _policy(job.shadow, job.shadow_parameters, job.shadow_files, job.floors)
         self._keys: TrustedKeys | None = None
         if job.bundle_keys:
             from attest.dsse import TrustedKey, TrustedKeys
@@ -177,14 +184,17 @@ class Judge:
 
 
 def _policy(
-    given: tuple[str, bytes] | None, parameters: Mapping[str, str], extended: Mapping[str, bytes]
+    given: tuple[str, bytes] | None,
+    parameters: Mapping[str, str],
+    files: tuple[tuple[str, bytes], ...],
+    floors: Floors | None,
 ) -> Policy | None:
     if given is None:
         return None
     from attest.policy import Policy
 
     name, text = given
-    return Policy.from_text(text, name, parameters=parameters, files=extended)
+    return Policy.from_text(text, name, parameters=parameters, files=dict(files), floors=floors)
 
 
 def failed(at: datetime, kind: str) -> Answer:

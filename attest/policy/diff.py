@@ -278,15 +278,15 @@ class _Comparer:
             facts |= {"binding.gpu-to-cpu": "true", **{f"{section}.count": "1" for section in devices}}
         sketch = Sketch(platform, facts, ids={section: self._ids(section) for section in devices})
         if "tdx" in SECTIONS_OF[platform]:
-            sketch = sketch.with_facts({"tdx.tcb-lag": "0s", "tdx.advisories": []})
+            sketch = sketch.changed({"tdx.tcb-lag": "0s", "tdx.advisories": []})
         for unit in units:
             # Everything known first: a part of which nothing is known is not even judged.
-            sketch = sketch.with_facts(unit.changes[0].facts if unit.changes and not unit.counts else {})
+            sketch = sketch.changed(unit.changes[0].facts if unit.changes and not unit.counts else {})
         best = self._cost(sketch, listing)
         for _ in range(_PASSES):
             for unit in units:
                 for change in unit.changes:
-                    tried = sketch.with_facts(change.facts)
+                    tried = sketch.changed(change.facts)
                     cost = self._cost(tried, listing)
                     if cost < best:
                         best, sketch = cost, tried

@@ -37,18 +37,14 @@ class Sketch:
     raw: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
-    def with_facts(self, facts: Mapping[str, Raw]) -> Sketch:
-        """Of every device, where a fact is a device's."""
-        return replace(self, facts={**self.facts, **facts})
-
     def changed(self, facts: Mapping[str, Raw], raw: Mapping[str, Any] | None = None) -> Sketch:
-        """Of the first device only: every device must pass every rule, so one is enough to fail."""
-        devices = {name: value for name, value in facts.items() if _of_device(name)}
-        rest = {name: value for name, value in facts.items() if name not in devices}
+        """With other facts, of all devices alike; an identity is the first one's alone."""
+        odd = {name: value for name, value in facts.items() if _identity(name)}
+        rest = {name: value for name, value in facts.items() if name not in odd}
         return replace(
             self,
             facts={**self.facts, **rest},
-            odd={**self.odd, **devices},
+            odd={**self.odd, **odd},
             raw={**self.raw, **(raw or {})},
         )
 
@@ -101,9 +97,9 @@ class Sketch:
         return {name: value for name, value in facts.items() if value is not None}
 
 
-def _of_device(name: str) -> bool:
+def _identity(name: str) -> bool:
     section, _, claim = name.partition(".")
-    return section in DEVICE_SECTIONS and claim != "count"
+    return section in DEVICE_SECTIONS and claim == "id"
 
 
 def sections_of(platform: str, devices: Iterable[str]) -> tuple[str, ...]:

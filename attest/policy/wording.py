@@ -53,6 +53,8 @@ def _entry(entry: Entry, *, alone: bool) -> str:
 
 def _wanted(operator: Operator, rule: Rule) -> str:
     said = wanted(operator, rule.claim)
+    if rule.is_fixed:
+        return f"{said.upper()} fixed"
     if operator.name == "in":
         sets = cast("tuple[ReferenceSet, ...]", operator.operand)
         said += f" ({sum(found.valid for found in sets)} not revoked)"

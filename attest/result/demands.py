@@ -121,15 +121,12 @@ def _demand(entry: Entry, at: datetime) -> Demand:
 
 
 def _must(operator: Operator, rule: Rule) -> str:
+    if rule.is_fixed:
+        names = sorted(cast("frozenset[str]", operator.operand))
+        return f"must show the fix of {', '.join(name.upper() for name in names)}, as floor data says"
     said = short(wanted(operator, rule.claim), 300)
     if operator.name == "exists":
         return "must be known" if operator.operand is True else "must be absent"
-    if operator.name == "none-of":
-        return "must be " + said
-    if operator.name == "in":
-        return f"must be {said}"
-    if said.startswith(("≥", "≤")):
-        return f"must be {said}"
     if operator.name in ("has-bits", "no-bits"):
         return f"must have {said}"
     return f"must be {said}"
@@ -181,6 +178,10 @@ def demands_json(policy: Policy, *, at: datetime) -> dict[str, Any]:
         "at": instant(at),
         "platforms": sorted(policy.platforms),
         "demands": [demand.as_dict() for demand in demands_of(policy, at=at)],
+        "accept": [
+            {"advisory": one.advisory, "until": instant(one.until), "because": one.because}
+            for one in body.accepted
+        ],
         "allow-warnings": dict(body.allow_warnings),
         "overrides": dict(body.loosened),
     }
@@ -215,7 +216,12 @@ def _lines(
     own = [demand for demand in all_of if demand.at != "default"]
     beside = [demand for demand in all_of if demand.at == "default"]
     yield from _sections(own, width, paint)
+    accepted = {
+        f"{one.advisory} until {_day(one.until)}" + (" (ended)" if at > one.until else ""): one.because
+        for one in body.accepted
+    }
     for title, pairs in (
+        ("Advisories that are lived with, where nothing else is wrong", accepted),
         ("In spite of these warnings a secret goes out all the same", body.allow_warnings),
         ("Wider than the defaults or than what it extends", body.loosened),
     ):

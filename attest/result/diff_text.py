@@ -24,13 +24,24 @@ class Change:
     a: str | None
     b: str | None
     because: str | None
+    simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        return escape(self.machine) + (" (simulated)" if self.simulated else "")
 
     @property
     def judged(self) -> bool:
         return self.a is not None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"machine": self.machine, "a": self.a, "b": self.b, "because": self.because}
+        return {
+            "machine": self.machine,
+            "a": self.a,
+            "b": self.b,
+            "because": self.because,
+            "simulated": self.simulated,
+        }
 
 
 def render_diff(
@@ -132,12 +143,14 @@ def _changes(changes: Sequence[Change], width: int, paint: Callable[[str, str], 
     yield ""
     judged = [one for one in changes if one.judged]
     turned = [one for one in judged if one.a != one.b]
-    yield f"Of {len(judged)} real machines {len(turned)} would be judged otherwise."
+    simulated = sum(one.simulated for one in judged)
+    of_them = f" ({simulated} simulated)" if simulated else ""
+    yield f"Of {len(judged)} machines{of_them} {len(turned)} would be judged otherwise."
     for one in turned:
         looser = one.a == "refused" or one.b == "conforms"
         mark = "▼" if looser else "▲"
         because = f": {one.because}" if one.because else ""
-        text = f"{escape(one.machine)}  {one.a} → {one.b}{because}"
+        text = f"{one.name}  {one.a} → {one.b}{because}"
         code = "31" if looser else "32"
         lines = list(wrapped(text, width, f"{mark}  ", "   "))
         yield lines[0].replace(mark, paint(code, mark), 1)

@@ -107,6 +107,11 @@ class Branch:
     leaves: tuple[Leaf, ...]
 
     @property
+    def kind(self) -> str:
+        """The section: `gpu` of `gpu[3]`."""
+        return self.key.partition("[")[0]
+
+    @property
     def state(self) -> State:
         found = {leaf.state for leaf in self.leaves}
         return next((state for state in _WORST if state in found), "not-judged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from attest.protects import from_what
@@ -64,9 +65,12 @@ def _lines(tree: Tree, width: int, paint: Paint, every: bool) -> Iterator[str]:
         yield "The policy was not run."
         return
     yield ""
+    # Eight devices of twelve met rules each would hide the one that is not met.
+    kinds = Counter(branch.kind for branch in tree.branches if branch.device is not None)
     for index, branch in enumerate(tree.branches):
         last = index == len(tree.branches) - 1
-        yield from _branch(branch, width, paint, last=last, closed=not every and _closed(branch))
+        closed = not every and branch.good and kinds[branch.kind] > 1 and branch.device is not None
+        yield from _branch(branch, width, paint, last=last, closed=closed)
     if answer.warnings:
         yield ""
     for warning in answer.warnings:
@@ -80,11 +84,6 @@ def _lines(tree: Tree, width: int, paint: Paint, every: bool) -> Iterator[str]:
     if foot:
         yield ""
         yield from (line.removeprefix("  ") for line in foot)
-
-
-def _closed(branch: Branch) -> bool:
-    """Eight devices of twelve met rules each would hide the one that is not met."""
-    return branch.device is not None and branch.good
 
 
 def _branch(branch: Branch, width: int, paint: Paint, *, last: bool, closed: bool) -> Iterator[str]:

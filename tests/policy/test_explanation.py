@@ -307,6 +307,19 @@ def test_a_default_that_the_policy_replaces_is_not_demanded(
     assert "wider than the default, because: lab" in said
 
 
+def test_fixes_and_acceptances_are_said_in_words(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "policy: 1\nname: t\nplatforms: [snp]\naccept: [{advisory: AMD-SB-3019, until: 2026-12-31, because: soon}]\n"
+        "require: {snp: {fixed: [amd-sb-3019]}}\n"
+    )
+    assert main(["policy", "explain", str(file), "--at", "2026-11-23T12:00:00Z"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "fixed must show the fix of AMD-SB-3019, as floor data says" in said
+    assert "AMD-SB-3019 until 2026-12-31: soon" in said
+    assert "protects from: a published hole in the firmware" in said
+
+
 def test_a_page_without_evidence_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["policy", "explain", "defaults", "--html", "x.html"])
