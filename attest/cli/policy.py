@@ -8,7 +8,7 @@ from typing import Any
 
 _EPILOG = """\
 examples:
-  attest policy init --from report.bin vcek.der -o prod.yaml --suite
+  attest policy init --from report.bin vcek.der -o prod.yaml
   attest policy test prod.test.yaml --require-coverage
   attest policy check prod.yaml team.yaml
   attest policy explain prod.yaml report.bin vcek.der --at 2026-11-23T12:00:00Z
@@ -18,13 +18,14 @@ wrong use. The policy's allow-warnings change none of this: they say in spite of
 warnings the broker (kbs) releases a secret."""
 
 _COMMANDS = ("init", "fmt", "check", "test", "explain", "diff", "advise", "schema", "sign")
+"""Each in `attest.cli.policy_NAME`."""
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "policy",
-        help="write, check, test, compare and explain policies",
-        description="Write policies from evidence, check, test and compare them, explain rule by rule what they say.",
+        help="write, check, test and explain policies",
+        description="Write policies from evidence, check and test them, explain rule by rule what they say.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

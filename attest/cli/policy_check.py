@@ -45,7 +45,7 @@ def _instant(text: str) -> datetime:
 
 def _run(args: argparse.Namespace) -> int:
     at = args.at or datetime.now(UTC).replace(microsecond=0)
-    results = [_checked(file, args, at) for file in args.policies]
+    results = [_checked(args, file, at) for file in args.policies]
     if args.json:
         from attest.cli.options import print_json
 
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if args.strict and any(result["lints"] for result in results) else 0
 
 
-def _checked(file: str, args: argparse.Namespace, at: datetime) -> dict[str, Any]:
+def _checked(args: argparse.Namespace, file: str, at: datetime) -> dict[str, Any]:
     from attest.cli.policy_reading import policy_of
     from attest.policy.lint import lint
     from attest.policy.yaml_text import MAX_BYTES, parse_yaml
