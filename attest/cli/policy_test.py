@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attest.errors import Malformed
+from attest.errors import AttestError
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _run(args: argparse.Namespace) -> int:
             messages = [
                 f"{fault.place.within(shown)}: {escape(fault.message, 400)}" for fault in error.faults
             ]
-        except Malformed as error:
+        except AttestError as error:
             messages = [problem.message for problem in error.problems]
         except Unfit as error:
             messages = [f"{shown}, {escape(str(error), 400)}"]
@@ -104,8 +104,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _try(file: str, args: argparse.Namespace, now: datetime) -> tuple[Policy, Trial]:
     from attest.cli.options import simulated_anchors
+    from attest.cli.policy_reading import policy_of
     from attest.cli.suite_evidence import Evidence
-    from attest.policy import Policy
     from attest.policy.nodes import Fault, Place, Unreadable
     from attest.policy.suite import read_suite
     from attest.policy.trial import run
@@ -122,7 +122,7 @@ def _try(file: str, args: argparse.Namespace, now: datetime) -> tuple[Policy, Tr
         raise Unreadable(
             [Fault(Place(1, 1), 'which policy? Say "policy: FILE", or call the suite NAME.test.yaml')]
         )
-    policy = Policy.read(policy_path, parameters={**suite.parameters, **dict(args.param)})
+    policy = policy_of(args, str(policy_path), parameters=suite.parameters)
     if suite.simulator_root is not None and args.simulator_root is None:
         args = argparse.Namespace(**{**vars(args), "simulator_root": str(path.parent / suite.simulator_root)})
     evidence = Evidence(path.parent, simulated_anchors(args), Path(args.state) if args.state else None)
