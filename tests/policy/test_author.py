@@ -270,6 +270,20 @@ def test_what_is_unsafe_becomes_a_rule_that_refuses_it(
     assert all(record["at"] != "default" for record in appraisal.rules if record["outcome"] == "deny")
 
 
+def test_half_a_fabric_is_no_protected_pcie(made: Makers) -> None:
+    for keywords in ({"switches": 3}, {"switches": 0}, {"gpus": 7}):
+        shown = made.named("fabric", **keywords)
+        policy = written(shown)
+        assert denials(appraise(shown, policy, at=NOON)) == {"gpu.mode"}
+
+
+def test_the_floor_of_collateral_stays_beside_what_was_shown(made: Makers) -> None:
+    shown = made("machine", cpu="tdx", gpus=0)
+    rules = appraise(shown, written(shown), at=NOON).rules
+    assert [rule["at"] for rule in rules if rule["rule"] == "tdx.tcb-evaluation"] == ["floor"]
+    assert "tdx.all" in {rule["rule"] for rule in rules}
+
+
 def test_an_advisory_that_is_not_met_is_said_and_not_asked_for(made: Makers) -> None:
     shown = made("machine", product="milan", gpus=0, tcb={"snp": 23})
     text = author([Machinery(shown, "m.json", NOON)], name="written")

@@ -113,6 +113,13 @@ def test_what_a_policy_may_not_be_is_not_laid_out(text: str | bytes) -> None:
         lay_out(text)
 
 
+def test_a_layout_that_would_lose_something_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lost in ("a: c # x\n", "a: b\n", "a: b # y\n", "a: [\n"):
+        monkeypatch.setattr("attest.policy.layout._Writer.write", lambda _, lost=lost: lost)
+        with pytest.raises(Unreadable, match="lay it out by hand"):
+            lay_out("a: b # x\n")
+
+
 # -- any text ----------------------------------------------------------------------------------------
 
 _WORDS = st.sampled_from(

@@ -135,6 +135,11 @@ def test_a_rule_of_a_part_that_no_test_has_is_untried() -> None:
         "  - {evidence: good, expect: conforms-with-warnings}\n", policy=policy, claims=tree(snp=SNP)
     )
     assert {rule.rule: rule.missing for rule in found.uncovered}["tdx.mrtd"] == "no test judged it"
+    inside = policy.replace("tdx: {mrtd: ", "tdx: {any: [{debug: false}], mrtd: ")
+    found = trial(
+        "  - {evidence: good, expect: conforms-with-warnings}\n", policy=inside, claims=tree(snp=SNP)
+    )
+    assert {rule.rule: rule.missing for rule in found.uncovered}["tdx.debug"] == "no test judged it"
 
 
 def test_what_a_release_would_need_can_be_asked() -> None:
