@@ -68,10 +68,14 @@ def test_the_command_that_the_refusal_names_mends_the_file(tmp_path: Path, vcek:
 def test_a_block_that_is_cut_off_or_damaged_is_not_passed_over(tmp_path: Path, vcek: bytes) -> None:
     """Not even beside a whole one: a list that went missing so would be missing without a word."""
     file = tmp_path / "chain.pem"
-    for damaged in (vcek[:200], vcek.replace(b"-----END", b"----END"), vcek.replace(b"\nM", b"\n!", 1)):
+    for damaged, words in (
+        (vcek[:200], "A PEM block is not whole"),
+        (vcek.replace(b"-----END", b"----END"), "A PEM block is not whole"),
+        (vcek.replace(b"\nM", b"\n!", 1), "PEM is not base64"),
+    ):
         file.write_bytes(vcek + damaged)
         problem = refusal(file)
-        assert problem.message == "A PEM block is not whole"
+        assert problem.message == words
         assert problem.where == f"{file} line {after_one(vcek)}"
     file.write_bytes(vcek.replace(b"-----BEGIN", b"----BEGIN") + vcek)
     assert refusal(file).found == "----BEGIN CERTIFICATE-----"
