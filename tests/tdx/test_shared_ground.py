@@ -10,6 +10,7 @@ import pytest
 
 from attest.cache import Cache
 from attest.claims import instant
+from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.simulator import Simulator, intel
 from attest.simulator.tdx import TdxPlan
@@ -129,17 +130,29 @@ def test_documents_of_two_evaluations_are_told_each_time(judge: Judge, simulator
 # -- both signers are looked up -----------------------------------------------------------------------------
 
 
+def with_document(given: Endorsements, foreign: Endorsements, kind: str) -> Endorsements:
+    """`given`, with the document of one kind, and its signer, from elsewhere."""
+    other = next(one for one in foreign.documents if one.kind == kind)
+    return replace(given, documents=tuple(other if one.kind == kind else one for one in given.documents))
+
+
 @pytest.mark.parametrize("whose", [TCB_INFO, QE_IDENTITY])
 def test_the_signer_of_either_document_may_be_revoked(judge: Judge, simulator: Simulator, whose: str) -> None:
     plan, other = simulator.plan_tdx(), simulator.plan_tdx()
     other.tcb_signer.serial = plan.tcb_signer.serial + 1
     assert plan.root_crl is not None
     plan.root_crl.revoked.append((other.tcb_signer.serial, plan.root_crl.this_update, 1))
-    made, foreign = plan.build(), other.build()
-    documents = tuple(
-        next(one for one in source.documents if one.kind == kind)
-        for kind in (TCB_INFO, QE_IDENTITY)
-        for source in [(foreign if kind == whose else made).endorsements]
-    )
-    endorsements = replace(made.endorsements, documents=documents)
+    made = plan.build()
+    endorsements = with_document(made.endorsements, other.build().endorsements, whose)
     assert codes(lambda: judge(quote=made.raw, endorsements=endorsements)) == {"x509.revoked"}
+
+
+@pytest.mark.parametrize("whose", [TCB_INFO, QE_IDENTITY])
+def test_the_signer_of_either_document_may_have_expired(
+    judge: Judge, simulator: Simulator, whose: str
+) -> None:
+    plan, other = simulator.plan_tdx(), simulator.plan_tdx()
+    other.tcb_signer.not_after = simulator.at - HOUR
+    made = plan.build()
+    endorsements = with_document(made.endorsements, other.build().endorsements, whose)
+    assert codes(lambda: judge(quote=made.raw, endorsements=endorsements)) == {"x509.expired"}
