@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
@@ -40,11 +40,12 @@ class Appraisal:
         "_allowed",
         "_own",
         "_platforms",
+        "_read",
+        "_records",
         "at",
         "claims",
         "policy",
         "problems",
-        "rules",
         "verdict",
         "verified",
         "warnings",
@@ -53,7 +54,8 @@ class Appraisal:
     verdict: Verdict
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
-    rules: tuple[RuleRecord, ...]
+    _read: tuple[RuleRecord, ...] | None
+    _records: Callable[[], tuple[RuleRecord, ...]]
     policy: Mapping[str, Any]
     at: datetime
     verified: Verified
@@ -76,6 +78,15 @@ class Appraisal:
 
     def __repr__(self) -> str:
         return f"<Appraisal {self.verdict} by {self.policy['name']}>"
+
+    @property
+    def rules(self) -> tuple[RuleRecord, ...]:
+        """Put together when first read: who wants the verdict alone does not pay for the words."""
+        if self._read is None:
+            object.__setattr__(self, "_read", self._records())
+        read = self._read
+        assert read is not None
+        return read
 
     @property
     def own(self) -> bool:
@@ -161,12 +172,14 @@ def _withheld(message: str, **fields: str | None) -> Problem:
     return problem("policy.release", message=message, **fields)
 
 
-def mint(*, body: Body, own: bool, **fields: Any) -> Appraisal:
+def mint(*, body: Body, own: bool, records: Callable[[], tuple[RuleRecord, ...]], **fields: Any) -> Appraisal:
     """For `attest.policy.appraise` alone."""
     return Appraisal(
         _MINT,
         _allowed=frozenset(body.allow_warnings),
         _own=own,
         _platforms=body.platforms,
+        _read=None,
+        _records=records,
         **fields,
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, TypeAlias
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, freeze, instant
 from attest.policy.accept import cured, in_force
@@ -23,16 +23,16 @@ from attest.policy.fixed import ENDED, FLOOR, evaluation_rule, judge_fixed
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.kinds import read
 from attest.policy.model import PARTS, Body, Entry, Group, Rule
+from attest.policy.plan import AGES, Step
+from attest.policy.plan import steps as steps_of
 from attest.policy.reasons import not_run, reason_of, registers_of, stale_answers
 from attest.policy.warn import warnings_of
 from attest.untrusted import escape
 from attest.verified import Verified
 
 _CPU_SECTIONS = ("snp", "tdx", "azure")
-_AGES = frozenset(
-    {"time.evidence-age", "time.collateral-age", "gpu.evidence-age", "switch.evidence-age", "tdx.tcb-lag"}
-)
-"""Durations up to the instant of verification; they have grown since."""
+_PLANS = 256
+"""As many kinds of machine as a policy is kept ready for."""
 
 _FLIP: Mapping[Result, Result] = {"P": "F", "U": "U", "F": "P"}
 
@@ -47,9 +47,10 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
     if at.tzinfo is None:
         raise ValueError("`at` needs a time zone")
     at = at.astimezone(UTC)
-    policy = policy or Policy.defaults()
+    policy = policy or _of_the_version()
     machine = Machine(verified, policy, at)
-    judged = sorted(_judge_all(machine), key=_order)
+    lines = _judge_all(machine)
+    judged = [line for line in lines if isinstance(line, Judged)]
     denied = [one for one in judged if one.outcome == "deny"]
     warnings = warnings_of(verified, policy, machine.platform, machine.uncovered, machine.floor_state)
     verdict: Verdict = "conforms"
@@ -63,12 +64,17 @@ def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appr
         verdict=verdict,
         problems=tuple(one.problem(policy.name) for one in denied),
         warnings=warnings,
-        rules=tuple(one.record() for one in judged),
+        records=lambda: tuple(line.record() for line in lines),
         policy=_about(policy),
         at=at,
         verified=verified,
         claims=machine.claims,
     )
+
+
+@cache
+def _of_the_version() -> Policy:
+    return Policy.defaults()
 
 
 def _about(policy: Policy) -> dict[str, Any]:
@@ -118,6 +124,41 @@ class Machine:
         if self.verified.paravisor_claims:
             return f"azure-{cpu}" if cpu else "azure"
         return cpu or "none"
+
+    @cached_property
+    def situation(self) -> tuple[object, ...]:
+        """All of the machine that says which entries apply to it."""
+        binding, time = self.section("binding"), self.section("time")
+        return (
+            self.platform,
+            any(self.devices(section) for section in DEVICE_SECTIONS),
+            "protocol" in binding,
+            "nonce" in binding,
+            "evidence-age" in time,
+            *(bool(self.verified.claims.get(section)) for section in PARTS),
+        )
+
+    def steps(self, section: str) -> tuple[Step, ...]:
+        """The entries that apply to a section of this machine, in the order of results; `count` is not a
+        device's."""
+        plans: dict[tuple[object, ...], tuple[Step, ...]] = self.policy.plans
+        key = (section, *self.situation)
+        found = plans.get(key)
+        if found is None:
+            entries: Sequence[Entry] = self.body.sections.get(section, ())
+            if section in _CPU_SECTIONS and not (self.has(section) and self.listed):
+                entries = ()
+            devices = section in DEVICE_SECTIONS
+            if devices:
+                entries = [one for one in entries if isinstance(one, Group) or one.claim.name != "count"]
+            found = steps_of((*entries, *_defaults(self, section)), distinct=devices)
+            if len(plans) < _PLANS:
+                plans[key] = found
+        if section == "tdx" and self.floor_rule is not None:
+            # Which number it asks for, the instant says.
+            more = steps_of([self.floor_rule])
+            found = tuple(sorted((*found, *more), key=lambda step: step.key))
+        return found
 
     @cached_property
     def accepted(self) -> Mapping[str, datetime]:
@@ -206,7 +247,7 @@ class Machine:
     def text(self, rule: Rule, claims: Mapping[str, object]) -> object:
         """The claim's text; an age with the time since verification."""
         raw = claims.get(rule.claim.name)
-        if self.elapsed and rule.name in _AGES and isinstance(raw, str):
+        if self.elapsed and rule.name in AGES and isinstance(raw, str):
             try:
                 seconds = read(rule.claim, raw)
             except ValueError:
@@ -263,21 +304,40 @@ class Machine:
         return True
 
 
-def _judge_all(machine: Machine) -> Iterator[Judged]:
-    yield from _platform(machine)
-    yield from _still_valid(machine)
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """An entry that passes, unmarked, on one part. Its words are put together when somebody reads them."""
+
+    machine: Machine
+    entry: Entry
+    claims: Mapping[str, object]
+    device: tuple[int, int] | None
+
+    def record(self) -> dict[str, str | None]:
+        return _judged(self.machine, self.entry, self.claims, self.device).record()
+
+
+Line: TypeAlias = Judged | Passed
+
+
+def _judge_all(machine: Machine) -> list[Line]:
+    """Every entry on every part, in the order of results."""
+    lines: list[Line] = [*sorted((*_platform(machine), *_still_valid(machine)), key=_order)]
     for section in PARTS:
         if section in DEVICE_SECTIONS:
-            yield from _devices(machine, section)
+            lines += _devices(machine, section)
             continue
-        entries: tuple[Entry, ...] = machine.body.sections.get(section, ())
-        if section in _CPU_SECTIONS and not (machine.has(section) and machine.listed):
-            entries = ()
-        for entry in (*entries, *_defaults(machine, section)):
-            if isinstance(entry, Rule) and entry.is_fixed:
-                yield from _fixed(machine, entry)
+        claims = machine.section(section)
+        for step in machine.steps(section):
+            entry = step.entry
+            assert entry is not None
+            if step.quick(machine, claims) == "P":
+                lines.append(Passed(machine, entry, claims, None))
+            elif isinstance(entry, Rule) and entry.is_fixed:
+                lines += _fixed(machine, entry)
             else:
-                yield _judged(machine, entry, machine.section(section), None)
+                lines.append(_judged(machine, entry, claims, None))
+    return lines
 
 
 # -- what applies -----------------------------------------------------------------------------------
@@ -300,8 +360,6 @@ def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
         if rule.section != section or rule.claim.name in replaced or not _judgeable(machine, rule):
             continue
         yield UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
-    if section == "tdx" and machine.floor_rule is not None:
-        yield machine.floor_rule
 
 
 def _judgeable(machine: Machine, rule: Rule) -> bool:
@@ -350,27 +408,51 @@ def _general(machine: Machine, claim: str, finding: Finding, *, place: str) -> J
 # -- devices ----------------------------------------------------------------------------------------
 
 
-def _devices(machine: Machine, section: str) -> Iterator[Judged]:
+def _devices(machine: Machine, section: str) -> Iterator[Line]:
     """Every device must pass every rule; the part must be there, and no device twice."""
     devices = machine.devices(section)
     entries: tuple[Entry, ...] = machine.body.sections.get(section, ())
-    if section in machine.body.sections:
-        present = Finding("P" if devices else "F", "at least one", str(len(devices)))
-        yield _of_part(machine, section, "present", present)
     for entry in entries:
         if isinstance(entry, Rule) and entry.claim.name == "count":
             yield _judged(machine, entry, {"count": str(len(devices))}, None)
+    if section in machine.body.sections:
+        present = Finding("P" if devices else "F", "at least one", str(len(devices)))
+        yield _of_part(machine, section, "present", present)
     if not devices:
         return
-    yield from _distinct(machine, section, devices)
-    rules = [entry for entry in entries if isinstance(entry, Group) or entry.claim.name != "count"]
-    for entry in (*rules, *_defaults(machine, section)):
-        all_of = [
-            _judged(machine, entry, claims, (index, len(devices))) for index, claims in enumerate(devices)
-        ]
-        passing = sum(one.finding.result == "P" for one in all_of)
-        for one in all_of:
-            yield one if one.finding.result == "P" else replace(one, others=passing)
+    distinct = list(_distinct(machine, section, devices))
+    steps = machine.steps(section)
+    rows = [_row(machine, step, devices) for step in steps if step.entry is not None]
+    for index in range(len(devices)):
+        following = iter(rows)
+        for step in steps:
+            if step.entry is not None:
+                yield next(following)[index]
+            elif distinct:
+                yield distinct[index]
+
+
+def _row(machine: Machine, step: Step, devices: Sequence[Mapping[str, object]]) -> Sequence[Line]:
+    """One entry on every device."""
+    entry, count = step.entry, len(devices)
+    assert entry is not None
+    row: list[Line] = []
+    passing = 0
+    for index, claims in enumerate(devices):
+        device = (index, count)
+        if step.quick(machine, claims) == "P":
+            row.append(Passed(machine, entry, claims, device))
+            passing += 1
+            continue
+        one = _judged(machine, entry, claims, device)
+        row.append(one)
+        passing += one.finding.result == "P"
+    if passing == count:
+        return row
+    return [
+        replace(line, others=passing) if isinstance(line, Judged) and line.finding.result != "P" else line
+        for line in row
+    ]
 
 
 def _distinct(machine: Machine, section: str, devices: Sequence[Mapping[str, object]]) -> Iterator[Judged]:

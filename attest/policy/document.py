@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attest.canonical import canonical
 from attest.claims import instant
@@ -23,6 +23,9 @@ from attest.policy.reader import Gaps
 from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 from attest.problems import PROBLEMS
 from attest.untrusted import escape
+
+if TYPE_CHECKING:
+    from attest.policy.plan import Step
 
 _READ: Final = object()
 _SECTIONS_OF = {
@@ -219,6 +222,12 @@ class Policy:
     @property
     def platforms(self) -> frozenset[str]:
         return self.body.platforms
+
+    @cached_property
+    def plans(self) -> dict[tuple[object, ...], tuple[Step, ...]]:
+        """Its entries made ready for appraisal, by section and kind of machine. Filled as machines come; says nothing
+        that the body does not."""
+        return {}
 
     def canonical(self) -> bytes:
         """RFC 8785 JSON of the effective policy: no defaults (the version names them), no why, no fix."""

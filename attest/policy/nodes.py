@@ -91,7 +91,7 @@ def from_json(value: object) -> Node:
         count += 1
         if count > MAX_NODES:
             raise Unreadable([Fault(place, f"more than {MAX_NODES} entries")])
-        if depth > CANONICAL_DEPTH:
+        if depth > CANONICAL_DEPTH and not isinstance(value, str):
             raise Unreadable([Fault(place, f"nested deeper than {CANONICAL_DEPTH} levels")])
         if isinstance(value, str):
             if not value:

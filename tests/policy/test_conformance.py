@@ -84,7 +84,15 @@ def test_case(name: str) -> None:
 
 def _judged(case: Case, policy: Policy) -> None:
     expect, now = case["expect"], read_instant(case["now"])
-    appraisal = appraise(verified_of(case["claims"], at=now), policy, at=now)
+    verified = verified_of(case["claims"], at=now)
+    appraisal = appraise(verified, policy, at=now)
+    # What is kept of the first appraisal changes nothing in the second.
+    again = appraise(verified, policy, at=now)
+    assert (again.verdict, again.rules, again.problems) == (
+        appraisal.verdict,
+        appraisal.rules,
+        appraisal.problems,
+    )
     assert [problem.where for problem in appraisal.problems] == expect["denied"]
     assert appraisal.verdict == expect["verdict"], [one.code for one in appraisal.warnings]
     if "warnings" in expect:

@@ -52,8 +52,7 @@ def _trees() -> Iterator[Case]:
     good = policy(rules)
     for key in ("policy", "name", "platforms", "require"):
         yield invalid(f"no {key}", {name: value for name, value in good.items() if name != key})
-    change: Any
-    for name, change in [
+    changes: list[tuple[str, Tree]] = [
         ("another version", {"policy": "2"}), ("a name with a space", {"name": "T t"}), ("an unknown key", {"requires": "x"}),
         ("no name of 65 letters", {"name": "a" * 65}), ("an unknown platform", {"platforms": ["snpp"]}),
         ("a platform twice", {"platforms": ["snp", "snp"]}), ("a platform that is no list", {"platforms": "snp"}),
@@ -63,7 +62,8 @@ def _trees() -> Iterator[Case]:
         ("count in a group", {"require": {**rules, "gpu": {"any": [{"count": "1"}]}}}),
         ("nesting of four", {"require": {"snp": {"any": [{"any": [{"any": [{"any": [{"debug": "false"}]}]}]}]}}}),
         ("501 rules", {"require": {"snp": {"any": [{"vmpl": "0"}] * 501}}}),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for name, change in changes:
         yield invalid(f"a policy with {name}", {**good, **change})
 
 
