@@ -315,10 +315,17 @@ class Composer:
     # -- merging ----------------------------------------------------------------------------------
 
     def _sections(self, files: Sequence[Said]) -> dict[str, list[tuple[int, Entry]]]:
-        """Both apply; a rule with `override` takes the place of what its own parents say of the claim."""
+        """Both apply; a rule with `override` takes the place of what its own parents say of the claim, but for what a
+        file beside it inherits too: its reason is not that file's."""
         sections: dict[str, list[tuple[int, Entry]]] = {}
         for index, said in enumerate(files):
             parents = self._layers[index].parents
+            beside = [
+                layer.parents
+                for other, layer in enumerate(self._layers)
+                if other != index and other not in parents and index not in layer.parents
+            ]
+            replaced = {one for one in parents if not any(one in inherited for inherited in beside)}
             for section, entries in said.sections.items():
                 merged = sections.setdefault(section, [])
                 for entry in entries:
@@ -328,7 +335,7 @@ class Composer:
                             (layer, other)
                             for layer, other in merged
                             if not (
-                                layer in parents and isinstance(other, Rule) and other.claim is entry.claim
+                                layer in replaced and isinstance(other, Rule) and other.claim is entry.claim
                             )
                         ]
                 merged += ((index, entry) for entry in entries)

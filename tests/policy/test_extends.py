@@ -86,6 +86,29 @@ def test_an_override_does_not_reach_into_a_file_beside(judge: Judge) -> None:
     assert not judge(tree(snp={**SNP, "vmpl": "1"}), policy).conforms
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_override_does_not_take_from_a_file_beside_what_both_inherit(judge: Judge, turned: bool) -> None:
+    """Who extends `kept.yaml` gets no less than it asks, whatever else he extends."""
+    base = file("{snp: {smt: false}}", name="base")
+    files = {
+        "base.yaml": base,
+        "loose.yaml": file(
+            "{snp: {smt: {exists: true, override: old hosts}}}", name="loose", extends=ref("base.yaml", base)
+        ),
+        "kept.yaml": file("{snp: {vmpl: 0}}", name="kept", extends=ref("base.yaml", base)),
+    }
+
+    def policy(*names: str) -> Policy:
+        extends = ", ".join(ref(name, files[name]) for name in names)
+        return Policy.from_text(file("{snp: {debug: false}}", extends=extends), "c.yaml", files=files)
+
+    both = ["kept.yaml", "loose.yaml"]
+    claims = tree(snp={**SNP, "smt": "true"})
+    assert judge(claims, policy("loose.yaml")).conforms
+    assert not judge(claims, policy("kept.yaml")).conforms
+    assert not judge(claims, policy(*(reversed(both) if turned else both))).conforms
+
+
 def test_groups_of_two_files_both_hold(judge: Judge) -> None:
     policy = child_of(
         file("{snp: {any: [{product: genoa}, {smt: false}]}}"), "{snp: {any: [{product: milan}]}}"
