@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from attest.cli.bundles import private_file
 from attest.cli.options import at_of, usage
+from attest.cli.policy_reading import SIGNATURE
 from attest.errors import Rejected
 from attest.result.answer import Answer
 from attest.untrusted import escape
@@ -29,6 +30,8 @@ _HELP = """\
 What was found, signed for a relying party: contraindicated where the machine is refused. Evidence that could not be
 read and a policy that is invalid get no result."""
 _AHEAD = timedelta(seconds=60)
+_READ = ("ear_key", "policy", "shadow", "memory", "simulator_root", "require_signed", "floors_key")
+"""Options that name a file; `--memory` writes it too."""
 
 
 def add_ear_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,10 +85,24 @@ def asked_for(args: argparse.Namespace) -> Asked | None:
         raise usage(f"A result needs {' and '.join(missing)}: pip install 'attest[results]'")
     if at_of(args) > datetime.now(UTC) + _AHEAD:
         raise usage("--at is later than now: nobody can sign what a machine will be")
-    output = Path(args.output)
-    if any(output.resolve() == Path(file).resolve() for file in (*args.files, args.ear_key)):
-        raise usage(f"-o {escape(args.output)} is one of the files that are read")
-    return Asked(_key(args), _terms(args), output)
+    _check_outputs(args)
+    return Asked(_key(args), _terms(args), Path(args.output))
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """What is written, or taken away where there is nothing to write, is no file that somebody still needs."""
+    read = [*args.files, *args.bundle_key]
+    read += [getattr(args, name) for name in _READ if getattr(args, name) is not None]
+    read += [f"{file}{SIGNATURE}" for file in (args.policy, args.shadow) if file is not None]
+    if args.key is not None and not args.key.lstrip().startswith(("{", "[")):
+        read.append(args.key)
+    taken = {Path(file).resolve() for file in read}
+    for option, file in (("-o", args.output), ("--ear-jwks", args.ear_jwks)):
+        if file is None:
+            continue
+        if Path(file).resolve() in taken:
+            raise usage(f"{option} {escape(file)} is one of the files that are read, or written already")
+        taken.add(Path(file).resolve())
 
 
 def write_result(asked: Asked, answer: Answer, args: argparse.Namespace) -> None:
@@ -104,8 +121,12 @@ def write_result(asked: Asked, answer: Answer, args: argparse.Namespace) -> None
         _take_away(asked.output)
         print("no attestation result: the evidence was not judged", file=sys.stderr)
         return
+    terms = asked.terms
+    if "cpu0" in result.parts and not (args.nonce or args.tpm_nonce):
+        # What the devices alone were asked says nothing of when the machine answered.
+        terms = replace(terms, nonce=None)
     try:
-        token = issue(result, asked.terms, key=asked.key, spelling=args.ear, form=args.ear_format or "jwt")
+        token = issue(result, terms, key=asked.key, spelling=args.ear, form=args.ear_format or "jwt")
     except ValueError as error:
         _take_away(asked.output)
         raise usage(str(error)) from None
@@ -148,7 +169,7 @@ def _terms(args: argparse.Namespace) -> Terms:
     from attest.result.ear.claims import Terms
     from attest.result.ear.issue import check_terms
 
-    nonce = args.nonce or args.gpu_nonce or args.tpm_nonce
+    nonce = args.nonce or args.tpm_nonce or args.gpu_nonce
     seconds = 300 if args.ear_lifetime is None else args.ear_lifetime
     try:
         terms = Terms(args.ear_issuer or "attest", args.ear_audience, nonce, timedelta(seconds=seconds))

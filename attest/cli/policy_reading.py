@@ -55,9 +55,13 @@ def policy_of(args: argparse.Namespace, file: str, *, parameters: Mapping[str, s
     """The policy in `file`, signed where the command line requires it. Raises Malformed."""
     from attest.policy import Policy
 
-    check_signature(args, file)
+    signed = check_signature(args, file)
     given = {**(parameters or {}), **dict(args.param)}
-    return Policy.read(Path(file), parameters=given, floors=floors_of(args))
+    policy = Policy.read(Path(file), parameters=given, floors=floors_of(args))
+    if signed is not None and policy.file_digest != signed:
+        # It was read twice: whoever may write it could have put another in between.
+        raise Malformed(problem("policy.unsigned", where=file, found="a file that changed while it was read"))
+    return policy
 
 
 def of_shadow(args: argparse.Namespace) -> argparse.Namespace:
@@ -80,17 +84,22 @@ def defaults_of(args: argparse.Namespace) -> Policy | None:
 
 def statement(text: bytes) -> bytes:
     """What is signed of a policy: the digest of its file, so that the signature lies beside it."""
-    import hashlib
-
     from attest.canonical import canonical
 
-    return canonical({"digest": "sha384:" + hashlib.sha384(text).hexdigest()})
+    return canonical({"digest": digest_of(text)})
 
 
-def check_signature(args: argparse.Namespace, file: str) -> None:
-    """Nothing where no signature is required. Raises Malformed (`policy.unsigned`)."""
+def digest_of(text: bytes) -> str:
+    """As `Policy.file_digest`."""
+    import hashlib
+
+    return "sha384:" + hashlib.sha384(text).hexdigest()
+
+
+def check_signature(args: argparse.Namespace, file: str) -> str | None:
+    """The signed digest of the file, None where no signature is required. Raises Malformed (`policy.unsigned`)."""
     if args.require_signed is None:
-        return
+        return None
     from attest.cli.bundles import trusted_keys
     from attest.dsse import Envelope, open_envelope
     from attest.loader import read_file
@@ -106,10 +115,12 @@ def check_signature(args: argparse.Namespace, file: str) -> None:
             raise
         found = escape(error.problems[0].message)
         raise Malformed(problem("policy.unsigned", where=where, found=found)) from None
-    if payload != statement(read_file(file)):
+    text = read_file(file)
+    if payload != statement(text):
         raise Malformed(
             problem("policy.unsigned", where=where, found="a signature over another file, or an earlier one")
         )
+    return digest_of(text)
 
 
 # -- floors -----------------------------------------------------------------------------------------

@@ -589,6 +589,10 @@ def _group(
         for branch in group.branches
     ]
     chosen = (min if group.kind == "all" else max)(maps, key=lambda finding: RANK[finding.result])
+    # Where all are needed, one that passes by an observed value marks the whole, wherever it stands.
+    marked = (
+        next((finding for finding in maps if finding.observed), chosen) if group.kind == "all" else chosen
+    )
     result = _FLIP[chosen.result] if group.kind == "none" else chosen.result
     expected = f"{group.kind} of ({') or ('.join(finding.expected for finding in maps)})"
     misses = tuple(miss for finding in maps for miss in finding.misses)
@@ -601,7 +605,7 @@ def _group(
         misses if result == "F" else (),
         chosen.unknown,
         None,
-        chosen.entry if result == "P" and group.kind != "none" else None,
+        marked.entry if result == "P" and group.kind != "none" else None,
         remedy=chosen.remedy,
     )
 

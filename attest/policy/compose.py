@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from attest.policy.floors import Floors
 from attest.policy.layers import Layer
@@ -24,6 +25,21 @@ from attest.policy.references import Declared, ReferenceReader, joined_sets
 _OVERRIDE = "policy.override-missing"
 _CURED = ("tcb-status", "tcb-lag", "advisories")
 """Claims of tdx whose failed rules an accepted advisory may cure."""
+
+
+_CALLER = 1 << 30
+"""Behind all files: who gives values when the policy is read."""
+_FEW = 8
+
+
+class _Step(NamedTuple):
+    """One value of an inherited parameter in the place of another. by: who says so, or what the caller's value is
+    told at. override: the reason."""
+
+    by: Declaration
+    before: str
+    after: str
+    override: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +184,13 @@ class Composer:
 
     def _declarations(self) -> list[Declaration]:
         found: list[Declaration] = []
+        by_name: dict[str, list[Declaration]] = {}
         for index, layer in enumerate(self._layers):
             node = self._child(layer, "params", self.faults)
             if node is None:
                 continue
             for one in ParameterReader(layer.name, index, self.faults).read(node):
-                for other in found:
-                    if other.name != one.name:
-                        continue
+                for other in by_name.setdefault(one.name, []):
                     if not same_type(other.claim, one.claim):
                         self._fault(
                             index, one.place, f'the inherited parameter "{one.name}" is of another type'
@@ -190,6 +205,7 @@ class Composer:
                         break
                 else:
                     found.append(one)
+                    by_name[one.name].append(one)
         return found
 
     def _values(self, declarations: Sequence[Declaration]) -> dict[str, Parameter]:
@@ -219,63 +235,97 @@ class Composer:
 
     def _check_parameters(self, declarations: Sequence[Declaration], values: Mapping[str, Parameter]) -> None:
         """A default replaced by a child, or an inherited one by the caller, may not widen what a parent asks."""
-        for name in values:
-            steps = [one for one in declarations if one.name == name]
+        by_name: dict[str, list[Declaration]] = {}
+        for one in declarations:
+            by_name.setdefault(one.name, []).append(one)
+        steps: dict[int, list[_Step]] = {}
+        for name, declared in by_name.items():
             text: str | None = None
-            for one in steps:
+            for one in declared:
                 if one.default is None:
                     continue
                 if text is not None and text != one.default:
-                    self._check_step(name, text, one.default, one, declarations, values)
+                    steps.setdefault(one.layer, []).append(_Step(one, text, one.default, one.override))
                 text = one.default
             given = self._arguments.get(name)
-            if given is not None and text is not None and given != text and steps[0].layer != self._top:
-                self._check_step(name, text, given, steps[-1], declarations, values)
+            if given is not None and text is not None and given != text and declared[0].layer != self._top:
+                # A caller's value is the owner's own file's to answer for.
+                own = next((one for one in declared if one.layer == self._top), None)
+                override = own.override if own else None
+                steps.setdefault(_CALLER, []).append(_Step(declared[-1], text, given, override))
+        for layer in sorted(steps):
+            self._check_steps(layer, steps[layer], declarations, values)
 
-    def _check_step(
+    def _check_steps(
         self,
-        name: str,
-        before: str,
-        after: str,
-        by: Declaration,
+        layer: int,
+        steps: Sequence[_Step],
         declarations: Sequence[Declaration],
         values: Mapping[str, Parameter],
     ) -> None:
-        # A caller's value is the owner's own file's to answer for.
-        redeclared = next((one for one in declarations if one.name == name and one.layer == self._top), None)
-        caller = after != by.default
-        override = (redeclared.override if redeclared else None) if caller else by.override
-        if override is not None:
-            self._loosened[f"params.{name}"] = override
+        """The steps of one file, or of the caller. All at once: a policy is read twice, however many there are."""
+        silent = []
+        for step in steps:
+            if step.override is not None:
+                self._loosened[f"params.{step.by.name}"] = step.override
+            else:
+                silent.append(step)
+        parents = self._layers[: self._top if layer == _CALLER else layer]
+        if not silent or not self._wider(parents, silent, declarations, values):
             return
-        parents = self._layers[: self._top if caller else by.layer]
-        faults: list[Fault] = []
-        old, new = (
-            self._read(parents, {**values, name: Parameter(by.claim, text)}, declarations, faults)
-            for text in (before, after)
-        )
-        # Where one of the two cannot be read, nothing shows that the other is as strict.
-        if (
-            faults
-            or looser(new.said, old.said)
-            or any(new.sets[one].texts != found.texts for one, found in old.sets.items())
-        ):
-            who = "the value given for" if caller else "this default of"
+        # Which of them it is; where there are many, or none is it alone, the first stands for all.
+        few = silent if len(silent) <= _FEW else []
+        alone = [step for step in few if self._wider(parents, [step], declarations, values)]
+        who = "the value given for" if layer == _CALLER else "this default of"
+        for step in alone or silent[:1]:
+            more = "" if alone or len(silent) == 1 else f", or one of {len(silent) - 1} others beside it,"
             self._fault(
-                by.layer,
-                by.place,
-                f'{who} the inherited parameter "{name}" lets pass more than "{before}" does: '
+                step.by.layer,
+                step.by.place,
+                f'{who} the inherited parameter "{step.by.name}"{more} lets pass more than "{step.before}" does: '
                 'say override: "reason" beside its type',
                 _OVERRIDE,
             )
 
+    def _wider(
+        self,
+        parents: Sequence[Layer],
+        steps: Sequence[_Step],
+        declarations: Sequence[Declaration],
+        values: Mapping[str, Parameter],
+    ) -> bool:
+        faults: list[Fault] = []
+        try:
+            old, new = (
+                self._read(parents, {**values, **texts}, declarations, faults)
+                for texts in (
+                    {step.by.name: Parameter(step.by.claim, step.before) for step in steps},
+                    {step.by.name: Parameter(step.by.claim, step.after) for step in steps},
+                )
+            )
+        except Unreadable:
+            return True
+        # Where one of the two cannot be read, nothing shows that the other is as strict.
+        return (
+            bool(faults)
+            or looser(new.said, old.said)
+            or any(new.sets[one].texts != found.texts for one, found in old.sets.items())
+        )
+
     # -- merging ----------------------------------------------------------------------------------
 
     def _sections(self, files: Sequence[Said]) -> dict[str, list[tuple[int, Entry]]]:
-        """Both apply; a rule with `override` takes the place of what its own parents say of the claim."""
+        """Both apply; a rule with `override` takes the place of what its own parents say of the claim, but for what a
+        file beside it inherits too: its reason is not that file's."""
         sections: dict[str, list[tuple[int, Entry]]] = {}
         for index, said in enumerate(files):
             parents = self._layers[index].parents
+            beside = [
+                layer.parents
+                for other, layer in enumerate(self._layers)
+                if other != index and other not in parents and index not in layer.parents
+            ]
+            replaced = {one for one in parents if not any(one in inherited for inherited in beside)}
             for section, entries in said.sections.items():
                 merged = sections.setdefault(section, [])
                 for entry in entries:
@@ -285,7 +335,7 @@ class Composer:
                             (layer, other)
                             for layer, other in merged
                             if not (
-                                layer in parents and isinstance(other, Rule) and other.claim is entry.claim
+                                layer in replaced and isinstance(other, Rule) and other.claim is entry.claim
                             )
                         ]
                 merged += ((index, entry) for entry in entries)
@@ -295,17 +345,14 @@ class Composer:
         self, files: Sequence[Said], sections: Mapping[str, list[tuple[int, Entry]]]
     ) -> tuple[Accepted, ...]:
         """Acceptances of all files. One of a child over a rule or an acceptance that it inherits says override."""
-        found: list[tuple[int, Accepted]] = []
+        by_advisory: dict[str, list[tuple[int, Accepted]]] = {}
         for index, said in enumerate(files):
             parents = self._layers[index].parents
             for one in said.accepted:
+                found = by_advisory.setdefault(one.advisory, [])
                 if one.override is not None:
                     self._loosened[f"accept.{one.advisory}"] = one.override
-                    found = [
-                        (layer, other)
-                        for layer, other in found
-                        if layer not in parents or other.advisory != one.advisory
-                    ]
+                    found[:] = [(layer, other) for layer, other in found if layer not in parents]
                 elif (over := self._over(index, one, found, sections)) is not None:
                     self._fault(
                         index,
@@ -314,7 +361,7 @@ class Composer:
                         _OVERRIDE,
                     )
                 found.append((index, one))
-        return tuple(sorted((one for _, one in found), key=lambda one: one.advisory))
+        return tuple(one for name in sorted(by_advisory) for _, one in by_advisory[name])
 
     def _over(
         self,
@@ -323,9 +370,10 @@ class Composer:
         found: Sequence[tuple[int, Accepted]],
         sections: Mapping[str, list[tuple[int, Entry]]],
     ) -> str | None:
-        """The rule or acceptance of a file that does not itself inherit this acceptance, and that it loosens."""
+        """The rule, or of `found` the acceptance of the same advisory, that this one loosens: of a file that does
+        not itself inherit it."""
         for layer, other in found:
-            if layer != index and other.advisory == one.advisory and other.until < one.until:
+            if layer != index and other.until < one.until:
                 return f"the earlier end in {other.place}"
         for section in ("tdx", "snp"):
             for layer, entry in sections.get(section, ()):

@@ -119,12 +119,15 @@ class OperatorReader:
                 return None
             return Operator(name, whole, cast(CanonicalText, canonical_text(claim, whole)))
         values: list[Value] = []
+        known: set[Value] = set()
         for item in node.items:
             value = self.literal(claim, item)
             if value is None:
                 continue
-            if any(_same(claim, value, other) for other in values):
+            # Equality as `is` compares: 1.0 and 1 are one version.
+            if padded(value) in known:
                 self._fault(item.place, f"{name} lists the same value twice")
+            known.add(padded(value))
             values.append(value)
         if len(values) != len(node.items):
             return None
@@ -264,11 +267,6 @@ class OperatorReader:
         except ValueError as error:
             self._fault(node.place, f"expected {error}")
             return None
-
-
-def _same(claim: Claim, left: Value, right: Value) -> bool:
-    """Equality as `is` compares: 1.0 and 1 are one version."""
-    return padded(left) == padded(right)
 
 
 def padded(value: Value) -> Value:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from attest.claims import Claim, instant
+from attest.policy.layers import MAX_FILES
 from attest.policy.model import Reference, ReferenceSet
 from attest.policy.nodes import Fault, ListNode, MapNode, Node
 from attest.policy.operators import OperatorReader
@@ -43,7 +44,7 @@ class Declared:
 class ReferenceReader(Pieces):
     """Reads the `references` of one file into the sets of all.
 
-    joined: a set may list a value twice, as the effective policy of several files does. parents: the files
+    joined: a set may list a value once for each file, as the effective policy of several does. parents: the files
     that this one extends. count: values so far.
     """
 
@@ -114,12 +115,18 @@ class ReferenceReader(Pieces):
         found: list[Reference] = []
         texts: list[dict[str, str]] = []
         inherited = ReferenceSet(name, claim, tuple(declared.values)).index
+        times: dict[bytes | str, int] = {}
+        most = MAX_FILES if self._joined else 1
         for item in values.items:
             self.count += 1
             if self.count == MAX_REFERENCES + 1:
                 self._fault(item.place, f"more than {MAX_REFERENCES} reference values")
             reference = self._value(claim, item, texts)
             if reference is None:
+                continue
+            times[reference.value] = times.get(reference.value, 0) + 1
+            if times[reference.value] > most:
+                # Not kept: each entry of a value is held against all inherited ones.
                 continue
             found.append(reference)
             if not first and override is None and adds(inherited.get(reference.value, ()), reference):
@@ -128,8 +135,9 @@ class ReferenceReader(Pieces):
                     f'this adds to the inherited set "{name}": say override: "reason" beside its type',
                     "policy.override-missing",
                 )
-        if not self._joined and len({reference.value for reference in found}) != len(found):
-            self._fault(values.place, f'set "{name}" holds a value twice')
+        if any(count > most for count in times.values()):
+            often = "twice" if most == 1 else f"more than {most} times"
+            self._fault(values.place, f'set "{name}" holds a value {often}')
         declared.values += found
         declared.texts += texts
         declared.override = override or declared.override

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from attest.binding import device_nonce
 from attest.claims import instant
 from attest.cli.main import main
 from attest.result import ear
@@ -179,6 +181,51 @@ def test_the_output_is_none_of_the_inputs(bench: Bench) -> None:
     bench.out = bench.key
     assert bench.run("--ear", "ietf") == 2
     assert Path(bench.files[0]).read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["-o", "--ear-jwks"])
+@pytest.mark.parametrize("needed", ["--policy", "--shadow", "--key", "--memory", "--ear-key", "signature"])
+def test_nothing_that_is_needed_is_written_over(bench: Bench, option: str, needed: str) -> None:
+    """An unread policy was taken away where -o named it: nothing was judged, so no result was to stand there."""
+    file = bench.folder / "needed"
+    policy = "policy: 1\nname: p\nplatforms: [snp]\nrequire: {snp: {debug: false}}\n"
+    file.write_text(policy)
+    more = [needed, str(file)]
+    if needed == "--ear-key":
+        file = private(P256, file)
+    elif needed == "signature":
+        more = ["--policy", str(bench.folder / "p.yaml")]
+        (bench.folder / "p.yaml").write_text(policy)
+        file = file.rename(bench.folder / "p.yaml.dsse")
+    before = file.read_bytes()
+    assert bench.run("--ear", "ietf", *more, option, str(file)) == 2
+    assert file.read_bytes() == before
+
+
+def test_the_key_set_does_not_take_the_results_place(bench: Bench) -> None:
+    assert bench.run("--ear", "ietf", "--ear-jwks", str(bench.out)) == 2
+    assert not bench.out.exists()
+
+
+def test_t_replay_what_the_devices_alone_were_asked_is_not_the_machines_nonce(
+    bench: Bench, simulator: Simulator, tmp_path: Path
+) -> None:
+    """A CPU's report of any age beside a fresh GPU: the relying party would have taken both for an answer to him."""
+    asked = device_nonce(base64.b64encode(NONCE).decode(), None)
+    more = ["--simulator-root", str(bench.root), "--gpu-nonce", asked.hex(), "--at", instant(NOON), "--json"]
+    signed = ["--ear", "ietf", "--ear-key", str(bench.key), "-o", str(bench.out)]
+    main(["verify", *bench.files, *more, *signed])
+    attested = bench.read()
+    assert set(attested.parts) == {"cpu0", "gpu0"}
+    assert attested.nonce is None
+    made = simulator.gpu(nonce=asked)
+    files = []
+    for name, data in made.files.items():
+        (tmp_path / f"alone-{name}").write_bytes(data)
+        files.append(str(tmp_path / f"alone-{name}"))
+    main(["verify", *files, *more, *signed])
+    assert set(bench.read().parts) == {"gpu0"}
+    assert bench.read().nonce == asked
 
 
 def test_nobody_signs_what_a_machine_will_be(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

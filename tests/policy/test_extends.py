@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -83,6 +84,29 @@ def test_an_override_does_not_reach_into_a_file_beside(judge: Judge) -> None:
     text = file("{snp: {smt: true}}", extends=f"{ref('a.yaml', strict)}, {ref('b.yaml', loose)}")
     policy = Policy.from_text(text, files={"a.yaml": strict, "b.yaml": loose})
     assert not judge(tree(snp={**SNP, "vmpl": "1"}), policy).conforms
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_override_does_not_take_from_a_file_beside_what_both_inherit(judge: Judge, turned: bool) -> None:
+    """Who extends `kept.yaml` gets no less than it asks, whatever else he extends."""
+    base = file("{snp: {smt: false}}", name="base")
+    files = {
+        "base.yaml": base,
+        "loose.yaml": file(
+            "{snp: {smt: {exists: true, override: old hosts}}}", name="loose", extends=ref("base.yaml", base)
+        ),
+        "kept.yaml": file("{snp: {vmpl: 0}}", name="kept", extends=ref("base.yaml", base)),
+    }
+
+    def policy(*names: str) -> Policy:
+        extends = ", ".join(ref(name, files[name]) for name in names)
+        return Policy.from_text(file("{snp: {debug: false}}", extends=extends), "c.yaml", files=files)
+
+    both = ["kept.yaml", "loose.yaml"]
+    claims = tree(snp={**SNP, "smt": "true"})
+    assert judge(claims, policy("loose.yaml")).conforms
+    assert not judge(claims, policy("kept.yaml")).conforms
+    assert not judge(claims, policy(*(reversed(both) if turned else both))).conforms
 
 
 def test_groups_of_two_files_both_hold(judge: Judge) -> None:
@@ -247,6 +271,40 @@ def test_a_wider_value_in_an_inherited_set_needs_a_reason() -> None:
     with pytest.raises(Malformed) as refusal:
         child_of(parent, "{snp: {debug: false}}", parameters={"ld": N})
     assert refusal.value.codes == {"policy.override-missing"}
+
+
+def test_values_given_together_are_judged_as_they_will_stand() -> None:
+    parent = file(
+        "{tdx: {mrtd: {one-of: ['${a}', '${b}']}}}",
+        f"params: {{a: {{type: tdx.mrtd, default: '{M}'}}, b: {{type: tdx.mrtd, default: '{N}'}}}}\n",
+        platforms="tdx",
+    )
+
+    def given(a: str, b: str) -> Policy:
+        return child_of(parent, "{tdx: {debug: false}}", platforms="tdx", parameters={"a": a, "b": b})
+
+    assert dict(given(N, M).body.parameters) == {"a": N, "b": M}
+    for a, b in ((N, "33" * 48), ("33" * 48, M)):
+        with pytest.raises(Malformed) as refusal:
+            given(a, b)
+        assert refusal.value.codes == {"policy.override-missing"}
+
+
+def test_many_parameters_have_a_bounded_price() -> None:
+    """Reading all parents twice for each was minutes for a file of a quarter megabyte."""
+
+    def params(first: int, others: int) -> str:
+        values = [first, *[others] * 1000]
+        texts = [f"p{index}: {{type: snp.guest-svn, default: {value}}}" for index, value in enumerate(values)]
+        return f"params: {{{', '.join(texts)}}}\n"
+
+    rules = ", ".join(["{vmpl: 0}"] * 450)
+    parent = file(f"{{snp: {{any: [{rules}], guest-svn: {{at-least: '${{p0}}'}}}}}}", params(5, 1))
+    start = process_time()
+    assert child_of(parent, "{snp: {debug: false}}", params(6, 2)).body.parameters["p0"] == "6"
+    refusal = refused(parent, "{snp: {debug: false}}", params(4, 2))
+    assert process_time() - start < 8, "most of it is reading YAML"
+    assert refusal.codes == {"policy.override-missing"}
 
 
 # -- accept -----------------------------------------------------------------------------------------

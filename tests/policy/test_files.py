@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -350,3 +351,27 @@ def test_any_tree_is_a_policy_or_malformed(value: Any, key: str) -> None:
 )
 def test_hostile_text_has_a_bounded_price(text: str) -> None:
     assert 1 <= len(refused(text).problems) <= 200
+
+
+def test_long_lists_have_a_bounded_price() -> None:
+    """Each member once more against all before it was minutes for a file of a quarter megabyte."""
+    tree = json.loads(Policy.from_text(GOOD).canonical())
+    tree["require"]["snp"]["guest-svn"] = {"none-of": [str(number) for number in range(30_000)]}
+    start = process_time()
+    assert Policy.from_canonical(tree).name == "t"
+    assert process_time() - start < 5
+    tree["require"]["snp"]["guest-svn"] = {"one-of": ["7", "0x07"]}
+    with pytest.raises(Malformed) as refusal:
+        Policy.from_canonical(tree)
+    assert "the same value twice" in refusal.value.problems[0].message
+
+
+def test_a_value_stands_in_a_set_once_for_each_file_at_most() -> None:
+    tree = json.loads(Policy.from_text(GOOD).canonical())
+    values = [{"value": "aa" * 32, "name": str(index)} for index in range(17)]
+    tree["references"] = {"web": {"type": "snp.host-data", "values": values}}
+    with pytest.raises(Malformed) as refusal:
+        Policy.from_canonical(tree)
+    assert "more than 16 times" in refusal.value.problems[0].message
+    tree["references"]["web"]["values"] = values[1:]
+    assert Policy.from_canonical(tree).name == "t"

@@ -74,6 +74,30 @@ def test_a_policy_that_must_be_signed(policy: Path, ours: Key, tmp_path: Path, c
     )
 
 
+def test_a_policy_that_is_swapped_after_its_signature_was_checked(
+    policy: Path, ours: Key, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attest.cli import policy_reading
+
+    assert main(["policy", "sign", str(policy), "--key", str(ours.private)]) == 0
+    capsys.readouterr()
+    plain = policy_reading.check_signature
+
+    def then_swapped(*given: Any) -> str | None:
+        signed = plain(*given)
+        policy.write_bytes(policy.read_bytes() + b"# another\n")
+        return signed
+
+    monkeypatch.setattr(policy_reading, "check_signature", then_swapped)
+    assert (
+        main(["verify", str(policy), "--policy", str(policy), "--require-signed", str(ours.public), "--json"])
+        == 2
+    )
+    answer = json.loads(capsys.readouterr().out)
+    assert [problem["code"] for problem in answer["problems"]] == ["policy.unsigned"]
+    assert "changed" in answer["problems"][0]["found"]
+
+
 def test_t_sigtype_a_signature_of_another_kind_signs_no_policy(policy: Path, ours: Key) -> None:
     from attest.cli.policy_reading import statement
 

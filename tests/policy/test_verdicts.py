@@ -328,6 +328,20 @@ def test_a_grace_makes_a_warning_of_the_verdict(judge: Judge) -> None:
     assert rule(appraisal, "snp.smt")["until"] == "2027-01-31T23:59:59Z"
 
 
+@pytest.mark.parametrize("seen", ["{measurement: {in: web}}", "{all: [{measurement: {in: web}}]}"])
+@pytest.mark.parametrize("first", [False, True])
+def test_an_observed_value_in_a_group_of_which_all_are_needed_marks_it(
+    judge: Judge, seen: str, first: bool
+) -> None:
+    both = [seen, "{debug: false}"] if first else ["{debug: false}", seen]
+    policy = policy_of(
+        f"{{snp: {{all: [{', '.join(both)}]}}}}", more=REF % (M, "state: observed, covers: image")
+    )
+    appraisal = judge(tree(snp=SNP), policy)
+    assert rule(appraisal, "snp.all")["outcome"] == "observed"
+    assert appraisal.verdict == "conforms-with-warnings"
+
+
 _TEXT = st.text(max_size=8) | st.sampled_from(
     ["true", "0", "ff", "550.1", "96.00", "absent", "2s", "ab" * 48]
 )
