@@ -59,6 +59,10 @@ $(PEER_GO)/.installed: $(wildcard tests/peers/go/go.* tests/peers/go/*/*.go)
 	  GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $(CURDIR)/$(PEER_GO)/ ./judgesnp ./judgetdx
 	@touch $@
 
+$(PEER_GO)/readear: $(wildcard tests/peers/go/readear/*) ## reads a result with Veraison's own package; needs Go
+	@mkdir -p $(PEER_GO) && cd tests/peers/go/readear && \
+	  GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $(CURDIR)/$@ .
+
 differential: $(STAMP) peers $(PEER_GO)/.installed ## our verdicts beside the peers' → docs/differential.md; needs Go
 	@$(BIN)/python -m tests.differential
 

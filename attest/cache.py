@@ -41,7 +41,7 @@ class Cache:
             return value
 
     def put(self, key: Key, value: Any) -> None:
-        """value: immutable, and only after it was verified."""
+        """value: immutable, and only after it was verified, or a refusal that these bytes always meet with."""
         with self._lock:
             self._entries[key] = value
             self._entries.move_to_end(key)

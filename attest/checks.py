@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from attest.check_table import CHECKS
 from attest.errors import Malformed, Problem, Rejected
+from attest.memory import Memory
 from attest.problems import problem
 
 Outcome = Literal["passed", "failed", "not-run"]
@@ -38,12 +40,13 @@ class CheckLog:
     for the check `gpu.nonce`; for a CPU it stays empty.
     """
 
-    __slots__ = ("_outcomes", "_part", "_whys", "problems", "warnings")
+    __slots__ = ("_outcomes", "_part", "_seen", "_whys", "problems", "warnings")
 
     def __init__(self) -> None:
         self._outcomes: dict[str, Outcome] = {}
         self._whys: dict[str, str] = {}
         self._part: tuple[str, str] | None = None
+        self._seen: list[Memory] = []
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -51,7 +54,7 @@ class CheckLog:
         """A log that writes into this one with `section[index]` in place of `section`."""
         part = CheckLog()
         part._outcomes, part._whys = self._outcomes, self._whys
-        part.problems, part.warnings = self.problems, self.warnings
+        part.problems, part.warnings, part._seen = self.problems, self.warnings, self._seen
         part._part = (f"{section}.", f"{section}[{index}]")
         return part
 
@@ -141,6 +144,10 @@ class CheckLog:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
+    def saw(self, seen: Memory) -> None:
+        """Dates of authentic collateral that revokes; see `Rejected.seen`."""
+        self._seen.append(seen)
+
     @property
     def good(self) -> bool:
         return not self.problems
@@ -153,7 +160,12 @@ class CheckLog:
 
     def reject_if_bad(self) -> None:
         if self.problems:
-            raise Rejected(self.problems, checks=self.records(), warnings=tuple(self.warnings))
+            raise Rejected(
+                self.problems,
+                checks=self.records(),
+                warnings=tuple(self.warnings),
+                seen=reduce(Memory.merged, self._seen) if self._seen else None,
+            )
 
     def absorb(self, error: Malformed, check: str) -> None:
         """A part that does not parse is a failed check with the parser's own problems."""

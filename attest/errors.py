@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attest.checks import CheckRecord
+    from attest.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,11 @@ class Malformed(AttestError):
 
 
 class Rejected(AttestError):
-    """Evidence is not genuine, current or bound to what was asked."""
+    """Evidence is not genuine, current or bound to what was asked.
+
+    seen: dates of the authentic lists, documents and answers that revoke, None where none did. A caller that keeps a memory
+    merges them, or an older list brings back what they refused. Nothing else of refused evidence is remembered.
+    """
 
     def __init__(
         self,
@@ -98,10 +103,12 @@ class Rejected(AttestError):
         *,
         checks: tuple[CheckRecord, ...] = (),
         warnings: tuple[Problem, ...] = (),
+        seen: Memory | None = None,
     ) -> None:
         super().__init__(*problems)
         self.checks = checks
         self.warnings = warnings
+        self.seen = seen
 
 
 class Denied(AttestError):

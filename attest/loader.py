@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attest.endorsements import Endorsements
-from attest.errors import Malformed
+from attest.errors import Malformed, Problem
 from attest.evidence import Evidence
 from attest.problems import problem
 from attest.recognise import MAX_FILE, Found, recognise
+from attest.untrusted import escape
 
 if TYPE_CHECKING:
     from attest.sources.opening import BundleReader
@@ -30,7 +32,7 @@ def load(
     found = Found()
     for file in files:
         before = found.counts()
-        recognise(str(file), read_file(file), found)
+        read_into(found, file)
         if brought is not None:
             added = found.since(before)
             if added is not None:
@@ -50,10 +52,31 @@ def load_endorsements(files: Iterable[str | Path]) -> Endorsements:
     """Endorsements alone, for a service's folder. Raises Malformed when a file holds evidence."""
     found = Found(bounded=False)
     for file in files:
-        recognise(str(file), read_file(file), found)
+        read_into(found, file)
     if found.cpus or found.devices:
         raise Malformed(problem("evidence.several", expected="endorsements only"))
     return found.endorsements()
+
+
+def read_into(found: Found, file: str | Path) -> None:
+    """Add what a file holds to `found`. Raises Malformed, each problem with the file's name."""
+    name = str(file)
+    data = read_file(file)
+    try:
+        recognise(name, data, found)
+    except Malformed as error:
+        raise Malformed(*(_placed(each, name) for each in error.problems)) from None
+
+
+def _placed(found: Problem, name: str) -> Problem:
+    """A parser knows the field, not the file: who gave twenty must be told which."""
+    shown = escape(name)
+    if found.where is None:
+        return replace(found, where=shown)
+    rest = found.where.removeprefix(shown)
+    if rest != found.where and rest[:1] in ("", " ", "[", ":"):
+        return found
+    return replace(found, where=f"{shown}: {found.where}")
 
 
 def read_file(file: str | Path) -> bytes:
@@ -61,6 +84,15 @@ def read_file(file: str | Path) -> bytes:
     try:
         with open(file, "rb") as stream:
             data = stream.read(MAX_FILE + 1)
+    except IsADirectoryError:
+        raise Malformed(
+            problem(
+                "evidence.unreadable",
+                message="A folder was given where a file is wanted",
+                where=str(file),
+                expected="a file; all those of a folder are its name and /*",
+            )
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Malformed(problem("evidence.unreadable", where=str(file), found=reason)) from None

@@ -70,12 +70,15 @@ class Path(NamedTuple):
     def root(self) -> Certificate:
         return self.certificates[-1]
 
-    def in_time(self, at: datetime, log: CheckLog) -> bool:
-        """Record each certificate that is not valid at `at`; both ends belong to the validity period."""
+    def in_time(self, at: datetime, log: CheckLog, *, of: str | None = None) -> bool:
+        """Record each certificate that is not valid at `at`; both ends belong to the validity period.
+
+        of: what carries the chain, where several do whose signers have one name.
+        """
         if self.not_before <= at <= self.not_after:
             return True
         for certificate in self.certificates:
-            name = certificate.common_name.shown
+            name = certificate.common_name.shown if of is None else f"{of}: {certificate.common_name.shown}"
             if at < certificate.not_before:
                 log.failed(
                     self.rule.check,

@@ -195,7 +195,10 @@ def _recognise(name: str, data: bytes, found: Found) -> None:
         raise Malformed(problem("evidence.too-large", where=name, expected=f"≤ {MAX_FILE}", found=len(data)))
     if not data.strip(b"\0 \t\r\n"):
         raise malformed(
-            "The file is empty", where=name, expected="evidence or an endorsement", found=f"{len(data)} bytes"
+            "The file holds nothing but zeros and white space" if data else "The file is empty",
+            where=name,
+            expected="evidence or an endorsement",
+            found=f"{len(data)} bytes",
         )
     if _binary(name, data, found):
         return
@@ -205,9 +208,12 @@ def _recognise(name: str, data: bytes, found: Found) -> None:
     elif text.startswith(b"<"):
         _rim(name, data, found)
     elif text.startswith(b"-----BEGIN"):
-        _pem(name, text, found)
+        _pem(name, data.removeprefix(b"\xef\xbb\xbf"), found)
     elif is_yaml(data):
         _azure_document(name, read_yaml(data, where=name), found)
+    elif b"-----BEGIN " in data:
+        # Such as `openssl s_client` prints: refused, with the line of the first words beside the blocks.
+        _pem(name, data, found)
     else:
         _encoded(name, data, found)
 

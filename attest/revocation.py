@@ -80,6 +80,10 @@ def check_crls(
         if counted:
             _check_number(newest, issuer, memory, check, log)
     if revoked:
+        if newest.this_update <= at:  # what is dated ahead raises no bar (T-MEMORY)
+            number = newest.number if counted else None
+            spki = issuer.spki_sha256.hex()
+            log.saw(Memory({spki: newest.this_update}, crl_numbers={} if number is None else {spki: number}))
         return "revoked", newest
     fresh = newest.next_update is not None and newest.this_update <= at <= newest.next_update
     return ("fresh" if fresh else "stale"), newest

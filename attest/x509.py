@@ -40,6 +40,7 @@ SIMULATOR_EXTENSION = x509.ObjectIdentifier("2.25.317540295370981127894103546287
 # Possessive runs: one pass over hostile text, where backtracking would take the square of its length. What is
 # base64 is told by the decoder.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]++)-----([^-]++)-----END \1-----")
+_AROUND_PEM = b"\0 \t\r\n"
 # What `cryptography` raises on bytes that are no certificate, list or extension; not all are ValueErrors.
 _UNREADABLE = (
     ValueError,
@@ -321,17 +322,17 @@ def parse_certificates(
     for label, _, _ in blocks:
         if label != b"CERTIFICATE":
             raise malformed("Not a certificate", where=where, found=label.decode(), code="x509.malformed")
-    return tuple(_from_text(text, at, f"{where}[{i}]", cache) for i, (_, text, at) in enumerate(blocks))
+    return tuple(_from_text(text, f"{where}[{i}]", cache) for i, (_, text, _) in enumerate(blocks))
 
 
-def _from_text(text: bytes, at: int, where: str, cache: Cache | None) -> Certificate:
+def _from_text(text: bytes, where: str, cache: Cache | None) -> Certificate:
     """Without decoding a text that was read before: most chains end in the same few issuers."""
     if cache is None:
-        return Certificate(_decoded(text, at, where), where=where)
+        return Certificate(_decoded(text, where), where=where)
     key = cache.key("certificate-text", b"", (text,))
     certificate: Certificate | None = cache.get(key)
     if certificate is None:
-        certificate = Certificate(_decoded(text, at, where), where=where)
+        certificate = Certificate(_decoded(text, where), where=where)
         cache.put(key, certificate)
     return certificate
 
@@ -348,31 +349,67 @@ def _parsed(der: bytes, where: str, cache: Cache | None) -> Certificate:
 
 
 def pem_blocks(data: bytes, *, where: str) -> list[tuple[str, bytes]]:
-    """(label, DER) of each PEM block. Raises Malformed on text between blocks or broken base64."""
-    return [(label.decode(), _decoded(text, at, where)) for label, text, at in _pem_texts(data, where)]
+    """(label, DER) of each PEM block. Raises Malformed, with the line, on text outside blocks or broken base64.
+
+    RFC 7468 §2 would pass over such text; but a list of revoked certificates whose first line is damaged is such
+    text too, and would be missing without a word.
+    """
+    return [
+        (label.decode(), _decoded(text, f"{where} line {_line(data, at)}"))
+        for label, text, at in _pem_texts(data, where)
+    ]
 
 
 def _pem_texts(data: bytes, where: str) -> list[tuple[bytes, bytes, int]]:
-    """Label and text of each block, and where it begins; nothing but white space and NUL between them."""
+    """Label and text of each block, and where it begins; nothing but white space and NUL around them."""
     blocks = []
     rest = 0
     for match in _PEM.finditer(data):
         start, end = match.span()
-        if start > rest and data[rest:start].strip(b"\0 \t\r\n"):
-            raise malformed("Text stands between PEM blocks", where=f"{where}+{rest}", code="x509.malformed")
+        if start > rest:
+            _nothing_but_white(data, rest, start, where)
         rest = end
         label, text = match.groups()
         blocks.append((label, text, start))
-    if not blocks or data[rest:].strip(b"\0 \t\r\n"):
-        raise malformed("Not PEM", where=f"{where}+{rest}", code="x509.malformed")
+    _nothing_but_white(data, rest, len(data), where)
+    if not blocks:
+        raise malformed("Not PEM", where=where, code="x509.malformed")
     return blocks
 
 
-def _decoded(text: bytes, at: int, where: str) -> bytes:
+def _decoded(text: bytes, place: str) -> bytes:
     try:
         return strict_base64.decode(text.translate(None, b" \t\n\r\v\f"))
     except binascii.Error:
-        raise malformed("PEM is not base64", where=f"{where}+{at}", code="x509.malformed") from None
+        raise malformed("PEM is not base64", where=place, code="x509.malformed") from None
+
+
+def _nothing_but_white(data: bytes, start: int, end: int, where: str) -> None:
+    between = data[start:end]
+    text = between.strip(_AROUND_PEM)
+    if not text:
+        return
+    first = start + len(between) - len(between.lstrip(_AROUND_PEM))
+    place, line = f"{where} line {_line(data, first)}", text.splitlines()[0]
+    if line.startswith(b"-----BEGIN"):
+        raise malformed(
+            "A PEM block is not whole",
+            where=place,
+            expected="base64 lines, then an END line with the words of its BEGIN line",
+            found=line[:60].decode("ascii", "replace"),
+            code="x509.malformed",
+        )
+    raise malformed(
+        "Text stands outside the PEM blocks",
+        where=place,
+        expected="blocks alone, as `sed -n '/^-----BEGIN/,/^-----END/p' FILE` leaves them",
+        found=line[:60].decode("ascii", "replace"),
+        code="x509.malformed",
+    )
+
+
+def _line(data: bytes, offset: int) -> int:
+    return data.count(b"\n", 0, offset) + 1
 
 
 def simulator_role(certificate: Certificate) -> str | None:

@@ -14,6 +14,10 @@ from attest.claims import CLAIMS, Claim
 from attest.policy.defaults import DEFAULTS
 from attest.policy.model import Rule
 from attest.problems import PROBLEMS
+from attest.protects import protects
+from attest.result.ear.spelling import SPELLINGS
+from attest.result.ear.table import CATEGORIES_OF, VALUES
+from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
 from attest.simulator import FAULTS
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
@@ -36,6 +40,7 @@ _VENDORS = {
     "nonce": "Nonces of sample code",
     "policy": "Policies",
     "collect": "Collecting evidence",
+    "ear": "Attestation results",
     "": "Warnings and wrong use",
 }
 
@@ -47,6 +52,7 @@ def pages() -> Mapping[str, str]:
         "problems.md": _problems(),
         "claims.md": _claims(),
         "faults.md": _faults(),
+        "results.md": _results(),
     }
 
 
@@ -97,7 +103,13 @@ def _claims() -> str:
     defaults = {rule.name: rule for rule in DEFAULTS}
     for section, claims in CLAIMS.items():
         rows = (
-            [f"`{claim.name}`", claim.kind, _about(claim), _default(defaults.get(f"{section}.{claim.name}"))]
+            [
+                f"`{claim.name}`",
+                claim.kind,
+                _about(claim),
+                _default(defaults.get(f"{section}.{claim.name}")),
+                protects(section, claim.name) or "",
+            ]
             for claim in claims.values()
         )
         parts += [f"## {section}\n"]
@@ -106,7 +118,7 @@ def _claims() -> str:
                 "Claims only where a policy pins the paravisor; until then they, and `boot` of such a machine, stand in\n"
                 "`raw.azure.paravisor_says`: whoever launched it can have written them.\n"
             ]
-        parts += [_table(["Claim", "Kind", "About", "Default"], rows)]
+        parts += [_table(["Claim", "Kind", "About", "Default", "A rule on it protects from"], rows)]
     return "\n".join(parts)
 
 
@@ -151,6 +163,54 @@ def _faults() -> str:
             f"## {_VENDORS.get(vendor, vendor)}\n",
             _table(["Fault", "Step", "What is wrong", "What follows"], rows),
         ]
+    return "\n".join(parts)
+
+
+def _results() -> str:
+    parts = [
+        "# Attestation results\n",
+        _NOTE,
+        "What the numbers of a result stand for, and how its consumers spell it. How to read one: "
+        "[results](../results.md).\n",
+        "## Numbers\n",
+        "Of each category the largest number counts. 0: no rule speaks of it. *Warned*: in grace, accepted or "
+        f"observed. Throughout {NOT_AUTHENTIC}: the evidence is not authentic; {UNEXPECTED_EVIDENCE}: it cannot be "
+        f"read; {str(VERIFIER_FAULT).replace('-', '−')}: the verifier's own fault.\n",
+    ]
+    rows = []
+    for category in CATEGORIES:
+        values = VALUES.get(category)
+        if values is None:
+            rows.append([f"`{category}`", *["0"] * 5])
+            continue
+        failed = [f"{name} {number}" for name, number in values.named.items()]
+        numbers = [values.passed, values.by_default, values.warned, values.failed, values.unknown]
+        cells = [f"{number} ({tier_of(number)})" for number in numbers]
+        cells[3] += "".join(f"; {one}" for one in failed)
+        rows.append([f"`{category}`", *cells])
+    header = ["Category", "Pass", "Pass, only defaults", "Warned", "Fail", "Unknown"]
+    parts += [_table(header, rows)]
+    parts += ["## Rules by category\n", "Every other rule counts in `configuration`.\n"]
+    by_category = (
+        [f"`{category}`", " ".join(f"`{name}`" for name, of in CATEGORIES_OF.items() if category in of)]
+        for category in CATEGORIES
+        if any(category in of for of in CATEGORIES_OF.values())
+    )
+    parts += [_table(["Category", "Rules"], by_category), "## Spellings\n"]
+    spellings = (
+        [
+            f"`{one.name}`",
+            f"`{one.profile}`",
+            f"`{one.jwt_type}`",
+            " ".join(
+                f"`{name}`" for name in (one.status, one.vector, one.policies, one.verifier, one.annotated)
+            ),
+            ", ".join(one.forms),
+            "yes" if one.audience else "never",
+        ]
+        for one in SPELLINGS.values()
+    )
+    parts += [_table(["`--ear`", "`eat_profile`", "`typ`", "Claims", "Forms", "`aud`"], spellings)]
     return "\n".join(parts)
 
 

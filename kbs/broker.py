@@ -222,23 +222,30 @@ class Broker:
         with self._store.transaction() as tx:
             memory = tx.sessions.memory()
         init_data = message.init_data
-        verified = verify(
-            evidence,
-            endorsements=stapled + epoch.endorsements,
-            at=now,
-            # The digest is over our copy of the nonce, never over what the body repeats (T-NONCE-ECHO).
-            expected=Expected(
-                nonce=base64.b64decode(challenge.nonce),
-                nonce_text=challenge.nonce,
-                key=message.key.jwk,
-                age_seconds=int((now - challenge.created).total_seconds()),
-                protocol=CODECS[challenge.protocol].claim,
-                init_data=None if init_data is None else init_data.digest,
-            ),
-            anchors=self._verification.anchors,
-            cache=self._verification.cache,
-            memory=memory,
-        )
+        try:
+            verified = verify(
+                evidence,
+                endorsements=stapled + epoch.endorsements,
+                at=now,
+                # The digest is over our copy of the nonce, never over what the body repeats (T-NONCE-ECHO).
+                expected=Expected(
+                    nonce=base64.b64decode(challenge.nonce),
+                    nonce_text=challenge.nonce,
+                    key=message.key.jwk,
+                    age_seconds=int((now - challenge.created).total_seconds()),
+                    protocol=CODECS[challenge.protocol].claim,
+                    init_data=None if init_data is None else init_data.digest,
+                ),
+                anchors=self._verification.anchors,
+                cache=self._verification.cache,
+                memory=memory,
+            )
+        except Rejected as refusal:
+            if refusal.seen is not None:
+                # The list that revokes is the one to be kept from going back.
+                with self._store.transaction() as tx:
+                    tx.sessions.remember(refusal.seen)
+            raise
         if init_data is not None and not init_data.signed_in(
             challenge.tee, verified.claims, verified.paravisor_claims
         ):

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,15 @@ MEMORY_LIMIT = 200 * MEGABYTE
 # Runs the command and writes its own peak memory beside the answer: the resource usage that a parent sees
 # would count the parent's pages at the moment of the fork.
 MEASURED = """
-import re, sys
+import re, sys, time
 from attest.cli.main import main
-from tests.counts import tenth
 try:
     status = main(sys.argv[1:])
 except SystemExit as exit:
     status = exit.code
 sys.stdout.flush()
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)
-print(peak, file=sys.stderr)
+print(peak, time.process_time(), file=sys.stderr)
 sys.exit(status)
 """
 
@@ -45,17 +43,20 @@ sys.exit(status)
 def attest_command(
     *arguments: object, at: str = "2025-09-06T17:21:41Z"
 ) -> tuple[int, dict[str, Any], float, int]:
-    """Exit status, JSON answer, seconds, and peak memory of the process in bytes."""
-    started = time.perf_counter()
+    """Exit status, JSON answer, seconds of processor time, and peak memory of the process in bytes.
+
+    Its own time: on a machine that others use too, the clock on the wall says little of a command.
+    """
     run = subprocess.run(
         [sys.executable, "-c", MEASURED, "verify", *map(str, arguments), "--at", at, "--json"],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    took = time.perf_counter() - started
-    assert run.stderr.strip().isdigit(), run.stderr
-    return run.returncode, json.loads(run.stdout), took, int(run.stderr) * 1024
+    measured = run.stderr.split()
+    assert len(measured) == 2, run.stderr
+    peak, took = measured
+    return run.returncode, json.loads(run.stdout), float(took), int(peak) * 1024
 
 
 def nested(depth: int) -> bytes:
@@ -170,7 +171,7 @@ def test_t_dos_the_command_names_the_problem(case: str, make: Any) -> None:
     assert answer["conforms"] is False
     assert answer["claims"] == {}
     assert answer["verdict"] == ("malformed" if status == 2 else "refused")
-    assert took < 5, "under a second on an idle machine; five allow for a busy one"
+    assert took < 2, "under a second on an idle machine"
     assert memory < MEMORY_LIMIT
 
 

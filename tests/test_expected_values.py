@@ -191,3 +191,8 @@ def test_a_covered_text_that_is_no_device_evidence_ties_no_device(
     )
     assert verified.claims["binding"]["gpu-to-cpu"] == "false"
     assert verified.claims["binding"]["gpu-strength"] == "same-challenge"
+
+
+def test_a_key_with_a_float_has_no_one_text_to_hash() -> None:
+    with pytest.raises(ValueError):
+        Expected(nonce=NONCE, key={**KEY, "n": 1.5})

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from attest.cache import Cache
 from attest.checks import CheckLog
+from attest.errors import Rejected
 from attest.memory import Memory
 from attest.revocation import check_crls
 from attest.x509 import Crl
@@ -137,3 +138,27 @@ def test_numbers_are_compared_only_of_issuers_that_count(root: Authority, inter:
     crl = root.crl(extra=((x509.CRLNumber(1), False),))
     memory = Memory(crl_numbers={root.certificate.spki_sha256.hex(): 2})
     assert ask(root, inter, crl, memory=memory) == ("fresh", set())
+
+
+def test_t_memory_a_refusal_says_which_list_revoked_and_nothing_dated_ahead(
+    root: Authority, inter: Authority
+) -> None:
+    def seen(*crls: Crl, counted: bool = False) -> Memory | None:
+        log = CheckLog()
+        check_crls(
+            root.certificate, [inter.certificate], crls, at=NOON, check="snp.crl", log=log, counted=counted
+        )
+        log.failed("snp.signature", "snp.signature.invalid")
+        with pytest.raises(Rejected) as refusal:
+            log.reject_if_bad()
+        return refusal.value.seen
+
+    name = root.certificate.spki_sha256.hex()
+    assert seen(root.crl(42, this_update=NOON)) == Memory({name: NOON})
+    assert seen(root.crl(42, this_update=NOON - DAY), root.crl(this_update=NOON)) == Memory({name: NOON})
+    assert seen(root.crl(42, this_update=NOON, extra=((x509.CRLNumber(7), False),)), counted=True) == Memory(
+        {name: NOON}, crl_numbers={name: 7}
+    )
+    assert seen(root.crl(42, this_update=NOON + DAY)) is None
+    assert seen(Authority("root").crl(42)) is None
+    assert seen(root.crl(this_update=NOON)) is None

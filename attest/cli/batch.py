@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from attest.cli.fetching import memory_file
 from attest.cli.options import asked, at_of, usage
-from attest.cli.policy_reading import floors_of, policy_of
+from attest.cli.policy_reading import floors_of, of_shadow, policy_of
 from attest.cli.second_opinion import check_usage
 from attest.errors import AttestError, Malformed
 from attest.loader import read_file
@@ -75,18 +75,12 @@ def _job(args: argparse.Namespace) -> Job:
         raise usage("--processes is 1 to 1024")
     question = asked(args)
     file = memory_file(args, question.anchors)
-    policy = None
-    policy_files: tuple[tuple[str, bytes], ...] = ()
-    if args.policy is not None:
-        from attest.policy.document import files_beside
-
-        # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
-        policy_of(args, args.policy)
-        text = read_file(args.policy)
-        policy = (args.policy, text)
-        policy_files = tuple(files_beside(Path(args.policy), text).items())
-    elif args.param or args.require_signed:
+    policy, policy_files = _policy(args, args.policy)
+    if policy is None and (args.param or args.require_signed):
         raise usage("--param and --require-signed speak of a policy: give --policy too")
+    shadow, shadow_files = _policy(of_shadow(args), args.shadow)
+    if shadow is None and args.shadow_param:
+        raise usage("--shadow-param gives a value to a shadow policy: give --shadow too")
     floors = floors_of(args)
     return Job(
         at=at_of(args),
@@ -96,10 +90,27 @@ def _job(args: argparse.Namespace) -> Job:
         policy=policy,
         parameters=dict(args.param),
         policy_files=policy_files,
+        shadow=shadow,
+        shadow_parameters=dict(args.shadow_param),
+        shadow_files=shadow_files,
         floors=floors,
         bundle_keys=tuple(read_file(name) for name in args.bundle_key),
         memory=None if file is None else file.read(),
     )
+
+
+def _policy(
+    args: argparse.Namespace, file: str | None
+) -> tuple[tuple[str, bytes] | None, tuple[tuple[str, bytes], ...]]:
+    """Name and text of a policy, and of the files it extends. Raises Malformed."""
+    if file is None:
+        return None, ()
+    from attest.policy.document import files_beside
+
+    # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
+    policy_of(args, file)
+    text = read_file(file)
+    return (file, text), tuple(files_beside(Path(file), text).items())
 
 
 def _lines(args: argparse.Namespace, job: Job) -> Iterator[bytes]:

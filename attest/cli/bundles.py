@@ -53,14 +53,23 @@ def signing_key(option: str, file: str) -> PrivateKey:
     """The private key in a file that nobody but its owner can read. Raises Malformed (`usage`)."""
     from attest.dsse import read_private_key
 
+    try:
+        key = read_private_key(
+            read_file(file)
+        )  # first: a public key may be read by anybody, and is none to sign with
+    except ValueError as error:
+        raise _usage(f"{option} {escape(file)}: {error}") from None
+    private_file(option, file)
+    return key
+
+
+def private_file(option: str, file: str) -> bytes:
+    """What is in a file that nobody but its owner can read. Raises Malformed (`usage`)."""
     data = read_file(file)
     mode = os.stat(file).st_mode
     if stat.S_ISREG(mode) and mode & 0o077:
         raise _usage(f"{option} {escape(file)} can be read by others: chmod 600 it, and think of a new key")
-    try:
-        return read_private_key(data)
-    except ValueError as error:
-        raise _usage(f"{option} {escape(file)}: {error}") from None
+    return data
 
 
 def _usage(message: str) -> Malformed:

@@ -6,16 +6,17 @@ import argparse
 import os
 import sys
 import tempfile
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.errors import AttestError, Rejected
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from attest.evidence import Evidence
     from attest.sources.judge import Judgement
     from attest.sources.needs import Need
-    from attest.sources.offline import Bundle
+    from attest.sources.offline import Bundle, Entry
     from attest.sources.opening import BundleReader
 
 _MAX_DAYS = 366
+_MOST_LINES = 60
 _EPILOG = """\
 FILE is endorsements, evidence, or both; evidence is not put into the bundle, it says what is needed. What is
 not signed down from a pinned root is left out, and told. For each evidence the command lists what is missing
@@ -38,6 +40,10 @@ or no longer current; it then ends with status 1, and the bundle is written all 
   attest verify report.bin fleet.bundle.json --bundle-key ours.pub
 
 An earlier bundle may be among FILE, with --bundle-key: what it holds is taken over, renewed lists beside it.
+
+Each endorsement ends at its own date, whatever --days says, and the command lists when: NVIDIA's OCSP answers after
+a day, Intel's collateral after thirty. From then on it counts as out of date; the bundle still opens, and what
+else it holds still serves.
 
 The signature says who put the file together; every certificate, list, collateral document, manifest and OCSP
 answer in it is still verified to its vendor's root, at its own dates. The key signs nothing but bundles. Its
@@ -67,7 +73,7 @@ def add_parser(verbs: Any) -> None:
         type=int,
         default=30,
         metavar="N",
-        help=f"the bundle's own time, 1 to {_MAX_DAYS}; default 30",
+        help=f"how long the bundle itself opens, 1 to {_MAX_DAYS}; default 30; no entry lasts longer for it",
     )
     parser.add_argument(
         "--serial", type=int, metavar="N", help="never goes back; default the time it is made"
@@ -103,7 +109,7 @@ def _run(args: argparse.Namespace) -> int:
     made = at_of(args)
     key = signing_key("--sign", args.sign)
     anchors = simulated_anchors(args)
-    evidences, endorsements, rim_ids = gather(args.files, bundle_reader(args, made, None))
+    evidences, endorsements, rim_ids, _ = gather(args.files, bundle_reader(args, made, None))
     kept, left_out = authentic(endorsements, made, anchors)
     try:
         bundle = Bundle.of(
@@ -116,7 +122,8 @@ def _run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise usage(str(error)) from None
     if not bundle.entries:
-        raise usage("no authentic endorsement was given: there is nothing to put into a bundle")
+        why = "".join(f"; {one.kind} {one.about}: {one.why}" for one in left_out[:3])
+        raise usage(f"no authentic endorsement was given, so there is nothing to put into a bundle{why}")
     write_file(args.output, seal_envelope("endorsements", bundle.payload(), key))
     needed = _needs(evidences, kept, made, anchors)
     missing = any(not need.met for needs in needed.values() for need in needs)
@@ -127,22 +134,30 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if missing or left_out else 0
 
 
-def gather(
-    files: list[str], reader: BundleReader | None = None
-) -> tuple[dict[str, Evidence], Endorsements, dict[bytes, str]]:
-    """Evidence by file, the endorsements of all files together, and ids of manifests. reader: opens signed
-    bundles among the files. Raises Malformed, Rejected."""
+class Gathered(NamedTuple):
+    """evidences: by file. endorsements: of all files together. rim_ids, rim_files: SHA-256 of a manifest → its
+    id, the file it came in."""
+
+    evidences: dict[str, Evidence]
+    endorsements: Endorsements
+    rim_ids: dict[bytes, str]
+    rim_files: dict[bytes, str]
+
+
+def gather(files: list[str], reader: BundleReader | None = None) -> Gathered:
+    """What files hold. reader: opens signed bundles among them. Raises Malformed, Rejected."""
     from attest.sources.coverage import issuers_of, manifest_ids
     from attest.sources.offline import rim_ids_of
 
     everything = Found(bounded=False)
     evidences: dict[str, Evidence] = {}
     named: list[tuple[str, bytes]] = []
+    rim_files: dict[bytes, str] = {}
     by_version: dict[str, str] = {}
     ids: dict[bytes, str] = {}
     for file in files:
         found = Found(bounded=False)
-        recognise(file, read_file(file), found)
+        read_into(found, file)
         if reader is not None:
             sealed, found.sealed = found.sealed, []
             for sealed_in, envelope in sealed:
@@ -152,7 +167,9 @@ def gather(
         held = found.endorsements()
         everything.add_endorsements(held)
         name = Path(file).stem.removeprefix("simulated-")
-        named += ((name, rim.digest) for rim in held.rims if not isinstance(rim, bytes))
+        digests = [rim.digest for rim in held.rims if not isinstance(rim, bytes)]
+        named += ((name, digest) for digest in digests)
+        rim_files |= dict.fromkeys(digests, file)
         if found.cpus or found.devices:
             evidences[file] = found.evidence()
             everything.certificates += issuers_of(evidences[file])
@@ -165,7 +182,7 @@ def gather(
         for rim in endorsements.rims
         if not isinstance(rim, bytes)
     )
-    return evidences, endorsements, {**ids, **rim_ids_of(named), **asked_for}
+    return Gathered(evidences, endorsements, {**ids, **rim_ids_of(named), **asked_for}, rim_files)
 
 
 def authentic(endorsements: Endorsements, at: Any, anchors: Any) -> tuple[Endorsements, list[Judgement]]:
@@ -253,10 +270,11 @@ def _print(
     for entry in bundle.entries:
         kinds[entry.kind] = kinds.get(entry.kind, 0) + 1
     print(f"{escape(output)}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
-    print(f"  serial {bundle.serial}, made {instant(bundle.made)}, good until {instant(bundle.expires)}")
-    first = bundle.first_to_end
-    if first is not None and first.dates.next_update is not None:
-        print(f"  first to end: {first.dates.about}, {instant(first.dates.next_update)}")
+    print(
+        f"  serial {bundle.serial}, made {instant(bundle.made)}; the bundle itself opens until {instant(bundle.expires)}"
+    )
+    for line in _ends(bundle):
+        print(line)
     for one in left_out:
         print(f"  ✘ left out: {one.kind} {one.about}: {one.why}")
     for file, needs in needed.items():
@@ -264,3 +282,25 @@ def _print(
         print(f"  {'✘' if missing else '✔'} {escape(file)}: {len(needs) - len(missing)} of {len(needs)} held")
         for need in missing:
             print(f"      {need}")
+    if any(not need.met for needs in needed.values() for need in needs):
+        print(
+            "  → `attest endorsements fetch EVIDENCE -o vendor/` asks for what is missing; then make the bundle again"
+        )
+
+
+def _ends(bundle: Bundle) -> Iterator[str]:
+    """Each entry with its end, the first to end first: the bundle's own time keeps none of them longer."""
+    never = datetime.max.replace(tzinfo=UTC)
+
+    def end(entry: Entry) -> datetime:
+        return entry.dates.next_update or never
+
+    entries = sorted(bundle.entries, key=end)
+    earlier = sum(end(entry) < bundle.expires for entry in entries)
+    yield f"  {earlier} of {len(entries)} endorsements end before it, and count as out of date from then on:"
+    for entry in entries[:_MOST_LINES]:
+        when = "no end" if entry.dates.next_update is None else f"until {instant(entry.dates.next_update)}"
+        mark = "✘ ended: " if end(entry) < bundle.made else ""
+        yield f"    {when}  {mark}{entry.kind} {entry.dates.about}"
+    if len(entries) > _MOST_LINES:
+        yield f"    … and {len(entries) - _MOST_LINES} that end later; --json lists them all"

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from attest.claims import instant
-from attest.cli.bundles import signing_key
+from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
 from attest.cli.endorsements_bundle import gather, told, write_file
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.errors import AttestError
@@ -17,11 +17,13 @@ Each manifest's XML signature is verified, its signers' chain to NVIDIA's pinned
 answers and lists among FILE say of its signers; one that does not hold ends the command, and nothing is
 written. The same files with the same --at give the same bytes.
 
-  attest endorsements rims rims/*.xml ocsp/*.der -o rims.json
-  attest endorsements rims rims/*.xml --sign rims.key -o rims.signed.json     a DSSE envelope around it
+  attest endorsements rims vendor/rim-*.xml vendor/*.ocsp -o rims.json        as `fetch -o vendor/` names them
+  attest endorsements rims vendor/rim-*.xml --sign rims.key -o rims.signed.json   a DSSE envelope around it
 
-The key of --sign signs nothing but this kind of file. Exit status: 0 written, 1 a manifest does not hold,
-2 malformed input or wrong use."""
+An answer that is out of date is no answer: the manifest does not hold until a newer one is given. The key of --sign
+signs nothing but this kind of file.
+
+Exit status: 0 written, 1 a manifest does not hold or a bundle is refused, 2 malformed input or wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -33,13 +35,17 @@ def add_parser(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="manifests; OCSP answers and lists about their signers"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="manifests; OCSP answers and lists about their signers; bundles",
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it")
     parser.add_argument("--sign", metavar="KEY", help="private key in PEM: Ed25519, P-256 or P-384")
     parser.add_argument(
         "--at", type=instant_argument, metavar="TIME", help="when it is made (RFC 3339); default now"
     )
+    add_bundle_argument(parser)
     parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
     parser.add_argument("--json", action="store_true", help="print what is in it as JSON")
     parser.set_defaults(run=run)
@@ -58,10 +64,10 @@ def _run(args: argparse.Namespace) -> int:
 
     made = at_of(args)
     key = None if args.sign is None else signing_key("--sign", args.sign)
-    _, endorsements, _ = gather(args.files)
+    _, endorsements, _, rim_files = gather(args.files, bundle_reader(args, made, None))
     if not endorsements.rims:
         raise usage("no reference manifest was given")
-    manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args))
+    manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args), files=rim_files)
     document = write_rims(manifests, made)
     write_file(args.output, document if key is None else seal_envelope("rims", document, key))
     rows = [

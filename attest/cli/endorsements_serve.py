@@ -16,13 +16,13 @@ from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.endorsements_bundle import authentic, gather, told
 from attest.cli.options import simulated_anchors, usage
+from attest.endorsements import Endorsements
 from attest.errors import AttestError
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
-    from attest.endorsements import Endorsements
     from attest.sources.asked import Reply
     from attest.sources.shelf import Shelf
 
@@ -51,8 +51,10 @@ What it answers:
   GET  /v1/rim/ids   /v1/rim/ID          POST  /   an OCSP request (answers were made ahead: no nonce)
 
 A log line a request goes to standard error: time, client, method, target, status, bytes. When the bundle's own
-time ends every answer is 503. Ends with Ctrl-C or SIGTERM, status 0;
-1 the bundle is refused, 2 malformed input or wrong use."""
+time ends every answer is 503; an endorsement that has ended is handed out all the same, for its client to refuse.
+
+Ends with Ctrl-C or SIGTERM. Exit status: 0 then, 1 the bundle is refused, 2 malformed input, wrong use, or nothing to hand
+out."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -99,15 +101,21 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
     ids: dict[bytes, str] = {}
     expires = None
     if Path(args.source).is_dir():
-        files = sorted(str(path) for path in Path(args.source).iterdir() if path.is_file())
+        try:
+            files = sorted(str(path) for path in Path(args.source).iterdir() if path.is_file())
+        except OSError as error:
+            raise usage(f"{escape(args.source)} cannot be read: {error.strerror}") from None
         if len(files) > _MAX_FILES:
             raise usage(f"{escape(args.source)} holds more than {_MAX_FILES} files")
-        _, held, ids = gather(files, bundle_reader(args, at, None))
+        _, held, ids, _ = gather(files, bundle_reader(args, at, None))
     else:
         held, ids, expires = _of_bundle(args, at)
     kept, left_out = authentic(held, at, anchors)
     for one in left_out:
         print(f"not handed out: {one.kind} {one.about}: {one.why}", file=sys.stderr)
+    if kept == Endorsements():
+        why = "nothing in it leads to a pinned root" if left_out else "it holds no endorsement"
+        raise usage(f"{escape(args.source)}: {why}, so there is nothing to hand out")
     shelf = Shelf(kept, anchors=anchors, rim_ids=ids)
     if shelf.without_id:
         print(f"not handed out: {shelf.without_id} manifests whose id is not known", file=sys.stderr)
@@ -116,9 +124,9 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
 
 def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, dict[bytes, str], datetime]:
     found = Found(bounded=False)
-    recognise(args.source, read_file(args.source), found)
+    read_into(found, args.source)
     if len(found.sealed) != 1:
-        raise usage(f"{escape(args.source)} is no signed bundle; a folder is handed out as it is")
+        raise usage(f"{escape(args.source)} is no signed bundle: give one, or a folder of endorsements")
     reader = bundle_reader(args, at, None)
     if reader is None:
         found.endorsements()  # says that a key is missing

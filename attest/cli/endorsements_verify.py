@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attest.claims import instant
-from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors
+from attest.cli.bundles import add_bundle_argument, bundle_reader
+from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.endorsements import Endorsements
-from attest.errors import AttestError, Malformed, Problem
-from attest.loader import read_file
-from attest.recognise import Found, recognise
+from attest.errors import AttestError, Malformed, Problem, Rejected
+from attest.loader import read_into
+from attest.recognise import Found
 from attest.untrusted import escape
 from attest.x509 import Certificate, parse_certificates
 
@@ -25,12 +26,19 @@ _EPILOG = """\
 examples:
   attest endorsements verify vcek.der crl.der
   attest endorsements verify endorsements/* --at 2027-01-01T00:00:00Z    what will have ended by then?
+  attest endorsements verify fleet.bundle.json --bundle-key ours.pub
 
 Authentic means signed, link by link, down from a root that this program pins. Certificates in any of the
 files help to find issuers; a file with evidence in it lends its certificate chain. Whether an endorsement
 fits your evidence is for `attest verify` to say.
 
-Exit status: 0 all are authentic and current, 1 one is not, 2 malformed input or wrong use."""
+  ✔  current
+  ✘  out of date, not valid yet, revoked, or not authentic
+  ?  cannot be checked: its issuer's certificate is not among the files. An OCSP answer needs the evidence of the
+     device or the manifest that it is about, Intel's list of platforms a quote.
+
+Exit status: 0 all are authentic and current, 1 one is not, or cannot be checked, 2 malformed input or wrong
+use."""
 
 _WORDS = {
     "current": "current",
@@ -38,6 +46,7 @@ _WORDS = {
     "ended": "out of date",
     "revoked": "revoked",
     "unauthentic": "not authentic",
+    "unchecked": "cannot be checked",
 }
 
 
@@ -55,6 +64,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--at", type=instant_argument, metavar="TIME", help="judge at this time (RFC 3339); default now"
     )
+    add_bundle_argument(parser)
     parser.add_argument("--simulator-root", metavar="FILE", help="also accept this simulator's root")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
@@ -64,18 +74,24 @@ def run(args: argparse.Namespace) -> int:
     problems: list[Problem] = []
     files: list[tuple[str, Endorsements]] = []
     helping = Found(bounded=False)
+    status = 0
     try:
-        anchors = simulated_anchors(args)
+        anchors, reader = simulated_anchors(args), bundle_reader(args, at_of(args), None)
     except AttestError as error:
-        return _end(args, [], list(error.problems))
+        return _end(args, [], list(error.problems), 2)
     for file in args.files:
         found = Found(bounded=False)
         try:
-            recognise(str(file), read_file(file), found)
+            read_into(found, file)
+            if reader is not None:
+                sealed, found.sealed = found.sealed, []
+                for name, envelope in sealed:
+                    found.add_endorsements(reader.open(name, envelope).endorsements())
+            files.append((str(file), found.endorsements()))
         except AttestError as error:
             problems += error.problems
+            status = max(status, 1 if isinstance(error, Rejected) else 2)
             continue
-        files.append((str(file), found.endorsements()))
         helping.add_endorsements(found.endorsements())
         helping.certificates += _chains(found)
 
@@ -87,7 +103,15 @@ def run(args: argparse.Namespace) -> int:
     judged = judge.judge(everything, at)
     by_item = dict(zip(_each(everything), judged, strict=True))
     rows = [(file, by_item[item]) for file, held in files for item in _each(held)]
-    return _end(args, rows, problems)
+    if not rows and not status:
+        status, evidence = (
+            2,
+            "`attest verify` judges evidence: name certificates, lists, collateral, manifests",
+        )
+        problems += usage(
+            f"no endorsement is in {' or '.join(map(escape, args.files[:3]))}; {evidence}"
+        ).problems
+    return _end(args, rows, problems, status)
 
 
 def _chains(found: Found) -> list[Certificate]:
@@ -117,7 +141,10 @@ def _each(endorsements: Endorsements) -> list[object]:
     ]
 
 
-def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: list[Problem]) -> int:
+def _end(
+    args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: list[Problem], status: int
+) -> int:
+    """status: what the problems alone end in; 1 for a bundle that is refused."""
     at = at_of(args)
     if args.json:
         print_json(
@@ -132,14 +159,14 @@ def _end(args: argparse.Namespace, rows: list[tuple[str, Judgement]], problems: 
             print(_line(file, judgement, at))
         for problem in problems:
             print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
-    if problems:
-        return 2
+    if status:
+        return status
     return 0 if rows and all(judgement.state(at) == "current" for _, judgement in rows) else 1
 
 
 def _line(file: str, judgement: Judgement, at: datetime) -> str:
     state = judgement.state(at)
-    mark = "✔" if state == "current" else "✘"
+    mark = {"current": "✔", "unchecked": "?"}.get(state, "✘")
     begins = "?" if judgement.begins is None else instant(judgement.begins)
     ends = "no end" if judgement.ends is None else instant(judgement.ends)
     under = f" under {judgement.root}" if judgement.root is not None else f": {judgement.why}"

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 _DESCRIPTION = """\
@@ -46,6 +47,11 @@ class Parser(argparse.ArgumentParser):
         return self.parse_args(arguments)
 
     def error(self, message: str) -> NoReturn:
+        if not message.isprintable():
+            # A file may be called like an option, and whoever named it chose its characters.
+            from attest.untrusted import escape
+
+            message = escape(message, 1000)
         if "--json" in sys.argv:
             from attest.problems import problem
             from attest.result.answer import Answer
@@ -98,6 +104,10 @@ def build_parser(only: str | None = None) -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A character that the terminal lacks is no reason to end without an answer.
+            stream.reconfigure(errors="backslashreplace")
     only = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     args = build_parser(only).parse(arguments)
     try:

@@ -17,8 +17,9 @@ from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
 from attest.cli.unused import not_used
 from attest.endorsements import Endorsements
-from attest.errors import Malformed
+from attest.errors import Malformed, Rejected
 from attest.loader import load, read_file
+from attest.memory import Memory
 from attest.problems import problem
 from attest.untrusted import escape
 from attest.verified import Verified
@@ -26,11 +27,13 @@ from attest.verifier import verify
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+") -> None:
-    """FILE... and everything that says how to verify them. files: how many, as argparse writes it."""
-    parser.add_argument(
-        "files", nargs=files, metavar="FILE",
-        help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
-    )  # fmt: skip
+    """FILE... and everything that says how to verify them. files: how many, as argparse writes it; empty where the command
+    names its evidence otherwise."""
+    if files:
+        parser.add_argument(
+            "files", nargs=files, metavar="FILE",
+            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
+        )  # fmt: skip
     parser.add_argument(
         "--at",
         type=instant_argument,
@@ -157,6 +160,7 @@ def check_length(option: str, value: bytes | None, least: int, most: int) -> Non
 def verify_from(args: argparse.Namespace) -> Verified:
     """Load and verify the files of a command line. Raises Malformed or Rejected."""
     question = asked(args)
+    args.expected = question.expected
     at = at_of(args)
     file = memory_file(args, question.anchors)
     memory = file.read() if file is not None else None
@@ -181,16 +185,23 @@ def verify_from(args: argparse.Namespace) -> Verified:
             memory=memory,
         )
 
-    verified = judged(endorsements)
-    if fetching is not None and _mismatched(verified):
-        newer = fetching.newer_manifests()
-        if newer.rims:
-            verified = judged(endorsements + newer)
+    seen: Memory | None = None
+    try:
+        verified = judged(endorsements)
+        if fetching is not None and _mismatched(verified):
+            newer = fetching.newer_manifests()
+            if newer.rims:
+                verified = judged(endorsements + newer)
+        seen = verified.memory
+    except Rejected as refusal:
+        seen = refusal.seen
+        raise
+    finally:
+        # Also of what was refused: the list that revokes is the one to be kept from going back.
+        for one in (seen, None if args.bundles is None else args.bundles.memory):
+            if file is not None and one is not None:
+                file.update(one)
     args.not_used = not_used(brought, verified, question.anchors)
-    if file is not None:
-        file.update(verified.memory)
-        if args.bundles is not None and args.bundles.memory is not None:
-            file.update(args.bundles.memory)
     return verified
 
 

@@ -28,7 +28,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
         "--param",
         action="append",
         default=[],
-        type=_parameter,
+        type=parameter,
         metavar="NAME=VALUE",
         help="a value for a parameter of the policy; may be given several times",
     )
@@ -43,7 +43,8 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _parameter(text: str) -> tuple[str, str]:
+def parameter(text: str) -> tuple[str, str]:
+    """NAME=VALUE of an argument."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -57,6 +58,11 @@ def policy_of(args: argparse.Namespace, file: str, *, parameters: Mapping[str, s
     check_signature(args, file)
     given = {**(parameters or {}), **dict(args.param)}
     return Policy.read(Path(file), parameters=given, floors=floors_of(args))
+
+
+def of_shadow(args: argparse.Namespace) -> argparse.Namespace:
+    """The same command line as the shadow policy is read by: with parameters of its own, and the same signer."""
+    return argparse.Namespace(**{**vars(args), "param": args.shadow_param})
 
 
 def defaults_of(args: argparse.Namespace) -> Policy | None:

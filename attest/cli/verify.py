@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.cli.batch import add_batch_arguments
+from attest.cli.colour import coloured, columns_wide
+from attest.cli.ear import add_ear_arguments, asked_for, write_result
 from attest.cli.options import add_evidence_arguments, at_of, print_json, usage, verify_from
-from attest.cli.policy_reading import add_policy_arguments, defaults_of, policy_of
+from attest.cli.policy_reading import add_policy_arguments, defaults_of, of_shadow, parameter, policy_of
 from attest.cli.second_opinion import (
     Judged,
     add_second_opinion_arguments,
     check_usage,
     with_second_opinion,
 )
-from attest.errors import AttestError, Rejected
-from attest.result.answer import Answer, of_appraisal, of_refusal
+from attest.errors import AttestError, Malformed, Rejected
+from attest.result.answer import Answer, of_appraisal, of_refusal, shadow_of
+
+if TYPE_CHECKING:
+    from attest.policy import Policy
 
 _EPILOG = """\
 examples:
@@ -28,6 +31,8 @@ examples:
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
   attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
   attest verify --batch fleet/ --with fleet.crl --policy prod.yaml > answers.jsonl
+  attest verify report.bin vcek.der --policy prod.yaml --ear ietf --ear-key results.key -o result.jwt
+  attest verify report.bin vcek.der --policy prod.yaml --shadow next.yaml    what would the next policy say?
   attest verify report.bin --fetch                           what is missing comes from the vendors
   attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
@@ -47,7 +52,16 @@ def add_parser(commands: Any) -> None:
     add_evidence_arguments(parser, files="*")  # none with --batch
     parser.add_argument("--policy", metavar="FILE", help="the owner's policy; default: the built-in defaults")
     add_policy_arguments(parser)
+    parser.add_argument(
+        "--shadow", metavar="FILE",
+        help="a second policy, to report what it would have said; verdict and exit status are --policy's alone",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shadow-param", action="append", default=[], type=parameter, metavar="NAME=VALUE",
+        help="a value for a parameter of the shadow policy",
+    )  # fmt: skip
     add_second_opinion_arguments(parser)
+    add_ear_arguments(parser)
     add_batch_arguments(parser)
     parser.set_defaults(run=run, wrong=parser.error)
 
@@ -56,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     if args.batch is not None:
         if args.second_opinion is not None:
             args.wrong("--second-opinion is asked about one machine, not with --batch")
+        if args.ear is not None:
+            args.wrong("--ear is about one machine, not with --batch")
         from attest.cli.batch import run_batch
 
         return run_batch(args)
@@ -63,14 +79,20 @@ def run(args: argparse.Namespace) -> int:
         args.wrong("--with, --processes and --ray go with --batch")
     if not args.files:
         args.wrong("the following arguments are required: FILE")
-    answer = answer_for(args)
+    try:
+        result = asked_for(args)
+        answer = answer_for(args)
+        if result is not None:
+            write_result(result, answer, args)
+    except Malformed as error:
+        answer = of_refusal(error, at_of(args))
     if args.json:
         print_json(answer.as_dict())
     else:
         from attest.result.text import render
 
         print(
-            render(answer, width=shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()),
+            render(answer, width=columns_wide(), colour=coloured()),
             end="",
         )
     return answer.exit_status
@@ -92,22 +114,40 @@ def answer_for(args: argparse.Namespace) -> Answer:
             policy = defaults_of(args)
         except AttestError as error:
             return of_refusal(error, at, invalid_policy=True)
+    shadow = None
+    try:
+        shadow = shadow_from(args)
+    except AttestError as error:
+        return of_refusal(error, at, invalid_policy=error.codes.isdisjoint({"usage"}))
     try:
         check_usage(args)
         verified = verify_from(args)
     except Rejected as error:
+        args.judgement = error
         return _with_fetching(with_second_opinion(of_refusal(error, at), args, None), args)
     except AttestError as error:
         return _with_fetching(of_refusal(error, at), args)
     from attest.policy import appraise
 
-    answer = replace(of_appraisal(appraise(verified, policy, at=at)), not_used=args.not_used)
+    args.judgement = appraise(verified, policy, at=at)
+    answer = replace(of_appraisal(args.judgement), not_used=args.not_used)
+    if shadow is not None:
+        answer = replace(answer, shadow=shadow_of(appraise(verified, shadow, at=at), answer.verdict))
     if args.bundles is not None:
         # A bundle is judged before what came out of it.
         answer = replace(answer, checks=(*args.bundles.log.records(), *answer.checks))
     evidence, endorsements, anchors = args.judged
     answer = with_second_opinion(answer, args, Judged(evidence, endorsements, verified, anchors))
     return _with_fetching(answer, args)
+
+
+def shadow_from(args: argparse.Namespace) -> Policy | None:
+    """The policy of --shadow. Raises Malformed: a shadow that cannot be read is told, not passed over."""
+    if args.shadow is None:
+        if args.shadow_param:
+            raise usage("--shadow-param gives a value to a shadow policy: give --shadow too")
+        return None
+    return policy_of(of_shadow(args), args.shadow)
 
 
 def _with_fetching(answer: Answer, args: argparse.Namespace) -> Answer:

@@ -135,14 +135,12 @@ def _first_id(line: bytes) -> str | None:
 
 
 def _read_path(path: Path) -> Content:
-    if not path.is_dir():
-        return Content(path.name, ((path.name, _regular(path)),), {})
     try:
+        if not path.is_dir():
+            return Content(path.name, ((path.name, _regular(path)),), {})
         inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise malformed(
-            "The folder cannot be read", where=str(path), found=error.strerror, code="evidence.unreadable"
-        ) from None
+        raise _unreadable("The folder cannot be read", path, error) from None
     if len(inside) > MAX_FILES:
         raise malformed(
             "Too many files for one machine",
@@ -170,9 +168,17 @@ def _read_path(path: Path) -> Content:
 
 def _regular(path: Path) -> bytes:
     """A pipe or a device would hold its reader for ever."""
-    if not path.is_file():
-        raise malformed("This is no file, or it is gone", where=str(path), code="evidence.unreadable")
+    try:
+        if not path.is_file():
+            raise _unreadable("This is no file, or it is gone", path)
+    except OSError as error:  # under a folder that may not be searched, or through a link to no possible name
+        raise _unreadable("This cannot be looked at", path, error) from None
     return read_file(path)
+
+
+def _unreadable(message: str, path: Path, error: OSError | None = None) -> Malformed:
+    found = None if error is None else error.strerror
+    return malformed(message, where=str(path), found=found, code="evidence.unreadable")
 
 
 def _read_line(line: bytes, where: str) -> Content:
@@ -235,7 +241,8 @@ def _at(text: object, where: str) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if at is not None and at.tzinfo is not None:
+        # What is a little earlier or later must be a time too.
+        if at is not None and at.tzinfo is not None and 1 < at.year < 9999:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass

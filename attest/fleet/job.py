@@ -19,11 +19,13 @@ from attest.fleet.items import Content, Item, name_of, place_of, read_item
 from attest.memory import Memory
 from attest.problems import problem
 from attest.recognise import Found, recognise
-from attest.result.answer import Answer, of_appraisal, of_refusal
+from attest.result.answer import Answer, of_appraisal, of_refusal, shadow_of
+from attest.verified import Verified
 from attest.verifier import verify
 
 if TYPE_CHECKING:
     from attest.dsse import TrustedKeys
+    from attest.policy import Policy
     from attest.policy.floors import Floors
 
 CACHE_ENTRIES = 4096
@@ -35,8 +37,9 @@ class Job:
 
     at: the instant of all items that name none. shared: name and bytes of endorsements for all. expected:
     what all items must bind, unless they say themselves. simulator_roots: PEM, None for the vendors' roots
-    alone. policy: its name and text, None for the defaults. parameters: the policy's. policy_files: name and bytes of what it extends by file. floors: None for
-    those of the package. bundle_keys: PEM of
+    alone. policy: its name and text, None for the defaults. parameters: the policy's. policy_files: name and bytes of what
+    it extends by file. shadow, shadow_parameters, shadow_files: the same of a policy that is reported beside it. floors:
+    None for those of the package. bundle_keys: PEM of
     those who may sign bundles of endorsements. memory: newest collateral seen; read, not updated.
     """
 
@@ -47,6 +50,9 @@ class Job:
     policy: tuple[str, bytes] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     policy_files: tuple[tuple[str, bytes], ...] = ()
+    shadow: tuple[str, bytes] | None = None
+    shadow_parameters: Mapping[str, str] = field(default_factory=dict)
+    shadow_files: tuple[tuple[str, bytes], ...] = ()
     floors: Floors | None = None
     bundle_keys: tuple[bytes, ...] = ()
     memory: Memory | None = None
@@ -72,22 +78,12 @@ class Judge:
         self._anchors = Anchors.production()
         if job.simulator_roots is not None:
             self._anchors = self._anchors.with_simulator(job.simulator_roots)
-        self._policy = None
-        if job.policy is not None:
-            from attest.policy import Policy
-
-            name, text = job.policy
-            self._policy = Policy.from_text(
-                text,
-                name,
-                parameters=job.parameters,
-                files=dict(job.policy_files),
-                floors=job.floors,
-            )
-        elif job.floors is not None:
+        self._policy = _policy(job.policy, job.parameters, job.policy_files, job.floors)
+        if self._policy is None and job.floors is not None:
             from attest.policy import Policy
 
             self._policy = Policy.defaults(job.floors)
+        self._shadow = _policy(job.shadow, job.shadow_parameters, job.shadow_files, job.floors)
         self._keys: TrustedKeys | None = None
         if job.bundle_keys:
             from attest.dsse import TrustedKey, TrustedKeys
@@ -118,23 +114,36 @@ class Judge:
                 at,
             )
         try:
-            evidence, endorsements, opened = self._read(content)
-            verified = verify(
-                evidence,
-                endorsements=endorsements,
-                at=at,
-                expected=expected,
-                anchors=self._anchors,
-                cache=self._cache,
-                memory=self._job.memory,
-            )
+            verified, opened = self._verify(content, at, expected)
         except AttestError as error:
             return of_refusal(error, at)
         from attest.policy import appraise
 
         answer = of_appraisal(appraise(verified, self._policy, at=at))
+        if self._shadow is not None:
+            shadow = shadow_of(appraise(verified, self._shadow, at=at), answer.verdict)
+            answer = replace(answer, shadow=shadow)
         # A bundle is judged before what came out of it.
         return replace(answer, checks=(*opened, *answer.checks)) if opened else answer
+
+    def verified(self, content: Content) -> Verified:
+        """The machine, for whoever asks several policies about it. Raises Malformed or Rejected."""
+        return self._verify(content, content.at or self._job.at, self._job.expected)[0]
+
+    def _verify(
+        self, content: Content, at: datetime, expected: Expected
+    ) -> tuple[Verified, tuple[CheckRecord, ...]]:
+        evidence, endorsements, opened = self._read(content)
+        verified = verify(
+            evidence,
+            endorsements=endorsements,
+            at=at,
+            expected=expected,
+            anchors=self._anchors,
+            cache=self._cache,
+            memory=self._job.memory,
+        )
+        return verified, opened
 
     def _read(self, content: Content) -> tuple[Evidence, Endorsements, tuple[CheckRecord, ...]]:
         found = Found()
@@ -174,6 +183,20 @@ class Judge:
         return _Opened(bundles, tuple(reader.log.records()))
 
 
+def _policy(
+    given: tuple[str, bytes] | None,
+    parameters: Mapping[str, str],
+    files: tuple[tuple[str, bytes], ...],
+    floors: Floors | None,
+) -> Policy | None:
+    if given is None:
+        return None
+    from attest.policy import Policy
+
+    name, text = given
+    return Policy.from_text(text, name, parameters=parameters, files=dict(files), floors=floors)
+
+
 def failed(at: datetime, kind: str) -> Answer:
     """The answer where the verifier itself failed."""
     return of_refusal(Malformed(problem("fleet.failed", found=kind)), at)
@@ -185,5 +208,8 @@ def lost(item: Item, at: datetime) -> bytes:
 
 
 def write(item: Item, name: str | None, answer: Answer) -> bytes:
+    if name is not None:
+        # A file's name may be no text: strict readers of JSON would lose the whole line.
+        name = name.encode("utf-8", "backslashreplace").decode()
     document = {"index": item.index, "id": name, **answer.as_dict()}
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"

@@ -128,6 +128,8 @@ def check_status(
     # Of two made in the same second the worse one speaks.
     answer, newest = max(authentic, key=lambda pair: (pair[1].this_update, pair[1].said != "good"))
     if revoked:
+        if newest.this_update <= at + SKEW:
+            log.saw(Memory().updated({}, {memory_name(certificate, issuer): newest.this_update}))
         return Status(certificate, issuer, "revoked", answer, newest, responders)
     seen = None if memory is None else memory.document_seen(*memory_name(certificate, issuer))
     if seen is not None and newest.this_update < seen:
@@ -173,7 +175,7 @@ def _authentic(
     kept: Single | None = cache.get(key)
     if kept is not None:
         return kept
-    own = [single for single in named if _is_of(single, issuer)]
+    own = [single for single in named if names_issuer(single, issuer)]
     if not own:
         return None
     if len(own) > 1:
@@ -185,9 +187,9 @@ def _authentic(
             found=len(own),
         )
         return None
-    refusal = _refusal(answer, issuer)
-    if refusal is not None:
-        code, expected, found = refusal
+    refused = refusal(answer, issuer)
+    if refused is not None:
+        code, expected, found = refused
         log.failed(
             check,
             code,
@@ -200,13 +202,13 @@ def _authentic(
     return own[0]
 
 
-def _is_of(single: Single, issuer: Certificate) -> bool:
+def names_issuer(single: Single, issuer: Certificate) -> bool:
     """Whether CertID names this issuer: both its hashes, recomputed (RFC 6960 §4.1.1)."""
     name = HASHES[single.hash_name](issuer.subject_der).digest()
     return name == single.issuer_name_hash and key_hash(single.hash_name, issuer) == single.issuer_key_hash
 
 
-def _refusal(answer: Answer, issuer: Certificate) -> tuple[str, str, str] | None:
+def refusal(answer: Answer, issuer: Certificate) -> tuple[str, str, str] | None:
     """Code, expected and found of what keeps this answer from being the issuer's word: RFC 6960 §4.2.2.2."""
     responder = answer.responder
     if responder is None or responder.spki_sha256 == issuer.spki_sha256:

@@ -172,7 +172,7 @@ class RevocationCheck:
                 self._log.warn(
                     _WARNINGS[one.state],
                     where=one.certificate.common_name.shown,
-                    found=None if one.single is None else _window(one),
+                    found=window(one),
                 )
         missing = _names(statuses, "absent")
         stale = _names(statuses, "stale")
@@ -193,8 +193,10 @@ def _names(statuses: Sequence[Status], state: str) -> list[str]:
     return list(dict.fromkeys(one.certificate.common_name.shown for one in statuses if one.state == state))
 
 
-def _window(status: Status) -> str:
-    assert status.single is not None
+def window(status: Status) -> str | None:
+    """From when to when the answer that counts speaks, in words; None without one."""
+    if status.single is None:
+        return None
     until = status.single.next_update
     return f"{instant(status.single.this_update)} to {'no end' if until is None else instant(until)}"
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache as keep
-from typing import Any
+from typing import Any, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509 import Certificate as X509Certificate
@@ -43,6 +43,16 @@ class VerifiedRim:
     digest: bytes
 
 
+_Signed: TypeAlias = tuple[Statement, Mapping[int, tuple[bytes, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """why: the code of a problem, or what reading the signed part raised."""
+
+    why: str | Malformed
+
+
 @keep
 def _rule(check: str) -> PathRule:
     # One signer may sign both manifests: the role keeps the paths apart, as each reports under its check.
@@ -63,10 +73,10 @@ def check_rim(
     if verified is not None:
         return verified
     path = _chain(rim, check, anchors, log, cache)
-    signed = _signed(rim, check, log)
+    signed = _signed(rim, check, log, cache)
     if path is None or signed is None:
         if path is not None:
-            path.in_time(at, log)
+            path.in_time(at, log, of=f"manifest {rim.stated.version.shown}")
         return None
     verified = VerifiedRim(*signed, path, rim.digest)
     cache.put(key, verified)
@@ -83,25 +93,40 @@ def _chain(rim: Rim, check: str, anchors: Anchors, log: CheckLog, cache: Cache) 
     )
 
 
-def _signed(rim: Rim, check: str, log: CheckLog) -> tuple[Statement, Mapping[int, tuple[bytes, ...]]] | None:
-    """What stands inside the signed bytes, when the signature holds under the manifest's first certificate."""
+def _signed(rim: Rim, check: str, log: CheckLog, cache: Cache) -> _Signed | None:
+    """What stands inside the signed bytes, when the signature holds under the manifest's first certificate.
+
+    Kept, whatever it is, as a fact about bytes alone: every device of a machine asks about the same manifests.
+    """
+    key = cache.key("rim/signed", b"", [rim.digest])
+    outcome: _Signed | _Refused | None = cache.get(key)
+    if outcome is None:
+        outcome = _read_signed(rim)
+        cache.put(key, outcome)
+    if not isinstance(outcome, _Refused):
+        return outcome
+    if isinstance(outcome.why, Malformed):
+        log.absorb(outcome.why, check)
+    else:
+        by = rim.chain[0].common_name.shown if outcome.why == "nvidia.rim.signature" else None
+        log.failed(check, outcome.why, where=f"rim {rim.stated.version.shown}", expected=by and f"by {by}")
+    return None
+
+
+def _read_signed(rim: Rim) -> _Signed | _Refused:
     from lxml.etree import LxmlError
     from signxml.exceptions import InvalidDigest, SignXMLException
 
-    where = f"rim {rim.stated.version.shown}"
     try:
         signed = _verify_xml(rim.raw, rim.chain[0].parsed)
         statement, payload = read_statement(signed, signed=False)
         return statement, read_measurements(payload)
     except InvalidDigest:
-        log.failed(check, "nvidia.rim.digest", where=where)
+        return _Refused("nvidia.rim.digest")
     except (SignXMLException, LxmlError, *_UNVERIFIABLE):
-        log.failed(
-            check, "nvidia.rim.signature", where=where, expected=f"by {rim.chain[0].common_name.shown}"
-        )
+        return _Refused("nvidia.rim.signature")
     except Malformed as error:
-        log.absorb(error, check)
-    return None
+        return _Refused(Malformed(*error.problems))  # without the trace, which would hold the tree
 
 
 def _verify_xml(document: bytes, leaf: X509Certificate) -> Any:

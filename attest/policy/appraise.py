@@ -663,10 +663,10 @@ def _because(
         # The challenge fits, so the key would too if one had been asked for.
         topic = {"topic": "binding.key unasked"}
     elif claim == "cert" and found == "unknown":
-        names = stale_answers(verified, rule.section, index)
-        if names:
+        stale = stale_answers(verified, rule.section, index)
+        if stale is not None:
             topic = {"topic": f"{rule.section}.cert stale"}
-            whys = [f"The answer about {', '.join(names)} is no longer in its time"]
+            whys = [f"The answer about {stale}"]
     elif claim == "cert" and found == "absent":
         whys = [not_run(verified, f"{part}.revocation")]
     elif claim == "measurements" and found == "no-rim":

@@ -143,6 +143,7 @@ class Judged:
             "found": _short(finding.found),
             "wanted": _short(finding.expected),
             "id": self._device_id(),
+            "stale": str(self.facts.get("stale")),
         }
         ours = found.fix.format_map(values) if found.fix else None
         if finding.result == "U":

@@ -83,17 +83,20 @@ def registers_of(verified: Verified) -> list[str]:
     return [warning.where for warning in verified.warnings if warning.code == _MISMATCH and warning.where]
 
 
-def stale_answers(verified: Verified, section: str, device: int | None) -> list[str]:
-    """Certificates of a device whose only OCSP answer is out of date, by name."""
+def stale_answers(verified: Verified, section: str, device: int | None) -> str | None:
+    """Whose OCSP answer is out of date, and its dates, where that alone makes `cert` unknown; None elsewhere."""
     statuses = part_of(verified, section, device).get("revocation")
     if not isinstance(statuses, (list, tuple)):
-        return []
-    names = [
-        escape(str(one.get("certificate")), 100)
-        for one in statuses
-        if isinstance(one, Mapping) and one.get("status") == "stale"
-    ]
-    return list(dict.fromkeys(names))
+        return None
+    told = [one for one in statuses if isinstance(one, Mapping)]
+    stale = {str(one.get("certificate")): one for one in told if one.get("status") == "stale"}
+    if not stale or any(one.get("status") == "unknown" for one in told):
+        return None  # whom the responder does not know is not excused by another's old answer
+    # The one that ended first: whoever fetches, fetches all.
+    name, first = min(stale.items(), key=lambda one: str(one[1].get("next_update", "")))
+    dates = f"is from {first.get('this_update')} to {first.get('next_update', 'no stated end')}"
+    more = f", and {len(stale) - 1} more" if len(stale) > 1 else ""
+    return f"{escape(name, 100)} {escape(dates)}{more}"
 
 
 def not_run(verified: Verified, check: str) -> str | None:

@@ -8,6 +8,7 @@ from attest.problem_table import (
     bundles,
     collect,
     devices,
+    ear,
     eventlog,
     fleet,
     input,
@@ -40,6 +41,7 @@ _ROOMS = (
     measure,
     fleet,
     policy,
+    ear,
     warnings,
 )
 

@@ -8,7 +8,9 @@ _RFC5280 = "RFC 5280, certification path validation"
 
 PROBLEMS: dict[str, Meaning] = {
     "x509.malformed": Meaning(
-        "A certificate or CRL does not parse", "RFC 5280", "give it as its vendor serves it, or --fetch"
+        "A certificate or CRL does not parse",
+        "RFC 5280",
+        "give it as its vendor serves it, of a PEM text the blocks alone, or --fetch",
     ),
     "x509.missing": Meaning(
         "A certificate that the chain needs was not given", _RFC5280, "give the whole chain, or --fetch"
@@ -78,7 +80,8 @@ PROBLEMS: dict[str, Meaning] = {
     "x509.expired": Meaning(
         "A certificate has expired",
         _RFC5280,
-        "give a current certificate, or --fetch; --at judges old evidence at its own time",
+        "give a current one, or --fetch; of a manifest's signer the manifest, which is issued anew under its id; "
+        "--at judges old evidence at its own time",
     ),
     "x509.revoked": Meaning("A certificate is revoked", _RFC5280, "the vendor withdrew it: do not trust it"),
     "x509.crl.signature": Meaning(

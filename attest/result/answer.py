@@ -32,7 +32,8 @@ class Answer:
     """claims: empty unless the evidence is authentic; nothing unverified is ever in it. second_opinions: what
     others said, where they were asked (`SecondOpinion.as_dict`). release: where an owner's policy judged and did not refuse, what a
     release of a secret would meet: `allowed`, the warnings here that `allow-warnings` lists, and `withheld`, problems.
-    not_used: given files that an accepted verification had no use for.
+    not_used: given files that an accepted verification had no use for. shadow: what another policy would have said, where one
+    was asked; it decides nothing.
     """
 
     verdict: Verdict
@@ -48,6 +49,7 @@ class Answer:
     second_opinions: tuple[dict[str, Any], ...] = ()
     release: dict[str, Any] | None = None
     not_used: tuple[str, ...] = ()
+    shadow: dict[str, Any] | None = None
 
     @property
     def conforms(self) -> bool:
@@ -76,6 +78,8 @@ class Answer:
             answer["second_opinions"] = list(self.second_opinions)
         if self.release is not None:
             answer["release"] = self.release
+        if self.shadow is not None:
+            answer["shadow"] = self.shadow
         if self.not_used:
             answer["not_used"] = [escape(name) for name in self.not_used]
         return answer
@@ -101,6 +105,21 @@ def of_appraisal(appraisal: Appraisal) -> Answer:
         checks=verified.checks,
         release=release_of(appraisal),
     )
+
+
+def shadow_of(appraisal: Appraisal, verdict: str) -> dict[str, Any]:
+    """What a policy that does not decide would have said. verdict: of the one that does."""
+    said = of_appraisal(appraisal)
+    return {
+        "policy": said.policy,
+        "verdict": said.verdict,
+        "conforms": said.conforms,
+        "agrees": said.verdict == verdict,
+        "problems": _dicts(said.problems),
+        "warnings": _dicts(said.warnings),
+        "rules": list(said.rules),
+        **({"release": said.release} if said.release is not None else {}),
+    }
 
 
 def release_of(appraisal: Appraisal) -> dict[str, Any] | None:

@@ -67,6 +67,7 @@ def render(answer: Answer, *, width: int = 100, colour: bool = False) -> str:
     for warning in answer.warnings:
         lines += _problem(warning, "!", width)
     lines += release_lines(answer.release, width)
+    lines += shadow_lines(answer.shadow, width)
     lines += unused_lines(answer.not_used, width)
     lines += _claims(answer.claims, width, paint)
     lines += _opinions(answer, width, paint)
@@ -135,6 +136,29 @@ def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         text, width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
+
+
+def shadow_lines(shadow: dict[str, Any] | None, width: int) -> Iterator[str]:
+    """What the policy of --shadow would have said; the verdict above is not its."""
+    if shadow is None:
+        return
+    name = escape(str(shadow["policy"]["name"]))
+    same = "as above" if shadow["agrees"] else "NOT as above"
+    yield from textwrap.wrap(
+        f"Shadow policy {name} would have said: {shadow['verdict']} ({same}). It decides nothing here.",
+        width,
+        initial_indent="  ",
+        subsequent_indent="      ",
+        break_on_hyphens=False,
+    )
+    for problem in shadow["problems"]:
+        yield from textwrap.wrap(
+            f"✘ {problem['message']}",
+            width,
+            initial_indent="      ",
+            subsequent_indent="        ",
+            break_on_hyphens=False,
+        )
 
 
 def unused_lines(names: Sequence[str], width: int) -> Iterator[str]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from attest.claims import instant, read_instant
-from attest.sources.folder import Folder
+from attest.sources.failure import failed
+from attest.sources.folder import LOCK, Folder
 
 Status = Literal["found", "refused"]
 
@@ -90,12 +91,17 @@ class Entry:
 
 
 def default_folder() -> Path:
-    """ATTEST_CACHE, or `attest` among the user's caches."""
+    """ATTEST_CACHE, or `attest` among the user's caches. Raises FetchFailed (`sources.cache`) where he has none."""
     given = os.environ.get("ATTEST_CACHE")
     if given:
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "attest"
+    if base:
+        return Path(base) / "attest"
+    try:
+        return Path.home() / ".cache" / "attest"
+    except RuntimeError:
+        raise failed("sources.cache", where="~/.cache", found="no home folder", temporary=False) from None
 
 
 def utc_now() -> datetime:
@@ -156,9 +162,9 @@ class Store:
         newest = max((changed for *_, changed in files), default=0.0)
         entries = []
         for name, size, changed in files:
-            if name.endswith(".lock"):
+            if name.endswith(LOCK):
                 if newest - changed > _LOCK_AGE:
-                    self.folder.remove(name)
+                    self.folder.remove_lock(name.removesuffix(LOCK))
             elif len(name) == 64:
                 entries.append((changed, size, name))
         total, count = sum(size for _, size, _ in entries), len(entries)

@@ -26,6 +26,7 @@ from attest.snp.tcb import Product
 from attest.sources import amd_kds, azure_thim, intel_pcs, nvidia_ocsp, nvidia_rim
 from attest.sources.coverage import hardware
 from attest.sources.failure import FetchFailed, failed
+from attest.sources.once import Once
 from attest.sources.question import Item, Question
 from attest.sources.sources import Sources
 from attest.tdx.ground import chain_beside
@@ -88,6 +89,7 @@ class _Run:
 
     sources: Sources
     have: Endorsements
+    once: Once
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
@@ -95,20 +97,23 @@ class _Run:
     def ask(self, question: Question, beside: Iterable[Certificate] = ()) -> Item | None:
         """The answer, noted; None, and the problem noted, where there is none."""
         try:
-            item = self.sources.ask(question, beside=(*self.have.certificates, *beside))
+            item = self.once.ask(question, beside=(*self.have.certificates, *beside))
         except FetchFailed as failure:
             self.note(failure.reason)
             return None
-        with self.lock:
-            if all(item.question.key != known.question.key for known in self.items):
-                self.items.append(item)
-        if item.note is not None:
-            self.note(item.note)
+        self.add(item)
         return item
 
-    def replace(self, old: Item, new: Item) -> None:
+    def add(self, item: Item) -> None:
+        """An answer, each once, and as authentic as it was found by any who asked."""
         with self.lock:
-            self.items[self.items.index(old)] = new
+            known = [one for one in self.items if one.question.key == item.question.key]
+            if not known:
+                self.items.append(item)
+            elif item.authentic and not known[0].authentic:
+                self.items[self.items.index(known[0])] = item
+        if item.note is not None:
+            self.note(item.note)
 
     def note(self, problem: Problem) -> None:
         with self.lock:
@@ -125,13 +130,16 @@ class _Run:
             self.note(failed("sources.unbuildable", where="evidence", found=str(error.problems[0])).reason)
 
 
-def fetch_for(evidence: Evidence, sources: Sources, *, have: Endorsements | None = None) -> Fetched:
+def fetch_for(
+    evidence: Evidence, sources: Sources, *, have: Endorsements | None = None, once: Once | None = None
+) -> Fetched:
     """Ask for all that verifying this evidence needs, from the cache where it is fresh.
 
     have: endorsements at hand. Certificates among them are not asked for again; lists, collateral and
-    OCSP answers always are, since whoever brought them may have left out the newest (T-OMIT).
+    OCSP answers always are, since whoever brought them may have left out the newest (T-OMIT). once: of a run
+    for several machines, so that none asks what another has asked.
     """
-    run = _Run(sources, have or Endorsements())
+    run = _Run(sources, have or Endorsements(), once or Once(sources))
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
         list(pool.map(run.guarded, _parts(evidence, run)))
     order = {kind: index for index, kind in enumerate(("certificates", "crls", "documents", "rims", "ocsp"))}
@@ -204,7 +212,7 @@ def _snp(report: Report, run: _Run) -> None:
         # AMD has re-issued an ASK before: ours may be the old one.
         chain = _amd_chain(kind, product, run)
         if item is not None and not item.authentic:
-            run.replace(item, run.sources.judge_again(item, (*known, *chain)))
+            run.add(run.sources.judge_again(item, (*known, *chain)))
     run.ask(amd_kds.crl(run.sources.hosts, kind, product))
 
 
@@ -227,17 +235,14 @@ def _vcek(report: Report, products: Sequence[Product], run: _Run) -> tuple[Produ
     refusals = []
     for product in products:
         try:
-            item = run.sources.ask(
+            item = run.once.ask(
                 amd_kds.vcek(run.sources.hosts, product, report.chip_id, report.reported_tcb),
                 beside=run.have.certificates,
             )
         except FetchFailed as failure:
             refusals.append(failure.reason)
             continue
-        with run.lock:
-            run.items.append(item)
-        if item.note is not None:
-            run.note(item.note)
+        run.add(item)
         return product, item
     for reason in refusals:
         run.note(reason)

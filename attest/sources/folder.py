@@ -19,10 +19,22 @@ from pathlib import Path
 
 from attest.sources.failure import failed
 
+LOCK = ".lock"
+"""What follows a name in the name of its lock."""
 _TEMPORARY = ".tmp-"
 _ABANDONED = 3600
 """Seconds after which a half-written file has nobody left who writes it."""
 _NAME_BYTES = 200
+
+
+def _instead(path: Path) -> str:
+    """What stands where a folder is wanted."""
+    for part in (path, *path.parents):
+        if part.is_symlink():
+            return f"a link: {part}" if part != path else "a link"
+        if part.is_file():
+            return "a file" if part == path else f"a file in its place: {part}"
+    return "no folder"
 
 
 class Folder:
@@ -38,7 +50,7 @@ class Folder:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             # O_NOFOLLOW says ENOTDIR or ELOOP for a link.
-            what = "a link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
+            what = _instead(path) if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
             raise failed("sources.cache", where=str(path), found=what, temporary=False) from None
         state = os.fstat(self._fd)
         if not shared and (state.st_uid != os.geteuid() or state.st_mode & 0o022):
@@ -160,15 +172,10 @@ class Folder:
         """
         if len(name) > _NAME_BYTES:
             raise ValueError("a lock's name is short")
+        held = False
+        waited, pause = 0.0, 0.02
+        descriptor = self._open_lock(name)
         try:
-            descriptor = os.open(
-                f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._fd
-            )
-        except OSError as error:
-            raise failed("sources.cache", where=str(self.path), found=error.strerror) from None
-        try:
-            held = False
-            waited, pause = 0.0, 0.02
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,9 +186,43 @@ class Folder:
                     waited += pause
                     pause = min(pause * 1.5, 0.25)
                 else:
-                    held = True
-                    os.utime(descriptor)  # in use: not to be tidied away
-                    break
+                    if self._is_lock(name, descriptor):
+                        held = True
+                        os.utime(descriptor)  # in use: not to be tidied away
+                        break
+                    # Removed between opening and locking: the next one would lock another file.
+                    os.close(descriptor)
+                    descriptor = -1
+                    descriptor = self._open_lock(name)
             yield held
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def remove_lock(self, name: str) -> None:
+        """Remove the file of a lock, unless somebody holds it."""
+        with contextlib.suppress(OSError):
+            descriptor = self._open(f"{name}{LOCK}", os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_lock(name, descriptor):
+                    os.unlink(f"{name}{LOCK}", dir_fd=self._fd)
+            finally:
+                os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            return self._open(f"{name}{LOCK}", os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise failed("sources.cache", where=str(self.path), found=error.strerror) from None
+
+    def _open(self, name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
+
+    def _is_lock(self, name: str, descriptor: int) -> bool:
+        """Whether the file that was locked still bears the lock's name."""
+        try:
+            there = os.stat(f"{name}{LOCK}", dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(descriptor))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from cryptography.x509 import BasicConstraints, KeyUsage
+from cryptography.x509 import KeyUsage
 
 from attest.anchors import Anchors
 from attest.cache import Cache
@@ -19,20 +19,24 @@ from attest.checks import CheckLog
 from attest.claims import instant
 from attest.endorsements import Endorsements, SignedDocument
 from attest.errors import Malformed
+from attest.sources.dated import dates_of
+from attest.sources.placed import Placed, Root
 from attest.untrusted import escape
 from attest.x509 import Certificate, Crl
 
 if TYPE_CHECKING:
+    from attest.nvidia.ocsp_answer import Answer, Single
     from attest.nvidia.rim import Rim
 
-State = Literal["current", "not-yet", "ended", "revoked", "unauthentic"]
+State = Literal["current", "not-yet", "ended", "revoked", "unauthentic", "unchecked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """kind: certificate, crl, tcb-info, qe-identity, rim or ocsp. about: whose it is, safe to print. root:
     common name of the pinned root it leads to, None for none. begins, ends: its own dates; ends None where
-    it names no end. why: what keeps it from being authentic."""
+    it names no end. why: what keeps it from being authentic. unchecked: that is no more than an issuer's
+    certificate that is not at hand, so whether it is authentic cannot be told."""
 
     kind: str
     about: str
@@ -42,6 +46,7 @@ class Judgement:
     ends: datetime | None
     revoked: bool = False
     why: str | None = None
+    unchecked: bool = False
 
     @property
     def authentic(self) -> bool:
@@ -49,7 +54,7 @@ class Judgement:
 
     def state(self, at: datetime) -> State:
         if not self.authentic:
-            return "unauthentic"
+            return "unchecked" if self.unchecked else "unauthentic"
         if self.revoked:
             return "revoked"
         if self.begins is not None and at < self.begins:
@@ -72,21 +77,13 @@ class Judgement:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Root:
-    name: str
-    simulated: bool
-
-
 class Judge:
     """at: aware. beside: certificates that help to find issuers and are not judged themselves."""
 
     def __init__(self, anchors: Anchors, *, beside: Iterable[Certificate] = ()) -> None:
         self._anchors = anchors
-        self._roots = {anchor.spki_sha256: anchor for anchor in anchors.roots}
         self._given: dict[Certificate, None] = {}
-        self._placed: dict[Certificate, _Root] | None = None
-        self._issuers: dict[bytes, list[Certificate]] = {}
+        self._found: Placed | None = None
         self._cache = Cache()
         self.add(anchor.certificate for anchor in anchors.roots)
         self.add(anchors.intermediates)
@@ -95,7 +92,13 @@ class Judge:
     def add(self, certificates: Iterable[Certificate]) -> None:
         """Help of more certificates; they are believed no sooner for it."""
         self._given.update(dict.fromkeys(certificates))
-        self._placed = None
+        self._found = None
+
+    @property
+    def _placed(self) -> Placed:
+        if self._found is None:
+            self._found = Placed(self._anchors, self._given)
+        return self._found
 
     def judge(self, endorsements: Endorsements, at: datetime) -> list[Judgement]:
         """One judgement for each endorsement, in the order of `Endorsements`."""
@@ -113,18 +116,24 @@ class Judge:
             *lists,
             *(self._document(document) for document in endorsements.documents),
             *(self._rim(rim, at) for rim in rims),
-            *(self._ocsp(answer, at) for answer in endorsements.ocsp),
+            *(self._ocsp(answer) for answer in endorsements.ocsp),
         ]
 
     # -- certificates ----------------------------------------------------------------------------------
 
     def _certificate(self, certificate: Certificate, lists: Sequence[Crl]) -> Judgement:
-        root = self._root_of(certificate)
+        root = self._placed.roots.get(certificate)
         about = certificate.common_name.shown or "without a name"
         if root is None:
+            issuer = certificate.issuer_common_name.shown
+            why, unchecked = self._no_path(
+                certificate.issuer_der,
+                issuer,
+                f"no path to a pinned root; issuer {issuer or 'without a name'}",
+            )
             return Judgement(
                 "certificate", about, None, False, certificate.not_before, certificate.not_after,
-                why=f"no path to a pinned root; issuer {certificate.issuer_common_name.shown or 'without a name'}",
+                why=why, unchecked=unchecked,
             )  # fmt: skip
         # AMD's leaves all have serial number 0: a list can speak of none of them.
         revoked = certificate.serial != 0 and any(
@@ -134,69 +143,40 @@ class Judge:
             "certificate", about, root.name, root.simulated, certificate.not_before, certificate.not_after, revoked
         )  # fmt: skip
 
-    def _root_of(self, certificate: Certificate) -> _Root | None:
-        return self._authentic.get(certificate)
-
-    @property
-    def _authentic(self) -> dict[Certificate, _Root]:
-        """The certificates that lead to a pinned root, found from the roots down: each is looked at once for
-        each genuine issuer of its name, however many forged ones of that name lie beside."""
-        if self._placed is not None:
-            return self._placed
-        placed: dict[Certificate, _Root] = {}
-        named: dict[bytes, list[Certificate]] = {}
-        self._issuers = {}
-        for certificate in self._given:
-            anchor = self._roots.get(certificate.spki_sha256)
-            # Anybody can write a certificate around a root's public key; a re-issued root is signed with it.
-            if anchor is not None and (
-                certificate == anchor.certificate or certificate.issued_by(anchor.certificate)
-            ):
-                placed[certificate] = _Root(anchor.certificate.common_name.shown, anchor.simulated)
-            else:
-                named.setdefault(certificate.issuer_der, []).append(certificate)
-        reached = list(placed)
-        for issuer in reached:
-            self._issuers.setdefault(issuer.subject_der, []).append(issuer)
-            if not _may_issue(issuer):
-                continue
-            for certificate in named.get(issuer.subject_der, ()):
-                if certificate not in placed and certificate.issued_by(issuer):
-                    placed[certificate] = placed[issuer]
-                    reached.append(certificate)
-        self._placed = placed
-        return placed
-
-    def _issuers_named(self, subject: bytes) -> Sequence[Certificate]:
-        """Authentic certificates of this name."""
-        return self._issuers.get(subject, ()) if self._authentic else ()
+    def _no_path(self, issuer: bytes, shown: str, otherwise: str) -> tuple[str, bool]:
+        """Why something of this issuer leads to no root, and whether that is for want of a certificate alone."""
+        lacking = self._placed.lacking(issuer, shown)
+        if lacking is None:
+            return otherwise, False
+        return f"its issuer's certificate is not among the files ({lacking})", True
 
     # -- lists -----------------------------------------------------------------------------------------
 
     def _crl(self, crl: Crl) -> Judgement:
         name = escape(crl.issuer_text)
-        for issuer in self._issuers_named(crl.issuer_der):
+        for issuer in self._placed.named(crl.issuer_der):
             usage = issuer.extension(KeyUsage)
             if (usage is None or usage.crl_sign) and crl.signed_by(issuer):
-                root = self._root_of(issuer)
+                root = self._placed.roots.get(issuer)
                 if root is not None and not crl.unknown_critical:
                     number = "" if crl.number is None else f", number {crl.number}"
                     about = f"{issuer.common_name.shown}{number}, {len(crl.parsed)} revoked"
                     return Judgement(
                         "crl", about, root.name, root.simulated, crl.this_update, crl.next_update
                     )
+        why, unchecked = self._no_path(crl.issuer_der, name, "not signed by an issuer under a pinned root")
         return Judgement(
-            "crl", name, None, False, crl.this_update, crl.next_update, why="not signed by an issuer under a pinned root"
-        )  # fmt: skip
+            "crl", name, None, False, crl.this_update, crl.next_update, why=why, unchecked=unchecked
+        )
 
     # -- Intel -----------------------------------------------------------------------------------------
 
     def _document(self, document: SignedDocument) -> Judgement:
-        from attest.tdx.documents import authentic_collateral
+        from attest.tdx.documents import SIGNER, authentic_collateral
 
         log = CheckLog()
         collateral = authentic_collateral(
-            Endorsements(certificates=tuple(self._authentic), documents=(document,)),
+            Endorsements(certificates=tuple(self._placed.roots), documents=(document,)),
             anchors=self._anchors,
             log=log,
             cache=None,
@@ -215,7 +195,11 @@ class Judge:
                 identity.path.root.common_name.shown, identity.path.simulated,
                 identity.content.issue_date, identity.content.next_update,
             )  # fmt: skip
-        return Judgement(document.kind, "Intel", None, False, None, None, why=_first(log, document.kind))
+        about, begins, ends = _own_words(document, "Intel")
+        if not document.chain and all(one.common_name != SIGNER for one in self._given):
+            why = f"its issuer's certificate is not among the files ({SIGNER})"
+            return Judgement(document.kind, about, None, False, begins, ends, why=why, unchecked=True)
+        return Judgement(document.kind, about, None, False, begins, ends, why=_first(log, document.kind))
 
     # -- NVIDIA ----------------------------------------------------------------------------------------
 
@@ -239,48 +223,90 @@ class Judge:
         stated = rim.stated
         about = f"{stated.edition} {stated.product.shown} {stated.version.shown}"
         log = CheckLog()
-        verified = check_rim(rim, "gpu.driver-rim", at=at, anchors=self._anchors, log=log, cache=self._cache)
+        verified = check_rim(
+            rim, "gpu.rim.documents", at=at, anchors=self._anchors, log=log, cache=self._cache
+        )
         if verified is None:
-            return Judgement("rim", about, None, False, None, None, why=_first(log, None))
+            _, begins, ends = _own_words(rim, about)
+            return Judgement("rim", about, None, False, begins, ends, why=_first(log, None))
         path = verified.path
         return Judgement(
             "rim", about, path.root.common_name.shown, path.simulated, path.not_before, path.not_after
         )
 
-    def _ocsp(self, blob: bytes, at: datetime) -> Judgement:
-        from attest.nvidia.ocsp import check_status, read_answers
+    def _ocsp(self, blob: bytes) -> Judgement:
+        """What the first statement says whose issuer is at hand: the certificate it speaks of need not be."""
+        from attest.nvidia.ocsp import read_answers
 
-        check = "gpu.revocation"
         log = CheckLog()
-        answers = read_answers([blob], check, log, self._cache)
-        for answer in answers:
-            serials = {single.serial for single in answer.singles}
-            for certificate, root in self._authentic.items():
-                if certificate.serial not in serials:
-                    continue
-                for issuer in self._issuers_named(certificate.issuer_der):
-                    trial = CheckLog()
-                    status = check_status(
-                        certificate, issuer, answers, at=at, check=check, log=trial, cache=self._cache, memory=None
-                    )  # fmt: skip
-                    if status.single is None:
-                        continue
-                    single = status.single
-                    return Judgement(
-                        "ocsp", f"{certificate.common_name.shown} is {single.said}", root.name, root.simulated,
-                        single.this_update, single.next_update or single.this_update + timedelta(hours=1),
-                    )  # fmt: skip
+        for answer in read_answers([blob], "gpu.revocation", log, self._cache):
+            whys: list[tuple[str, bool]] = []
+            for single in answer.singles:
+                for issuer in self._placed.issuers_of(single, placed=True):
+                    refused = _refused(answer, single, issuer)
+                    if refused is None:
+                        return self._answered(single, issuer, self._placed.roots[issuer])
+                    whys.append((refused, False))
+                if not whys:
+                    whys.append(self._no_issuer(answer, single))
+            why, unchecked = whys[0]
+            first = answer.singles[0]
             return Judgement(
-                "ocsp", f"serial {min(serials):#x}", None, False, answer.singles[0].this_update,
-                answer.singles[0].next_update,
-                why=_first(log, None, "its certificate is not at hand, or its responder is not the issuer's"),
+                "ocsp", f"serial {first.serial:#x}", None, False, first.this_update, first.next_update,
+                why=why, unchecked=unchecked,
             )  # fmt: skip
         return Judgement("ocsp", "unreadable", None, False, None, None, why=_first(log, None))
 
+    def _answered(self, single: Single, issuer: Certificate, root: Root) -> Judgement:
+        names = (
+            one.common_name.shown
+            for one in self._placed.roots
+            if one.serial == single.serial and one.issuer_der == issuer.subject_der
+        )
+        name = next(names, f"serial {single.serial:#x} of {issuer.common_name.shown}")
+        return Judgement(
+            "ocsp", f"{name} is {single.said}", root.name, root.simulated,
+            single.this_update, single.next_update or single.this_update + timedelta(hours=1),
+        )  # fmt: skip
 
-def _may_issue(issuer: Certificate) -> bool:
-    constraints, usage = issuer.extension(BasicConstraints), issuer.extension(KeyUsage)
-    return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
+    def _no_issuer(self, answer: Answer, single: Single) -> tuple[str, bool]:
+        for issuer in self._placed.issuers_of(single, placed=False):
+            above, shown = issuer.issuer_der, issuer.issuer_common_name.shown
+            return self._no_path(above, shown, "its issuer leads to no pinned root")
+        # An answer names its issuer by hashes; whoever answers for him carries his name.
+        by = answer.responder
+        if by is not None and by.issuer_der in {a.certificate.subject_der for a in self._anchors.roots}:
+            return f"its issuer is another {by.issuer_common_name.shown} than the pinned root", False
+        name = "" if by is None else f" ({by.issuer_common_name.shown})"
+        return (
+            f"its issuer's certificate is not among the files{name}: give the evidence or manifest too",
+            True,
+        )
+
+
+def _refused(answer: Answer, single: Single, issuer: Certificate) -> str | None:
+    """Why the answer is not this issuer's word on the certificate that `single` names; None when it is."""
+    from attest.nvidia.ocsp import names_issuer, refusal
+    from attest.problems import problem
+
+    same = sum(one.serial == single.serial and names_issuer(one, issuer) for one in answer.singles)
+    refused = refusal(answer, issuer)
+    if refused is None and same > 1:
+        refused = "nvidia.ocsp.ambiguous", "one statement", str(same)
+    if refused is None:
+        return None
+    code, expected, found = refused
+    return str(problem(code, expected=expected, found=found))
+
+
+def _own_words(item: SignedDocument | Rim, about: str) -> tuple[str, datetime | None, datetime | None]:
+    """What something says of itself that nobody vouches for; `about` where it cannot be read."""
+    try:
+        dates = dates_of(item)
+    except Malformed:
+        return about, None, None
+    about = dates.about.removeprefix("TCB info of ").removeprefix("QE identity, ")
+    return about, dates.this_update, dates.next_update
 
 
 def _first(

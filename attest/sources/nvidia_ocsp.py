@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from attest.endorsements import Endorsements
+from attest.nvidia.ocsp import names_issuer
 from attest.nvidia.ocsp_answer import MAX_ANSWER, Answer
 from attest.nvidia.ocsp_request import build_request
 from attest.sources.client import Request
@@ -43,12 +44,14 @@ def status(
 
     def read(data: bytes, _: bytes) -> Endorsements:
         answer = Answer.parse(data)
-        if all(single.serial != certificate.serial for single in answer.singles):
+        if not any(
+            single.serial == certificate.serial and names_issuer(single, issuer) for single in answer.singles
+        ):
             raise failed(
                 "sources.content",
                 where=f"OCSP answer about {name}",
-                expected=f"serial {certificate.serial:#x}",
-                found=f"serial {answer.singles[0].serial:#x}",
+                expected=f"serial {certificate.serial:#x} of {issuer.common_name.shown}",
+                found=f"serial {answer.singles[0].serial:#x}, or another issuer's",
                 temporary=False,
             )
         return Endorsements(ocsp=(data,))

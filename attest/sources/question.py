@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from attest.endorsements import Endorsements
@@ -37,7 +37,8 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Item:
     """An answered question. authentic: whether everything in it leads to a pinned root. kept: it came from
-    the cache. ends: when the first thing in it ends. note: what a person should know."""
+    the cache. ends: when the first thing in it ends. note: what a person should know. body, chain: of an
+    answer just come, as it came."""
 
     question: Question
     endorsements: Endorsements
@@ -46,3 +47,9 @@ class Item:
     kept: bool
     ends: datetime | None
     note: Problem | None = None
+    body: bytes = field(default=b"", repr=False)
+    chain: bytes = field(default=b"", repr=False)
+
+    def ended(self, at: datetime) -> bool:
+        """Whether it was out of date when it came; what names no end never is in date."""
+        return self.ends is None or self.ends < at

@@ -16,8 +16,8 @@ that a reader can ask for itself. No field of a manifest says driver or VBIOS: t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,13 +27,15 @@ from attest.canonical import canonical
 from attest.checks import CheckLog
 from attest.claims import flag, instant
 from attest.endorsements import Endorsements
-from attest.errors import Rejected
+from attest.errors import Problem, Rejected
 from attest.nvidia.family import Section
+from attest.nvidia.ocsp import Status
 from attest.nvidia.ocsp_answer import HASHES, key_hash
 from attest.nvidia.ocsp_request import rim_pairs
 from attest.nvidia.references import read_rims
-from attest.nvidia.revocation import RevocationCheck
+from attest.nvidia.revocation import RevocationCheck, window
 from attest.nvidia.rim_signature import VerifiedRim, check_rim
+from attest.untrusted import escape
 from attest.x509 import Certificate
 
 _HASHES = ("sha1", "sha256", "sha384")
@@ -48,8 +50,12 @@ class Golden:
     cert: str
 
 
-def golden_of(endorsements: Endorsements, *, at: datetime, anchors: Anchors) -> tuple[Golden, ...]:
+def golden_of(
+    endorsements: Endorsements, *, at: datetime, anchors: Anchors, files: Mapping[bytes, str] | None = None
+) -> tuple[Golden, ...]:
     """Every manifest among the endorsements, verified: signature, chain to a pinned root, time, revocation.
+
+    files: SHA-256 of a manifest → where it came from, for the problems.
 
     Raises Rejected with the problems of all manifests when any does not hold, or its signer is revoked, on
     hold or unknown to NVIDIA: a list that lost an entry unnoticed would turn machines away.
@@ -62,20 +68,40 @@ def golden_of(endorsements: Endorsements, *, at: datetime, anchors: Anchors) -> 
         check = "switch.bios-rim" if section == "switch" else "gpu.driver-rim"
         before = len(log.problems)
         verified = check_rim(rim, check, at=at, anchors=anchors, log=log, cache=cache)
-        if verified is None or not verified.path.in_time(at, log):
+        holds = verified is not None and verified.path.in_time(at, log)
+        # Its signer's name is that of many manifests.
+        name = (files or {}).get(rim.digest, f"{rim.stated.edition} manifest {rim.stated.version.shown}")
+        log.problems[before:] = [_placed(each, name) for each in log.problems[before:]]
+        if verified is None or not holds:
             continue
         revocation = RevocationCheck(section, endorsements, at=at, log=log, cache=cache, memory=None)
         revocation.manifest(verified.path)
-        cert = revocation.conclude().cert
+        concluded = revocation.conclude()
+        cert = concluded.cert
         if cert not in ("good", "absent") and len(log.problems) == before:
-            code = {"hold": "nvidia.ocsp.hold", "unknown": "nvidia.ocsp.unknown"}[cert]
-            log.failed(f"{section}.revocation", code, where=f"rim {rim.stated.version.shown}", found=cert)
+            _not_good(concluded.statuses, f"{section}.revocation", log)
         if len(log.problems) == before:
             found.append(Golden(section, verified, cert))
     if log.problems:
         # The same intermediate stands in many manifests: each of its problems once.
         raise Rejected(list(dict.fromkeys(log.problems)), checks=log.records())
     return tuple(found)
+
+
+def _not_good(statuses: Sequence[Status], check: str, log: CheckLog) -> None:
+    """Each signer on hold, unknown to NVIDIA, or with an answer out of date: what no longer says anything is not
+    the responder's word."""
+    for status in statuses:
+        code = {
+            "hold": "nvidia.ocsp.hold", "unknown": "nvidia.ocsp.unknown", "stale": "nvidia.ocsp.stale",
+        }.get(status.state)  # fmt: skip
+        if code is not None:
+            log.failed(check, code, where=status.certificate.common_name.shown, found=window(status))
+
+
+def _placed(found: Problem, name: str) -> Problem:
+    shown = escape(name)
+    return replace(found, where=shown if found.where is None else f"{shown}: {found.where}")
 
 
 def write_rims(manifests: Sequence[Golden], made: datetime) -> bytes:

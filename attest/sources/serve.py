@@ -7,12 +7,13 @@ public bytes, keeps no state, and answers one question a connection.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 from attest.claims import instant
 from attest.sources.asked import MAX_REQUEST, Refusal, Reply
@@ -23,6 +24,9 @@ SILENCE = 5.0
 """Seconds a connection may say nothing."""
 DEADLINE = 20.0
 """Seconds a connection may last, however busy it is."""
+MAX_HEAD = 16 << 10
+"""Bytes of all header lines together. The library bounds each line and their number: six megabytes a connection,
+and several times that while they are read."""
 
 Ask = Callable[[str, str, str, bytes], Reply]
 
@@ -79,12 +83,36 @@ def _cut(request: Any) -> None:
         request.shutdown(socket.SHUT_RDWR)
 
 
+class _Head:
+    """The header lines of one request, up to MAX_HEAD bytes of them."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._left = MAX_HEAD
+
+    def readline(self, limit: int) -> bytes:
+        """Raises what the library answers with 431."""
+        line: bytes = self._stream.readline(min(limit, self._left + 1))
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.LineTooLong("head")
+        return line
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: EndorsementServer
     protocol_version = "HTTP/1.1"
     server_version = "attest"
     sys_version = ""
     timeout = SILENCE
+
+    def parse_request(self) -> bool:
+        stream = self.rfile
+        self.rfile = cast(Any, _Head(stream))
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = stream
 
     def _answer(self) -> None:
         try:

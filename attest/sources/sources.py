@@ -11,7 +11,7 @@ for again. A refusal is kept for a short while, so that those who waited do not 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -110,13 +110,13 @@ class Sources:
         return f"{question.key} simulated {self.anchors.digest.hex()}"
 
     def judge_again(self, item: Item, beside: Iterable[Certificate]) -> Item:
-        """An answer that consists of one certificate, with more at hand to follow it; kept if that helps."""
-        (certificate,) = item.endorsements.certificates
+        """An answer just come, with more at hand to follow it; kept if that helps."""
         judged = self._judged(item.question, item.endorsements, tuple(beside), item.fetched)
-        self._keep(judged, certificate.der, b"")
+        judged = replace(judged, body=item.body, chain=item.chain)
+        self._keep(judged)
         return judged
 
-    def _keep(self, item: Item, body: bytes, chain: bytes) -> None:
+    def _keep(self, item: Item) -> None:
         """Put an authentic answer into the cache, until the first thing in it ends."""
         now = self.store.now()
         if not item.authentic or item.ends is None or item.ends <= now:
@@ -124,13 +124,16 @@ class Sources:
         # Half of its life at most, so that a service that is down for a day hurts nobody.
         life = item.ends - now
         renew = life if item.question.renew is None else min(item.question.renew, life / 2)
-        self.store.put(Entry(self._key(item.question), now, now + renew, item.ends, body, chain))
+        self.store.put(Entry(self._key(item.question), now, now + renew, item.ends, item.body, item.chain))
 
     def _fetch(self, question: Question, beside: tuple[Certificate, ...]) -> Item:
         self.client.tell(
             f"asking {question.request.url.partition('://')[2].partition('/')[0]}: {question.about}"
         )
-        answer = self.client.send(question.request)
+        try:
+            answer = self.client.send(question.request)
+        except FetchFailed as failure:
+            raise _about(failure, question) from None
         now = self.store.now()
         try:
             chain = question.chain(answer)
@@ -142,8 +145,8 @@ class Sources:
             raise failed(
                 "sources.content", where=question.about, found=str(error.problems[0]), temporary=False
             ) from None
-        item = self._judged(question, found, beside, now)
-        self._keep(item, answer.body, chain)
+        item = replace(self._judged(question, found, beside, now), body=answer.body, chain=chain)
+        self._keep(item)
         return item
 
     def _judged(
@@ -194,3 +197,12 @@ class Sources:
             self.store.put(
                 Entry(self._key(question), now, until, until, code=reason.code, found=reason.found or "")
             )
+
+
+def _about(failure: FetchFailed, question: Question) -> FetchFailed:
+    """The client knows the address; all OCSP questions go to one."""
+    reason = failure.reason
+    if reason.code == "sources.cache":
+        return failure
+    where = question.about if reason.where is None else f"{question.about}: {reason.where}"
+    return FetchFailed(replace(reason, where=where), retry_at=failure.retry_at, temporary=failure.temporary)

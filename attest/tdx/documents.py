@@ -28,10 +28,10 @@ from attest.tdx.qe_identity import QeIdentity
 from attest.tdx.tcb_info import TcbInfo
 from attest.x509 import Certificate
 
-_SIGNER = "Intel SGX TCB Signing"
+SIGNER = "Intel SGX TCB Signing"
 _MAX_SIGNERS = 8
 # Both documents have the same signer as a rule; the root's name is left to the pinned key.
-_RULE = PathRule("tcb-signing", (_SIGNER, None), ("P-256", "P-256"), check="tdx.tcb-signing.chain")
+_RULE = PathRule("tcb-signing", (SIGNER, None), ("P-256", "P-256"), check="tdx.tcb-signing.chain")
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _Content = TypeVar("_Content", TcbInfo, QeIdentity)
 
@@ -158,12 +158,12 @@ def _signer(
     """The document's own chain, or the TCB signing certificate among the endorsements that signed it."""
     chain: tuple[Certificate, ...] = document.chain
     if not chain:
-        signers = [c for c in endorsements.certificates if c.common_name == _SIGNER][:_MAX_SIGNERS]
+        signers = [c for c in endorsements.certificates if c.common_name == SIGNER][:_MAX_SIGNERS]
         signer = next((c for c in signers if signed_by(c, document.signature, document.body)), None)
         chain = (signer,) if signer is not None else tuple(signers[:1])
     aside = CheckLog()
     if not chain:
-        aside.failed(_RULE.check, "x509.missing", where=document.kind, expected=_SIGNER)
+        aside.failed(_RULE.check, "x509.missing", where=document.kind, expected=SIGNER)
     path = (
         check_path(chain, anchors=anchors, anchor_role="intel-sgx-root", rule=_RULE, log=aside, cache=cache)
         if chain

@@ -20,14 +20,16 @@ from attest.endorsements import Endorsements
 from attest.evidence import PartResult
 from attest.memory import Memory
 from attest.tdx.attributes import PERFMON, XFAM_FIXED_1
-from attest.tdx.documents import verifies
+from attest.tdx.documents import QE_IDENTITIES, TCB_INFOS, verifies
 from attest.tdx.facts import TdxPart
 from attest.tdx.ground import find_ground
 from attest.tdx.pck import PckChain
 from attest.tdx.tcb_checks import check_module, check_qe_identity, check_tcb
 
 if TYPE_CHECKING:
+    from attest.tdx.qe_identity import QeIdentity
     from attest.tdx.quote import Quote
+    from attest.tdx.tcb_info import TcbInfo
 
 INTEL_QE_VENDOR = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 _P256 = ec.SECP256R1()
@@ -94,12 +96,25 @@ def verify_quote(
         log.not_run("tdx.tcb.level", "no PCK certificate or no TCB info that can be used")
 
     if len(log.problems) > before or platform is None or tcb is None:
+        if any(found.code == "tdx.tcb.revoked" for found in log.problems[before:]):
+            _note_revoking(tcb_info, qe_identity, at, log)
         return None
     return PartResult(
         TdxPart(quote, platform, tcb, at),
         crls=platform.shared.crls_used,
         documents=platform.shared.documents_used,
     )
+
+
+def _note_revoking(
+    tcb_info: TcbInfo | None, qe_identity: QeIdentity | None, at: datetime, log: CheckLog
+) -> None:
+    """For the memory: documents of before must not bring a revoked platform back. What is dated ahead raises no
+    bar (T-MEMORY)."""
+    for kind, content in ((TCB_INFOS, tcb_info), (QE_IDENTITIES, qe_identity)):
+        if content is not None and content.issue_date <= at:
+            name = kind.identity, kind.fmspc(content), content.evaluation
+            log.saw(Memory().updated({}, {name: content.issue_date}))
 
 
 def _check_qe_report(quote: Quote, pck: PckChain | None, log: CheckLog) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from attest.untrusted import escape
+
 _DESCRIPTION = """\
 Release secrets to confidential machines that their owners' policies accept.
 
@@ -29,6 +31,8 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong first, and where help is; subcommands' parsers are of this class too."""
 
     def error(self, message: str) -> NoReturn:
+        if not message.isprintable():
+            message = escape(message, 1000)
         self.exit(2, f"{self.prog}: {message}\nsee {self.prog} --help\n")
 
 

@@ -23,6 +23,7 @@ from attest.errors import Malformed, Rejected
 from attest.fleet import Item, Job, Judge, folder_items, items, judge_all, line_items
 from attest.fleet import processes as room
 from attest.fleet.batch import run
+from attest.fleet.job import lost
 from attest.fleet.processes import Processes
 from attest.loader import read_file
 from attest.simulator import Simulator
@@ -133,7 +134,7 @@ def test_an_error_of_ours_is_an_answer(fleet: Path, genoa: Sample, monkeypatch: 
     assert answer["problems"][0]["code"] == "fleet.failed"
 
 
-@pytest.mark.parametrize("kind", ["pipe", "gone", "crowd"])
+@pytest.mark.parametrize("kind", ["pipe", "gone", "crowd", "link to no name", "folder with such a link"])
 def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -> None:
     path = tmp_path / "entry"
     if kind == "pipe":
@@ -142,8 +143,22 @@ def test_entries_that_cannot_be_read(tmp_path: Path, genoa: Sample, kind: str) -
         path.mkdir()
         for number in range(257):
             (path / str(number)).touch()
+    elif kind == "link to no name":
+        path.symlink_to("x" * 300)  # longer than any name: asking what it is fails, as under a closed folder
+    elif kind == "folder with such a link":
+        path.mkdir()
+        (path / "report.bin").symlink_to("x" * 300)
     answer = json.loads(Judge(Job(genoa.at)).line(Item(3, path=str(path))))
     assert (answer["index"], answer["id"], answer["verdict"]) == (3, "entry", "malformed")
+
+
+def test_a_name_that_is_no_text_is_written_as_one(tmp_path: Path, genoa: Sample) -> None:
+    """Half of a surrogate pair is refused by strict readers of JSON: they would lose the line."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/node-\xff")).write_bytes(b"hello")
+    (item,) = folder_items(tmp_path)
+    line = Judge(Job(genoa.at)).line(item)
+    assert json.loads(line)["id"] == "node-\\udcff"
+    assert json.loads(lost(item, genoa.at))["id"] == "node-\\udcff"
 
 
 # -- lines --------------------------------------------------------------------------------------------
@@ -197,6 +212,7 @@ def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"key":{"kty":"EC"}}', "fleet.item"),
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":"2026-11-23T12:00:00"}', "fleet.item"),
         (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":7}', "fleet.item"),
+        (b'{"id":"a","files":[{"name":"x","data":"AA=="}],"at":"9999-12-31T23:59:59Z"}', "fleet.item"),
         (b'{"id":"a","bundle":[]}', "fleet.item"),
     ],
 )

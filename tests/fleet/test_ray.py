@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,40 @@ def test_an_actor_that_ends_costs_one_answer(cluster: Any, fleet: Path, genoa: S
     assert [answer["index"] for answer in found] == list(range(6))
     assert [answer["index"] for answer in found if answer["authentic"]] == [0, 1, 4]
     assert found[3]["problems"][0]["code"] == "fleet.worker-lost"
+
+
+def test_an_actor_that_does_not_answer_costs_one_answer(
+    cluster: Any, fleet: Path, genoa: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asleep(room._Worker):
+        def lines(self, items: Any) -> list[bytes]:
+            if any(item.index == 3 for item in items):
+                time.sleep(600)
+            return super().lines(items)
+
+    pool = room.Actors(Job(genoa.at), 2)
+    pool.close()
+    pool._kind = cluster.remote(num_cpus=1, max_restarts=0)(Asleep)
+    pool._actors = [pool._start() for _ in range(2)]
+    monkeypatch.setattr(room, "SECONDS", 3.0)
+    try:
+        found = [json.loads(line) for line in run(folder_items(fleet), pool, at=genoa.at, chunk=3)]
+    finally:
+        pool.close()
+    assert [answer["index"] for answer in found] == list(range(6))
+    assert [answer["index"] for answer in found if answer["authentic"]] == [0, 1, 4]
+    assert found[3]["problems"][0]["code"] == "fleet.worker-lost"
+
+
+def test_more_workers_than_processors_are_said_to_be_too_many(
+    cluster: Any, genoa: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given to an actor that never starts would never be answered."""
+    monkeypatch.setattr(room, "START_SECONDS", 2.0)
+    with pytest.raises(RuntimeError, match="did not start"):
+        room.Actors(Job(genoa.at), 3)
+    monkeypatch.undo()
+    room.Actors(Job(genoa.at), 2).close()
 
 
 def test_a_job_that_cannot_be_begun_says_why(cluster: Any, genoa: Sample) -> None:

@@ -28,7 +28,8 @@ name: tdx-machines
 platforms: [tdx]
 allow-warnings: {{no-workload-identity: test, {ALLOWED[1:]}
 require:
-  tdx: {{debug: false}}
+  # The floor data of the package has long ended in the year of these tests.
+  tdx: {{debug: false, tcb-evaluation: {{at-least: 1, override: test}}}}
   gpu: {{count: {{at-least: 1}}}}
 """
 
@@ -54,6 +55,21 @@ def test_conforming_machine_receives_and_opens_the_secret(acme: Bench) -> None:
     assert row["simulated"] is True
     assert [agreed["owner"] for agreed in row["agreed"]] == ["acme"]
     assert acme.administration.verify_audit()[1] == []
+
+
+def test_t_collateral_rollback_the_list_that_refused_a_guest_is_not_forgotten(acme: Bench) -> None:
+    """A folder that goes back to the list of the day before does not bring the guest back."""
+    kept = acme.collateral.epoch.endorsements
+    day_before = acme.simulator.moved_to(acme.clock.now - timedelta(days=1)).snp().endorsements.crls
+    revoking = acme.simulator.snp(fault="snp-ask-revoked").endorsements.crls
+    acme.collateral.epoch = Epoch("second", replace(kept, crls=revoking))
+    with refused(401, "AttestationError"):
+        acme.guest().boot(PATH)
+    assert acme.codes() == {"x509.revoked"}
+    acme.collateral.epoch = Epoch("third", replace(kept, crls=day_before))
+    with refused(401, "AttestationError"):
+        acme.guest().boot(PATH)
+    assert acme.codes() == {"x509.crl.rollback"}
 
 
 def test_tdx_machine_receives_under_a_tdx_policy(bench: Bench) -> None:

@@ -53,8 +53,8 @@ REASONS: tuple[Reason, ...] = (
         "The cache is not asked or not filled: the long way gives the same answer, later. That both agree, and that "
         "what was refused is not kept, is asked in tests/test_path.py, tests/snp/test_ground.py and "
         "tests/tdx/test_warm_verification.py",
-        change=r"cache is not None and depth|, cache\) → .*, None\)|if path is not None: → if path is None|known",
-        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py",
+        change=r"cache is not None and depth|, cache\) → .*, None\)|cache=cache.* → .*cache=None|if path is not None: → if path is None|known",
+        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py",
     ),
     Reason(
         "A ground is kept only where it stood without a complaint, under a list in date; what this line asks of one that is "
@@ -115,6 +115,80 @@ REASONS: tuple[Reason, ...] = (
         "Report data has 64 bytes",
         function=r"bind\.py _from_report_data",
         change=r"bound\[32:65\]",
+    ),
+    Reason(
+        "Read once, when the module is loaded, before mutmut chooses its mutant; that what it made reads every extension "
+        "as the long way does is asked in tests/tdx/test_sgx_extension.py",
+        function=r"sgx_extension\.py (_name|_pair|_octets|_sequence)$",
+    ),
+    Reason(
+        "The long way reads the same, later; tests/tdx/test_sgx_extension.py compares both",
+        function=r"sgx_extension\.py PckFacts\.parse",
+        change=r"usual = None",
+    ),
+    Reason(
+        "Words for people",
+        function=r"sgx_extension\.py (PckFacts\.parse|_members)$|tdx/ground\.py _check_revocation",
+        change=r"_members\(.* → |0x80: → |else 0x80 → |^end = ",
+    ),
+    Reason(
+        "Nothing is kept, or what is kept is not taken: the long way gives the same answer, later",
+        function=r"tdx/platform\.py (is_plain|Shared\.(stands|_agrees_with))|tdx/pck\.py",
+        change=r"kinds = None| == .* → .*(!=|== 2)|count\(None\)|at < self|self\.not_before < at|<= seen|<= memory|return False"
+        r"|and self\.\w+_crl\.revokes|cache=None|limit=3, \)|, \)|chain is None",
+    ),
+    Reason(
+        "Big-endian is what Python reads by itself",
+        function=r"sgx_extension\.py _usual",
+        change=r"from_bytes\(.*, \)",
+    ),
+    Reason(
+        "`Rim.parse` admits one form only, before: one signature, one reference, these algorithms, one place; signxml is "
+        "told to ask the same again, and what it is told by default is no weaker",
+        function=r"rim_signature\.py (_verify_xml|_signed)$",
+        change=r"require_x509|ignore_ambiguous|c14n_method|location=|expect_references|_methods=|_algorithms=|parser=|validate_schema|signed=None",
+    ),
+    Reason("Words for people", function=r"rim_signature\.py _signed", change=r"where = "),
+    Reason(
+        "Words for people",
+        function=r"rim_payload\.py read_measurements",
+        change=r"_alternatives\(attributes, None",
+    ),
+    Reason(
+        "Refused by the XML parser as well: entities stand in a DTD, and NUL in no document",
+        function=r"rim\.py parse_xml",
+        change=r"<!ENTITY|XX.0XX",
+    ),
+    Reason(
+        "A bound against hostile sizes, far above what is real; one more or one less is as good a bound",
+        function=r"rim\.py parse_xml",
+        change=r"> MAX_\w+: → .*>= MAX",
+    ),
+    Reason(
+        "No DTD is left by then, so that no parser has anything to resolve or load; names of encodings have no case",
+        function=r"rim\.py parse_xml",
+        change=r"hardened_parser\(\)\) → |decode\(|root\.iter\(",
+    ),
+    Reason(
+        "The path's rule asks the name again, and what is not read from the extension refuses",
+        function=r"tdx/pck\.py supplied_chains",
+        change=r"and leaf\.raw_extension",
+    ),
+    Reason(
+        "What is missing here was recorded as a problem before, which refuses whatever this says",
+        function=r"tdx/ground\.py find_ground",
+        change=r"platform = \"\"|lists is not None or",
+    ),
+    Reason("Words for people", function=r"rim\.py check_algorithms", change=r"zip\(below, _EXPECTED"),
+    Reason(
+        "What stands in for an attribute that is missing is none of the numbers that are looked up",
+        function=r"rim_payload\.py (read_measurements|_alternatives)",
+        change=r"attributes\.get\(.(index|alternatives)., (None|.XXXX.)?\)",
+    ),
+    Reason(
+        "What is missing here was recorded as a problem before, which refuses whatever this says",
+        function=r"tdx/verify\.py verify_quote",
+        change=r"platform is None|tcb = \"\"",
     ),
     Reason("Words for people", function=r"azure/verify\.py _check_pcrs", change=r"^found = "),
     Reason(

@@ -9,6 +9,8 @@ import pytest
 
 from attest import Rejected, verify
 from attest.cache import Cache
+from attest.claims import instant
+from attest.nvidia import rim_signature
 from attest.nvidia.references import _same_version
 from attest.nvidia.rim import Rim
 from attest.simulator import gpu
@@ -81,6 +83,43 @@ def test_an_altered_manifest_refuses_even_beside_a_good_one(bench: Bench) -> Non
     assert bench.refused(bench.plan(), rims=[*good.values(), *altered]) == {"nvidia.rim.digest"}
 
 
+@pytest.mark.parametrize(("code", "own"), [("nvidia.rim.digest", False), ("x509.anchor", True)])
+def test_a_manifest_is_looked_at_once_and_refuses_every_device(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, code: str, own: bool
+) -> None:
+    """Sixteen devices and a dozen large manifests took half a minute to refuse. own: signed by anybody, well."""
+    plans = [bench.plan(index=index) for index in range(3)]
+    rims = (Bench() if own else bench).plan().build().rims.values()
+    altered = [rim if own else rim.replace(b'name="Measurement_7"', b'name="Measurement_8"') for rim in rims]
+    seen = []
+    verify_xml = rim_signature._verify_xml
+
+    def counted(document: bytes, leaf: object) -> object:
+        seen.append(document)
+        return verify_xml(document, leaf)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rim_signature, "_verify_xml", counted)
+    with pytest.raises(Rejected) as refusal:
+        bench.verify(*plans, rims=altered)
+    assert sorted(seen) == sorted(altered)
+    wheres = [problem.where or "" for problem in refusal.value.problems]
+    assert code in refusal.value.codes
+    assert {where.partition(".")[0] for where in wheres} == {"gpu[0]", "gpu[1]", "gpu[2]"}
+    failed = {record.name for record in refusal.value.checks if record.outcome == "failed"}
+    assert failed == {f"gpu[{n}].{kind}-rim" for n in range(3) for kind in ("driver", "vbios")}
+
+
+def test_a_manifest_whose_signed_part_is_unclear_refuses_every_device(bench: Bench) -> None:
+    plans = [bench.plan(index=index) for index in range(2)]
+    for plan in plans:
+        plan.rims["driver"].entries[3].size = 47
+    with pytest.raises(Rejected) as refusal:
+        bench.verify(*plans)
+    assert refusal.value.codes == {"nvidia.rim.malformed"}
+    failed = {record.name for record in refusal.value.checks if record.outcome == "failed"}
+    assert failed == {"gpu[0].driver-rim", "gpu[1].driver-rim"}
+
+
 def test_an_expired_manifest_beside_a_current_one_is_passed_over(bench: Bench) -> None:
     old = bench.plan()
     old.rims["driver"].chain[0].not_after = AT - DAY
@@ -90,6 +129,22 @@ def test_an_expired_manifest_beside_a_current_one_is_passed_over(bench: Bench) -
         == "match"
     )
     assert bench.refused(old) == {"x509.expired"}
+
+
+def test_an_expired_manifest_is_named_by_its_id_with_its_end(bench: Bench) -> None:
+    """The signers of all manifests have one name; NVIDIA's service hands out a newer one under the id."""
+    old = bench.plan()
+    for rim in old.rims.values():
+        rim.chain[0].not_after = AT - DAY
+    with pytest.raises(Rejected) as refusal:
+        bench.verify(old)
+    assert {(problem.where, problem.expected) for problem in refusal.value.problems} == {
+        (f"gpu[0].{kind}: HCC RIM L4 Signer", f"until {instant(AT - DAY)}")
+        for kind in (
+            "driver manifest NV_GPU_DRIVER_GH100_550.90.07",
+            "vbios manifest NV_GPU_VBIOS_1010_0200_882_96009F0001",
+        )
+    }
 
 
 @pytest.mark.parametrize("field", ["product", "edition"])

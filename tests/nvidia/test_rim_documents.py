@@ -135,6 +135,12 @@ def test_t_rim_each_departure_from_the_one_form_is_refused(
     assert refused(edit(driver)) == {f"nvidia.rim.{code}"}
 
 
+@pytest.mark.parametrize("name", [b"UTF-8", b"utf-8"])
+def test_a_manifest_may_say_that_it_is_utf_8(driver: bytes, name: bytes) -> None:
+    declared = b'<?xml version="1.0" encoding="' + name + b'"?>' + driver
+    assert Rim.parse(declared).stated == Rim.parse(driver).stated
+
+
 def _declared(count: int) -> bytes:
     return b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(count))
 
@@ -146,6 +152,7 @@ def _declared(count: int) -> bytes:
         b"<ns0:Resource/>" * 2500,
         b"<!---->" * 2500,
         b"<ns0:Resource " + b" ".join(b'a%d=""' % number for number in range(200)) + b"/>",
+        (b"<ns0:Resource " + b" ".join(b'a%d=""' % number for number in range(120)) + b"/>") * 70,
     ],
 )
 def test_what_canonical_xml_would_take_hours_for_is_refused_before(driver: bytes, inside: bytes) -> None:

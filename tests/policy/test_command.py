@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from attest.cli.main import main
-from attest.errors import Malformed
 from attest.policy import Policy
 from tests.conftest import ROOT, Sample, Vectors
 
@@ -81,9 +80,9 @@ def test_explain_shows_each_rule_and_the_denial(vectors: Vectors, capsys: pytest
     assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"]]) == 1
     out = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "✔ debug false · found false" in out
-    assert "✘ vmpl 0 · found 1 · deny" in out
-    assert "Report came from VMPL 1, wanted 0 (snp.vmpl, default)." in out
-    assert out.endswith("└─ refused")
+    assert out.startswith("Report came from VMPL 1, wanted 0 (snp.vmpl, default).")
+    assert "✘ vmpl not met · default expected 0 found 1 because A layer above can forge it" in out
+    assert " REFUSED 1 rule is not met" in out
 
 
 def test_explain_json_is_the_answer_of_verify(vectors: Vectors, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +91,9 @@ def test_explain_json_is_the_answer_of_verify(vectors: Vectors, capsys: pytest.C
     assert main(["policy", "explain", "defaults", *files, "--at", case["verify_at"], "--json"]) == 1
     explained = json.loads(capsys.readouterr().out)
     assert main(["verify", *files, "--at", case["verify_at"], "--json"]) == 1
+    explanation = explained.pop("explanation")
     assert json.loads(capsys.readouterr().out) == explained
+    assert explanation["headline"] == explained["problems"][0]["message"]
     assert explained["problems"][0]["code"] == "policy.snp.vmpl"
 
 
@@ -102,37 +103,6 @@ def test_explain_of_an_invalid_policy(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["policy", "explain", str(bad), str(bad), "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert (answer["verdict"], answer["authentic"], answer["conforms"]) == ("invalid", False, False)
-
-
-@pytest.mark.parametrize("name", ["snp-baseline", "tdx-baseline", "demo"])
-def test_policies_that_come_along_are_good(name: str) -> None:
-    assert Policy.read(POLICIES / f"{name}.yaml").name == name
-
-
-def test_the_inference_policy_wants_the_owners_measurement() -> None:
-    with pytest.raises(Malformed) as refusal:
-        Policy.read(POLICIES / "h100-inference.yaml")
-    assert refusal.value.codes == {"policy.parameter-missing"}
-    policy = Policy.read(POLICIES / "h100-inference.yaml", parameters={"ld": MEASUREMENT})
-    assert dict(policy.body.parameters) == {"ld": MEASUREMENT}
-
-
-def test_the_azure_policy_wants_the_paravisor_and_the_image() -> None:
-    with pytest.raises(Malformed) as refusal:
-        Policy.read(POLICIES / "azure-cvm.yaml")
-    assert refusal.value.codes == {"policy.parameter-missing"}
-    given = {"idk": MEASUREMENT, "svn": "10", "uki": "22" * 32}
-    assert Policy.read(POLICIES / "azure-cvm.yaml", parameters=given).platforms == {"azure-snp"}
-
-
-def test_every_policy_that_comes_along_is_tested_here() -> None:
-    assert {path.stem for path in POLICIES.glob("*.yaml")} == {
-        "snp-baseline",
-        "tdx-baseline",
-        "demo",
-        "h100-inference",
-        "azure-cvm",
-    }
 
 
 def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
@@ -147,9 +117,10 @@ def test_the_defaults_load_neither_yaml_nor_a_schema_library() -> None:
 def test_explain_says_what_to_do_next(genoa: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     report, at = next(str(file) for file in genoa.files if file.name == "report.bin"), genoa.at.isoformat()
     assert main(["policy", "explain", "defaults", report, "--at", at]) == 1
+    said = " ".join(capsys.readouterr().out.split())
     assert (
-        "snp.leaf.missing: No VCEK or VLEK certificate was given: expected SEV-VCEK or SEV-VLEK\n    → give the VCEK"
-        in (capsys.readouterr().out)
+        "snp.leaf.missing: No VCEK or VLEK certificate was given: expected SEV-VCEK or SEV-VLEK → give the VCEK"
+        in said
     )
     assert main(["policy", "explain", "defaults", *map(str, genoa.files), "--at", at]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())

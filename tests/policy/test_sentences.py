@@ -154,3 +154,36 @@ def test_t_render_text_of_evidence_is_escaped(judge: Judge) -> None:
     assert appraisal.verdict == "refused"
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (["stale"], "The answer about HCC 0 is from 2027-01-01T00:00:00Z to 2027-01-02T00:00:00Z."),
+        (["good", "stale", "stale"], "to 2027-01-02T00:00:00Z, and 1 more."),
+        # Whom the responder does not know is not excused by another's old answer.
+        (["unknown", "stale"], "The responder does not know a certificate of the device ("),
+        (["unknown"], "The responder does not know a certificate of the device ("),
+    ],
+)  # fmt: skip
+def test_an_answer_out_of_date_is_not_told_as_an_unknown_device(
+    judge: Judge, statuses: list[str], said: str
+) -> None:
+    raw = {
+        "gpu": [
+            {
+                "revocation": [
+                    {
+                        "certificate": f"HCC {index}",
+                        "status": status,
+                        "this_update": "2027-01-01T00:00:00Z",
+                        "next_update": "2027-01-02T00:00:00Z",
+                    }
+                    for index, status in enumerate(statuses)
+                ]
+            }
+        ]
+    }
+    (sentence,) = sentences(judge(tree(snp=SNP, gpu=[{**GPU, "cert": "unknown"}], raw=raw)))
+    assert said in sentence
+    assert ("Give current OCSP answers" in sentence) is ("out of date" in sentence)

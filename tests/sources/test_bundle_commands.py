@@ -93,6 +93,115 @@ def test_what_is_missing_is_listed_for_each_evidence(
     assert all("data" not in entry for entry in document["entries"])
 
 
+def test_each_entry_is_told_with_its_end_and_the_bundle_keeps_none_longer(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, out, _ = bundle(capsys, fleet, keys[0])
+    assert status == 0
+    assert "the bundle itself opens until 2026-12-23T12:00:00Z" in out
+    ends = [line.split()[1] for line in out.splitlines() if line.startswith("    until ")]
+    entries = json.loads(open_(fleet["bundle"], keys[1]))["entries"]
+    assert ends == sorted(entry["next-update"] for entry in entries)
+    early = sum(end < "2026-12-23T12:00:00Z" for end in ends)
+    assert early > 5
+    assert f"{early} of {len(ends)} endorsements end before it" in out
+    # As docs/offline.md says: answers of yesterday refuse the GPU, and the bundle serves the CPU as before.
+    late = ("--bundle-key", keys[1], "--simulator-root", fleet["root"], "--at", "2026-11-25T12:00:00Z")
+    status, out, _ = run(
+        capsys, "verify", fleet["folder"] / "simulated-gpu-evidence.json", fleet["bundle"], *late
+    )
+    assert status == 1
+    assert "The OCSP answers are out of date: " in out
+    status, out, _ = run(capsys, "verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"], *late)
+    assert status == 0
+
+
+def test_what_has_ended_when_the_bundle_is_made_is_told_and_how_to_mend_it(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, out, _ = run(
+        capsys, "endorsements", "bundle", *sorted(fleet["folder"].iterdir()), "--sign", keys[0],
+        "-o", fleet["bundle"], "--simulator-root", fleet["root"], "--at", "2026-11-25T12:00:00Z",
+    )  # fmt: skip
+    assert status == 1
+    assert "until 2026-11-24T12:00:00Z  ✘ ended: ocsp " in out
+    assert "ended 2026-11-24T12:00:00Z" in out
+    assert "→ `attest endorsements fetch EVIDENCE -o vendor/`" in out
+
+
+def test_nothing_authentic_makes_no_bundle_and_the_reason_is_told(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, _, err = run(
+        capsys, "endorsements", "bundle", fleet["folder"] / "simulated-vcek.der", "--sign", keys[0],
+        "-o", fleet["bundle"], *AT,
+    )  # fmt: skip
+    assert status == 2
+    assert "nothing to put into a bundle; certificate SEV-VCEK: no path to a pinned root" in err
+    assert not fleet["bundle"].exists()
+
+
+def test_a_public_key_is_not_called_a_leaked_one(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    status, _, err = bundle(capsys, fleet, keys[1])
+    assert (status, "not a private key" in err, "can be read by others" in err) == (2, True, False)
+
+
+def test_a_bundle_is_verified_entry_by_entry(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    asked = ("endorsements", "verify", fleet["bundle"], "--simulator-root", fleet["root"])
+    status, _, err = run(capsys, *asked, *AT)
+    assert status == 2
+    assert "bundle.key-missing" in err
+    status, out, err = run(capsys, *asked, *AT, "--bundle-key", keys[1])
+    assert (status, err) == (0, "")
+    assert out.count("✔") == len(json.loads(open_(fleet["bundle"], keys[1]))["entries"])
+    status, out, err = run(capsys, *asked, "--at", "2027-06-01T00:00:00Z", "--bundle-key", keys[1])
+    assert status == 1
+    assert "bundle.expired" in err
+    fleet["root"].with_name("junk").write_text("junk")
+    status, _, _ = run(
+        capsys,
+        *asked,
+        fleet["root"].with_name("junk"),
+        "--at",
+        "2027-06-01T00:00:00Z",
+        "--bundle-key",
+        keys[1],
+    )
+    assert status == 2
+
+
+def test_manifests_of_a_bundle_become_measurements(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    bundle(capsys, fleet, keys[0])
+    status, out, err = run(
+        capsys, "endorsements", "rims", fleet["bundle"], "--bundle-key", keys[1], "-o", tmp_path / "rims.json",
+        "--simulator-root", fleet["root"], *AT,
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "2 manifests" in out
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_nothing_to_hand_out_is_not_served(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], root: bool, tmp_path: Path
+) -> None:
+    """An empty folder, and one of a simulator whose root was not named."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "ark.crl").write_bytes((fleet["folder"] / "simulated-ark.crl").read_bytes())
+    folder = tmp_path / ("empty" if root else "strange")
+    status, out, err = run(capsys, "endorsements", "serve", folder, "--listen", "127.0.0.1:0")
+    assert (status, out) == (2, "")
+    said = "it holds no endorsement" if root else "nothing in it leads to a pinned root"
+    assert f"{folder}: {said}, so there is nothing to hand out" in err
+
+
 def test_what_is_not_authentic_is_left_out_and_told(
     capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
 ) -> None:
@@ -262,6 +371,21 @@ def test_a_memory_file_keeps_a_bundle_from_going_back(
     bundle(capsys, fleet, keys[0], "--serial", "8")
     assert run(capsys, *asked)[0] == 0
     assert run(capsys, *asked)[0] == 0
+    bundle(capsys, fleet, keys[0], "--serial", "7")
+    status, out, _ = run(capsys, *asked)
+    assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])
+
+
+def test_a_bundle_beside_refused_evidence_does_not_go_back_either(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whoever was refused by what a bundle brought would show the one before it."""
+    asked = (
+        "verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"], "--bundle-key", keys[1],
+        "--simulator-root", fleet["root"], "--memory", tmp_path / "memory.json", *AT, "--json",
+    )  # fmt: skip
+    bundle(capsys, fleet, keys[0], "--serial", "8")
+    assert run(capsys, *asked, "--report-data", "00" * 32 + "01")[0] == 1
     bundle(capsys, fleet, keys[0], "--serial", "7")
     status, out, _ = run(capsys, *asked)
     assert (status, [p["code"] for p in json.loads(out)["problems"]]) == (1, ["bundle.rollback"])

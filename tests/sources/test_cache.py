@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import multiprocessing
 import os
@@ -225,6 +226,39 @@ def test_a_lock_holds_against_another_process_and_ends_with_it(tmp_path: Path) -
     other.join()
     with folder.locked("name", patience=0) as held:
         assert held
+
+
+def test_making_room_takes_no_lock_from_whom_holds_it(store: Store) -> None:
+    """Looked at before it was taken it was old; removed after that it would be held twice, and one of two
+    updates of a memory lost."""
+    folder = store.folder
+    with folder.locked("name", patience=0) as held:
+        assert held
+        os.utime(store.path / "name.lock", (0, 0))
+        store.put(entry())
+        with folder.locked("name", patience=0) as twice:
+            assert not twice
+    os.utime(store.path / "name.lock", (0, 0))
+    store.put(entry())
+    assert not folder.has("name.lock")
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.folder
+    take = fcntl.flock
+
+    def removed_before(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", take)
+        folder.remove("name.lock")
+        take(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_before)
+    with folder.locked("name", patience=0) as held:
+        assert held
+        with folder.locked("name", patience=0) as twice:
+            assert not twice
 
 
 def test_a_refused_folder_closes_nothing_of_anybody_else(tmp_path: Path) -> None:

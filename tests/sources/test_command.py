@@ -239,6 +239,23 @@ def test_refused_evidence_teaches_the_memory_nothing(folder: Path, run: Run, sim
     assert not (folder / "m.json").exists()
 
 
+def test_a_user_without_a_home_is_told_to_name_a_cache(
+    run: Run, quote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs under any number."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", staticmethod(homeless))
+    monkeypatch.delenv("ATTEST_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    status, answer = run("verify", quote, "--fetch", *AT)
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+    status, answer = run("endorsements", "fetch", quote, "-o", "endorsements.json")
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+
+
 def test_a_broken_memory_is_no_reason_to_go_on(folder: Path, run: Run, quote: str) -> None:
     (folder / "m.json").write_text("{}")
     status, answer = run("verify", quote, "--memory", "m.json", *AT)
@@ -279,6 +296,88 @@ def test_what_could_not_be_had_ends_with_1(run: Run, site: Site, quote: str) -> 
     assert (status, codes(answer)) == (1, {"sources.not-found"})
 
 
+def test_nothing_got_is_no_success_and_leaves_no_file(
+    folder: Path, run: Run, site: Site, quote: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers of a stranger, and no answers at all."""
+    without_root = ["endorsements", "fetch", quote, "-o", "strange/"]
+    assert main(without_root) == 1
+    out = capsys.readouterr().out
+    assert out.endswith(
+        "nothing was written to strange/: there is nothing authentic to write\n"
+        "✘ 0 of 4 got: 0 fetched, 0 from the cache; 4 not signed down from a pinned root\n"
+    )
+    assert not (folder / "strange").exists()
+    site.vendors.fail("/", *[Fault("status", 404)] * 9)
+    status, answer = run("endorsements", "fetch", quote, "-o", "none.json")
+    assert (status, answer["fetched"], answer["written"]) == (1, [], [])
+    assert answer["summary"]["not-had"] == "4"
+    assert not (folder / "none.json").exists()
+
+
+def test_what_was_got_is_written_and_the_rest_counted(folder: Path, run: Run, site: Site, quote: str) -> None:
+    site.vendors.fail("/tdx/certification/v4/tcb", Fault("status", 404))
+    status, answer = run("endorsements", "fetch", quote, "-o", "some.json")
+    assert (status, answer["written"]) == (1, ["some.json"])
+    assert answer["summary"] == {
+        "fetched": "3", "from-cache": "0", "not-had": "1", "not-authentic": "0", "out-of-date": "0",
+    }  # fmt: skip
+    assert run("endorsements", "verify", "some.json", *AT)[0] == 0
+
+
+def test_a_stranger_among_the_answers_is_left_out_of_what_is_written(
+    folder: Path, run: Run, site: Site, simulator: Simulator
+) -> None:
+    made = site.serve(simulator.snp())
+    (leaf,) = [c for c in made.endorsements.certificates if c.common_name == "SEV-VCEK"]
+    (folder / "report.bin").write_bytes(made.raw)
+    site.vendors.fail("/vcek/v1/Genoa/1135", Fault("other-body", body=leaf.der[:-1] + b"!"))
+    status, answer = run("endorsements", "fetch", "report.bin", "-o", "some/")
+    assert (status, answer["summary"]["not-authentic"]) == (1, "1")
+    assert not any("VCEK" in name for name in answer["written"])
+    assert answer["written"]
+
+
+def test_an_answer_that_came_out_of_date_is_said_to_be(
+    folder: Path, run: Run, site: Site, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = site.serve(simulator.gpu(fault="gpu-ocsp-stale"))
+    name = "simulated-gpu-evidence.json"
+    (folder / name).write_bytes(made.files[name])
+    status, answer = run("endorsements", "fetch", name)
+    assert status == 1
+    assert [item["about"].partition(",")[0] for item in answer["fetched"] if item["state"] == "ended"] == [
+        "OCSP answer about GH100 A01 GSP BROM"
+    ]
+    assert main(["endorsements", "fetch", name, "--simulator-root", "root.pem"]) == 1
+    out = capsys.readouterr().out
+    assert "the answer that came is out of date, it ended 2026-11-1" in out
+    assert out.endswith("; 1 out of date\n")
+
+
+def test_nobody_is_asked_twice_for_what_is_not_kept(folder: Path, site: Site, simulator: Simulator) -> None:
+    """Strangers' answers are not kept in the cache: two machines, and devices that share what is above them."""
+    files = []
+    for number in range(2):
+        made = site.serve(simulator.snp(chip_number=number))
+        files.append(f"{number}.bin")
+        (folder / files[-1]).write_bytes(made.raw)
+    devices = site.serve(simulator.gpus(3, bytes(32)))
+    (folder / "devices.json").write_bytes(devices.files["simulated-gpu-evidence.json"])
+    assert main(["endorsements", "fetch", *files, "devices.json"]) == 1
+    asked = [path for method, path, _ in site.vendors.requests if method == "GET"]
+    assert len(asked) == len(set(asked)) == 2 + 1 + 1 + 2
+    assert len(site.vendors.requests) - len(asked) == 3 + 2 + 3
+
+
+def test_what_could_not_be_renewed_is_still_there(folder: Path, run: Run, site: Site, quote: str) -> None:
+    assert run("endorsements", "fetch", quote)[0] == 0
+    site.clock.forward(days=2)
+    site.vendors.faults = {"/": [Fault("status", 403)] * 4}
+    status, answer = run("endorsements", "fetch", quote)
+    assert (status, codes(answer), codes(answer, "warnings")) == (0, set(), {"sources.stale-served"})
+
+
 def test_a_second_time_says_since_when_it_is_kept(
     quote: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +386,28 @@ def test_a_second_time_says_since_when_it_is_kept(
     out = capsys.readouterr().out
     assert "TCB info of FMSPC 00806f050000, standard: fetched, until 2026-12-22T00:00:00Z" in out
     assert "TCB info of FMSPC 00806f050000, standard: kept since 2026-11-23T12:00:00Z" in out
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("missing/x.json", "there is no folder missing"),
+        ("quote.bin/", "quote.bin is no folder that you may write"),
+        ("quote.bin/sub/", "quote.bin is no folder that you may write"),
+    ],
+)
+def test_where_nothing_can_be_written_nobody_is_asked(
+    run: Run, site: Site, quote: str, output: str, said: str
+) -> None:
+    status, answer = run("endorsements", "fetch", quote, "-o", output)
+    assert (status, codes(answer), site.vendors.requests) == (2, {"usage"}, [])
+    assert said in answer["problems"][0]["message"]
+
+
+def test_a_file_in_place_of_the_cache_is_called_one(run: Run, quote: str) -> None:
+    status, answer = run("endorsements", "fetch", quote, "--cache", quote)
+    assert (status, codes(answer)) == (2, {"sources.cache"})
+    assert answer["problems"][0]["found"].startswith("a file in its place: ")
 
 
 def test_endorsements_alone_say_not_what_to_fetch(folder: Path, run: Run, tdx: Simulated) -> None:
@@ -314,6 +435,25 @@ def test_each_endorsement_is_named_with_its_end(
     assert "not authentic" in capsys.readouterr().out
 
 
+def test_what_lacks_its_issuer_is_not_called_forged(
+    folder: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The certificates that an OCSP answer needs come with the device or the manifest."""
+    made = simulator.machine(nonce=bytes(32))
+    (folder / "machine.json").write_bytes(made.files["simulated-machine.json"])
+    answers = [name for name in made.files if "ocsp-gh100" in name]
+    for name in answers:
+        (folder / name).write_bytes(made.files[name])
+    words = ["endorsements", "verify", *answers, *AT, "--simulator-root", "root.pem"]
+    assert main(words) == 1
+    out = capsys.readouterr().out
+    assert out.count("? ") == 2
+    assert "cannot be checked: its issuer's certificate is not among the files (NVIDIA GH100 Identity)" in out
+    assert "not authentic" not in out
+    assert main([*words, "machine.json"]) == 0
+    assert "✔ simulated-ocsp-gh100-brom-0.der: ocsp GH100 A01 GSP BROM is good" in capsys.readouterr().out
+
+
 def test_what_will_have_ended_is_told_ahead(folder: Path, run: Run, tdx: Simulated) -> None:
     for name, data in tdx.files.items():
         (folder / name).write_bytes(data)
@@ -321,6 +461,14 @@ def test_what_will_have_ended_is_told_ahead(folder: Path, run: Run, tdx: Simulat
     assert status == 1
     states = {row["kind"]: row["state"] for row in answer["endorsements"]}
     assert (states["tcb-info"], states["certificate"]) == ("ended", "current")
+
+
+def test_evidence_alone_is_no_endorsement_and_says_so(
+    folder: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "report.bin").write_bytes(simulator.snp().raw)
+    assert main(["endorsements", "verify", "report.bin"]) == 2
+    assert "no endorsement is in report.bin; `attest verify` judges evidence" in capsys.readouterr().err
 
 
 def test_a_file_that_is_none_ends_with_2(folder: Path, run: Run) -> None:

@@ -22,6 +22,8 @@ from attest.simulator.certificates import crl_point, ocsp_access
 from attest.simulator.simulated import Simulated
 from attest.snp.report import Report
 from attest.sources import intel_pcs, nvidia_ocsp
+from attest.sources.coverage import speaks_of
+from attest.sources.failure import FetchFailed
 from attest.sources.fetch_for import Fetched, again, fetch_for
 from attest.tdx.quote import Quote
 from attest.verified import Verified
@@ -305,6 +307,23 @@ def test_an_answer_with_another_nonce_is_somebody_elses(site: Site, simulator: S
     fetched = fetch(site, made.evidence)
     assert codes(fetched) == {"sources.content"}
     assert fetched.endorsements.ocsp == ()
+
+
+def test_an_answer_about_the_same_serial_of_another_issuer_is_not_what_was_asked(
+    site: Site, simulator: Simulator
+) -> None:
+    """It would be kept as the answer, and end the asking until it ends."""
+    made = site.serve(simulator.gpu())
+    device = made.evidence.devices[0]
+    assert isinstance(device, DeviceEvidence)
+    assert device.chain is not None
+    leaf, issuer, other = device.chain[1], device.chain[2], device.chain[3]
+    answer = next(blob for blob in made.endorsements.ocsp if speaks_of(blob, {leaf.serial}))
+    hosts = site.vendors.hosts
+    assert nvidia_ocsp.status(hosts, leaf, issuer).read(answer, b"").ocsp == (answer,)
+    with pytest.raises(FetchFailed) as failure:
+        nvidia_ocsp.status(hosts, leaf, other).read(answer, b"")
+    assert failure.value.reason.code == "sources.content"
 
 
 def test_forged_leaves_and_issuers_beside_a_report_cost_few_signatures(

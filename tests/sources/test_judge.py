@@ -51,7 +51,8 @@ def test_everything_of_an_honest_machine_is_authentic_and_current(
 def test_without_the_root_nothing_of_it_is(simulator: Simulator, kind: str) -> None:
     made = getattr(simulator, kind)()
     rows = judged(Anchors.production(), made.endorsements)
-    assert {row.state(NOON) for row in rows} == {"unauthentic"}
+    assert {row.state(NOON) for row in rows} <= {"unauthentic", "unchecked"}
+    assert "unauthentic" in {row.state(NOON) for row in rows}
     assert all(row.why for row in rows)
 
 
@@ -163,15 +164,120 @@ def test_a_ca_that_may_not_sign_lists_signs_none(simulator: Simulator, anchors: 
     assert [row.authentic for row in rows if row.kind == "crl"] == [False]
 
 
-def test_an_ocsp_answer_needs_its_certificate_and_says_what_it_says(
+def test_an_ocsp_answer_needs_its_issuer_and_says_what_it_says(
     simulator: Simulator, anchors: Anchors
 ) -> None:
+    """What cannot be followed for want of a certificate is not called forged."""
     made = simulator.gpu()
     chain = [Certificate(der) for der in made.certificates]
     alone = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp))
-    assert {row.state(NOON) for row in alone} == {"unauthentic"}
+    # The pinned roots are at hand: of their answers the certificate asked about need not be.
+    about = sorted(row.about.partition(" of ")[2] for row in alone if row.authentic)
+    assert about == ["NVIDIA CoRIM signing Root CA is good", "NVIDIA Device Identity CA is good"]
+    others = [row for row in alone if not row.authentic]
+    assert {row.state(NOON) for row in others} == {"unchecked"}
+    assert all("is not among the files (NVIDIA " in (row.why or "") for row in others)
     rows = judged(anchors, Endorsements(ocsp=made.endorsements.ocsp), beside=chain)
     assert "GH100 A01 GSP BROM is good" in {row.about for row in rows if row.authentic}
+
+
+def test_a_forged_answer_is_not_excused_by_a_missing_certificate(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.gpu(fault="gpu-ocsp-signature")
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    assert "unauthentic" in {row.state(NOON) for row in rows if row.kind == "ocsp"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("gpu-ocsp-self-made", "may not answer for this certificate"),
+        ("gpu-ocsp-no-purpose", "extended key usage OCSPSigning"),
+        ("gpu-ocsp-critical-extension", "critical extension"),
+        ("gpu-ocsp-stranger-as-issuer", "not signed by its responder"),
+    ],
+)
+def test_who_may_not_answer_for_an_issuer_that_is_at_hand_is_refused(
+    simulator: Simulator, anchors: Anchors, fault: str, why: str
+) -> None:
+    made = simulator.gpu(fault=fault)
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    (row,) = [row for row in rows if row.kind == "ocsp" and not row.authentic]
+    assert row.state(NOON) == "unauthentic"
+    assert why in (row.why or "")
+
+
+def test_a_responder_under_a_root_of_a_pinned_name_lacks_no_file(anchors: Anchors) -> None:
+    (root,) = [a.certificate for a in anchors.roots if a.role == "nvidia-device" and not a.simulated]
+    key, own = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
+    forged, responder = _renamed(root, key, root.parsed.subject), _renamed(root, own, "responder", by=key)
+    answer = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            responder.parsed, forged.parsed, hashes.SHA384(), ocsp.OCSPCertStatus.GOOD, NOON, NOON + DAY, None, None
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, responder.parsed)
+        .certificates([responder.parsed])
+        .sign(own, hashes.SHA384())
+    )  # fmt: skip
+    (row,) = judged(anchors, Endorsements(ocsp=(answer.public_bytes(Encoding.DER),)))
+    assert row.state(NOON) == "unauthentic"
+    assert row.why == "its issuer is another NVIDIA Device Identity CA than the pinned root"
+
+
+def test_an_answer_that_speaks_of_one_certificate_twice_is_nobodys(
+    simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.gpu(fault="gpu-ocsp-doubled")
+    rows = judged(anchors, made.endorsements, beside=[*map(Certificate, made.certificates)])
+    (why,) = [row.why for row in rows if row.kind == "ocsp" and not row.authentic]
+    assert "speaks of one certificate twice" in (why or "")
+
+
+def test_whose_issuer_is_not_at_hand_cannot_be_checked(simulator: Simulator, anchors: Anchors) -> None:
+    """A list of platforms, a document without its chain, a certificate: with the issuer they are authentic."""
+    made = simulator.tdx()
+    lists = Endorsements(crls=made.endorsements.crls)
+    states = sorted(row.state(NOON) for row in judged(anchors, lists))
+    assert states == ["current", "unchecked"]
+    rows = judged(anchors, lists, beside=pck_chain(made))
+    assert {row.state(NOON) for row in rows} == {"current"}
+    documents = tuple(replace(document, chain=()) for document in made.endorsements.documents)
+    rows = judged(anchors, Endorsements(documents=documents))
+    assert {(row.state(NOON), row.why) for row in rows} == {
+        ("unchecked", "its issuer's certificate is not among the files (Intel SGX TCB Signing)")
+    }
+    assert all(row.begins and row.ends for row in rows)
+    leaf, authority, _ = pck_chain(made)
+    (row,) = judged(anchors, Endorsements(certificates=(leaf,)))
+    assert (row.state(NOON), row.why) == (
+        "unchecked", f"its issuer's certificate is not among the files ({authority.common_name})",
+    )  # fmt: skip
+    # A forged issuer of that name is at hand, whose own issuer is: then nothing is missing.
+    key = ec.generate_private_key(ec.SECP256R1())
+    forged = _renamed(authority, key)
+    (row,) = judged(anchors, Endorsements(certificates=(leaf,)), beside=[forged])
+    assert row.state(NOON) == "unauthentic"
+    # A leaf that the genuine issuer did not sign is not excused by a stray of its name under nobody.
+    stray = _renamed(_signed("leaf", "nobody", 9, key), key, authority.parsed.subject)
+    assert stray.subject_der == authority.subject_der
+    (row,) = judged(anchors, Endorsements(certificates=(_renamed(leaf, key),)), beside=[authority, stray])
+    assert row.state(NOON) == "unauthentic"
+
+
+def _renamed(
+    genuine: Certificate, key: Any, subject: x509.Name | str | None = None, *, by: Any = None
+) -> Certificate:
+    """Somebody else's certificate that names a genuine one's issuer, and its subject unless one is given."""
+    parsed = genuine.parsed
+    if isinstance(subject, str):
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    made = x509.CertificateBuilder(
+        parsed.issuer, subject or parsed.subject, key.public_key(), 7, NOON - DAY, NOON + DAY
+    )
+    made = made.add_extension(x509.BasicConstraints(True, None), critical=True)
+    return Certificate(made.sign(by or key, hashes.SHA256()).public_bytes(Encoding.DER))
 
 
 def _signed(

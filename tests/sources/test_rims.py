@@ -80,9 +80,29 @@ def test_t_rim_a_manifest_whose_signer_is_withdrawn_keeps_all_out(
     assert code in refused(simulator.gpu(fault=fault).endorsements, anchors)
 
 
-def test_an_expired_manifest_is_refused(simulator: Simulator, anchors: Anchors) -> None:
+def test_an_answer_out_of_date_is_not_told_as_an_unknown_signer(
+    simulator: Simulator, anchors: Anchors
+) -> None:
     held = simulator.gpu().endorsements
-    assert "x509.expired" in refused(held, anchors, NOON + timedelta(days=5000))
+    with pytest.raises(Rejected) as refusal:
+        golden_of(held, at=NOON + timedelta(days=3), anchors=anchors)
+    assert refusal.value.codes == {"nvidia.ocsp.stale"}
+    assert len(refusal.value.problems) == 3
+    assert all(
+        (problem.found or "").endswith("to 2026-11-24T12:00:00Z") for problem in refusal.value.problems
+    )
+
+
+def test_an_expired_manifest_is_refused_by_its_own_name(simulator: Simulator, anchors: Anchors) -> None:
+    held = simulator.gpu().endorsements
+    late = NOON + timedelta(days=5000)
+    assert "x509.expired" in refused(held, anchors, late)
+    rims = [rim if isinstance(rim, Rim) else Rim.parse(rim) for rim in held.rims]
+    driver = next(rim for rim in rims if rim.stated.version == "550.90.07")
+    with pytest.raises(Rejected) as refusal:
+        golden_of(held, at=late, anchors=anchors, files={driver.digest: "rims/driver.xml"})
+    named = {(problem.where or "").rpartition(": ")[0] for problem in refusal.value.problems}
+    assert named == {"rims/driver.xml", "GPU manifest 96.00.9F.00.01"}
 
 
 def test_a_manifest_of_the_simulator_needs_the_simulators_root(simulator: Simulator) -> None:

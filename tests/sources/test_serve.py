@@ -121,6 +121,8 @@ def test_many_at_once_get_the_same_bytes(running: Running, machines: list[Simula
         (b"GET /x\0y HTTP/1.1\r\n\r\n", 400),
         (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + (b"a: " + b"b" * 1000 + b"\r\n") * 15 + b"\r\n", 200),
+        (b"GET / HTTP/1.1\r\n" + (b"a: " + b"b" * 1000 + b"\r\n") * 17 + b"\r\n", 431),
         (b"nonsense\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n", 413),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from attest.evidence import Evidence
 from attest.simulator import Simulator, der
 from attest.tdx.quote import Quote
 from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
+from attest.verified import Verified
 from attest.verifier import verify
 from attest.x509 import Certificate, parse_certificates
 from tests.conftest import Sample
@@ -146,8 +148,8 @@ def test_a_changed_extension_gives_facts_or_malformed(simulator: Simulator, data
 # -- chain ------------------------------------------------------------------------------------------------------
 
 
-def judge_real(td: Sample, quote: bytes, endorsements: Endorsements | None = None) -> None:
-    verify(Evidence(Quote.parse(quote)), endorsements=endorsements or td.endorsements, at=td.at)
+def judge_real(td: Sample, quote: bytes, endorsements: Endorsements | None = None) -> Verified:
+    return verify(Evidence(Quote.parse(quote)), endorsements=endorsements or td.endorsements, at=td.at)
 
 
 def test_order_and_a_final_nul_do_not_matter(td: Sample) -> None:
@@ -201,7 +203,21 @@ def test_a_quote_without_chain_is_judged_by_the_given_one(td: Sample) -> None:
     with pytest.raises(Rejected) as refusal:
         judge_real(td, bare)
     assert refusal.value.codes == {"tdx.quote.certification-data"}
-    judge_real(td, bare, td.endorsements + Endorsements(certificates=(ca, leaf)))
+    verified = judge_real(td, bare, td.endorsements + Endorsements(certificates=(ca, leaf)))
+    assert "tdx.quote.certification-data" in {one.name for one in verified.checks if one.outcome == "passed"}
+
+
+def test_a_given_leaf_without_its_issuer_is_a_chain_cut_short(td: Sample) -> None:
+    quote = td.read("quote.bin")
+    leaf = parse_certificates(Quote.parse(quote).certification_data, where="quote")[0]
+    with pytest.raises(Rejected) as refusal:
+        judge_real(td, with_chain(quote, bytes(36), kind=1), replace(td.endorsements, certificates=(leaf,)))
+    assert "x509.depth" in refusal.value.codes
+
+
+def test_a_platform_of_the_processor_ca_is_judged_as_one(judge: Judge, simulator: Simulator) -> None:
+    verified = judge(simulator.plan_tdx(ca="processor"))
+    assert verified.claims["raw"]["tdx"]["pck"]["issuer"] == "Intel SGX PCK Processor CA"
 
 
 def test_a_given_chain_of_another_platform_does_not_serve(td: Sample, simulator: Simulator) -> None:

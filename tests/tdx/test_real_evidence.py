@@ -11,7 +11,7 @@ from attest.errors import Rejected
 from attest.loader import load
 from attest.verified import Verified
 from attest.verifier import verify
-from tests.conftest import Vectors
+from tests.conftest import Sample, Vectors
 
 UP_TO_DATE = [
     "tdx-v4-uptodate-phala",
@@ -121,3 +121,8 @@ def test_a_service_answer_as_fetched_in_2023_verifies_under_the_signer_reissued_
         verify(evidence, endorsements=given, at=datetime.fromisoformat("2023-07-01T00:00:00Z"))
     # The re-issued certificate is younger than the documents; no signature is complained of.
     assert refusal.value.codes == {"x509.not-yet-valid", "tdx.tcb.no-level"}
+
+
+def test_an_honest_td_is_not_said_to_be_watched(td: Sample) -> None:
+    verified = verify(td.evidence, endorsements=td.endorsements, at=td.at)
+    assert "tdx.perfmon" not in {warning.code for warning in verified.warnings}

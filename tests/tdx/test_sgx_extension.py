@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from attest.errors import Malformed
 from attest.simulator import Simulator
+from attest.simulator.der import integer, octets
 from attest.tdx import sgx_extension
 from attest.tdx.quote import Quote
 from attest.tdx.sgx_extension import SGX_EXTENSION, PckFacts
@@ -95,3 +96,23 @@ def test_svns_that_contradict_cpusvn_are_left_to_the_long_way(simulator: Simulat
     plan = simulator.plan_tdx()
     plan.sgx.cpusvn = bytes(16)
     assert at_one_stroke(plan.sgx.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("tail", "value"),
+    [
+        ("1", octets(bytes(15))),
+        ("1", octets(bytes(17))),
+        ("2.17", integer(0x10000)),
+        ("2.17", integer(-1)),
+        ("2.18", octets(bytes((8, 8, 2, 2, 4, 1, 0, 6)))),
+        ("3", octets(bytes(3))),
+        ("4", octets(bytes(5))),
+        ("6", octets(bytes(15))),
+    ],
+)
+def test_a_member_of_another_size_is_malformed(simulator: Simulator, tail: str, value: bytes) -> None:
+    plan = simulator.plan_tdx()
+    plan.sgx.edit[tail] = value
+    with pytest.raises(Malformed):
+        PckFacts.parse(plan.sgx.encode())

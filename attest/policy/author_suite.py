@@ -1,0 +1,96 @@
+"""A first suite for a policy that `init` wrote: what was shown passes, and each claim taken away is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from attest.claims import CLAIMS, DEVICE_SECTIONS, Claim, instant
+from attest.policy.author import Machinery
+from attest.policy.author_rules import quoted
+from attest.policy.document import Policy
+from attest.policy.layout import lay_out
+from attest.policy.model import Rule
+from attest.policy.suppose import Change, judge, members, removal
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """machine: as it was shown. files: paths from the suite. expected: option of `attest verify` → text."""
+
+    machine: Machinery
+    files: Sequence[str]
+    expected: Mapping[str, str]
+
+
+def author_suite(shown: Sequence[Shown], policy: Policy, *, simulator_root: str | None) -> str:
+    """The suite's text, laid out. Each expectation is what the policy says now: read them as you would read a diff."""
+    lines = [
+        f"# Tests of {policy.name}. Each line takes one claim away, or adds one, after the evidence was verified:",
+        "# `because` is what then refuses. Change the policy, run this again, and see which lines changed.",
+        f"at: {instant(shown[0].machine.at)}",
+    ]
+    if simulator_root is not None:
+        lines.append(f"simulator-root: {quoted(simulator_root)}")
+    lines.append("evidence:")
+    for index, one in enumerate(shown):
+        lines += [f"  {_name(index)}:", f"    files: [{', '.join(map(quoted, one.files))}]"]
+        lines += [f"    {name}: {quoted(text)}" for name, text in one.expected.items()]
+    lines.append("tests:")
+    for index, one in enumerate(shown):
+        verdict = judge(one.machine.verified, policy, at=one.machine.at)
+        because = (
+            f", because: [{', '.join(map(_reason, verdict.reasons))}]" if verdict.verdict == "refused" else ""
+        )
+        lines.append(f"  - {{evidence: {_name(index)}, expect: {verdict.verdict}{because}}}")
+    tried: set[str] = set()
+    for index, one in enumerate(shown):
+        for change in _changes(policy, one.machine):
+            if change.name in tried:
+                continue
+            judgement = judge(one.machine.verified, policy, at=one.machine.at, changes=[change])
+            if judgement.verdict != "refused":
+                continue
+            tried.add(change.name)
+            what = (
+                f"unset: [{change.name}]"
+                if change.value is None
+                else f"set: {{{change.name}: {quoted(change.value)}}}"
+            )
+            because = ", ".join(map(_reason, judgement.reasons))
+            lines.append(f"  - {{evidence: {_name(index)}, {what}, expect: refused, because: [{because}]}}")
+    return lay_out("\n".join(lines) + "\n")
+
+
+def _name(index: int) -> str:
+    return f"shown-{index + 1}"
+
+
+def _reason(reason: str) -> str:
+    return f'"{reason}"' if "[" in reason else reason
+
+
+def _changes(policy: Policy, machine: Machinery) -> Iterator[Change]:
+    """One change for each claim that a rule speaks of."""
+    for section, entries in policy.body.sections.items():
+        parts = machine.parts(section)
+        if not parts:
+            continue
+        if section in DEVICE_SECTIONS:
+            yield removal(section)
+        rules = [entry for entry in entries if isinstance(entry, Rule)] + members(entries)
+        for claim in dict.fromkeys(rule.claim for rule in rules):
+            if claim.name not in CLAIMS[section] or claim.name == "count":
+                continue
+            name = f"{section}.{claim.name}"
+            if any(claim.name in part for part in parts):
+                yield removal(name)
+            else:
+                yield Change(section, None, claim, _any(claim))
+
+
+def _any(claim: Claim) -> str:
+    """Some value of a claim that was not shown."""
+    if claim.kind == "bytes":
+        return "5a" * claim.size[0]
+    return {"bool": "true", "text": claim.values[0] if claim.values else "other"}.get(claim.kind, "1")

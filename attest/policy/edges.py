@@ -1,0 +1,266 @@
+"""Values of a claim at which a rule may change its mind: on each bound, beside it, listed, unlisted, absent.
+
+Every operator is constant between its edges, so two rules that agree on all edges of both agree on the claim.
+Values are canonical text, as claim trees hold it; None stands for a claim that is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, cast
+
+from attest.claims import Claim
+from attest.policy.kinds import COMPONENTS, PRODUCTS, canonical_text
+from attest.policy.model import Branches, Bytes, Components, Operator, Reference, ReferenceSet
+
+Raw: TypeAlias = "str | list[str] | dict[str, str] | None"
+
+MAX_REFERENCES = 40
+"""Values of reference sets that are tried one by one; the rest is counted."""
+_OTHER_BYTES = 0xD1
+_OTHER_TEXT = "something else"
+_TOP = 255
+
+
+def edges(claim: Claim, operators: Iterable[Operator]) -> list[Raw]:
+    """Canonical texts, each once, the most usual first; never empty. For `tcb` the product is the caller's to set:
+    `tcb_edges`."""
+    operators = tuple(operators)
+    found: list[Raw] = []
+    for value in _values(claim, operators):
+        raw = _raw(claim, value)
+        if raw not in found:
+            found.append(raw)
+    found.append(None)
+    return found
+
+
+def _raw(claim: Claim, value: Any) -> Raw:
+    if claim.kind in ("tcb", "svn") or isinstance(value, str):
+        return value.hex() if isinstance(value, bytes) else cast(Raw, value)
+    return cast(Raw, canonical_text(claim, value))
+
+
+def _values(claim: Claim, operators: tuple[Operator, ...]) -> Iterator[Any]:
+    kind = claim.kind
+    if kind == "bool":
+        yield from (True, False)
+    elif claim.values:
+        yield from claim.values
+    elif kind in ("int", "duration", "date"):
+        yield from _numbers(kind, operators)
+    elif kind == "bits":
+        yield from _bits(operators)
+    elif kind in ("version", "vbios"):
+        yield from _versions(kind, operators)
+    elif kind == "svn":
+        yield from _svns(operators)
+    elif kind == "set":
+        yield from _sets(operators)
+    else:
+        yield from _members(claim, operators)
+
+
+def _literals(operators: tuple[Operator, ...]) -> Iterator[Any]:
+    """Every single value that stands in an operator."""
+    for operator in operators:
+        operand = operator.operand
+        if operator.name in ("one-of", "none-of") and isinstance(operand, tuple):
+            yield from operand
+        elif operator.name in ("is", "at-least", "at-most", "has-bits", "no-bits", "subset-of"):
+            if not isinstance(operand, (Branches, Components, Bytes)):
+                yield operand
+        elif operator.name == "none-of":
+            yield operand
+
+
+# -- kinds ------------------------------------------------------------------------------------------
+
+
+def _numbers(kind: str, operators: tuple[Operator, ...]) -> Iterator[Any]:
+    bounds = list(_literals(operators))
+    if kind == "date":
+        dates = [bound for bound in bounds if isinstance(bound, datetime)]
+        second = timedelta(seconds=1)
+        yield from dates
+        for date in dates:
+            yield from (date - second, date + second)
+        return
+    numbers = [bound for bound in bounds if isinstance(bound, int)]
+    yield from numbers
+    yield from (number + 1 for number in numbers if number + 1 < 1 << 64)
+    yield from (number - 1 for number in numbers if number)
+    yield 0
+    yield 1
+
+
+def _bits(operators: tuple[Operator, ...]) -> Iterator[int]:
+    masks = [mask for mask in _literals(operators) if isinstance(mask, int)]
+    every = 0
+    for mask in masks:
+        every |= mask
+    required = 0
+    for operator in operators:
+        if operator.name in ("has-bits", "is") and isinstance(operator.operand, int):
+            required |= operator.operand
+    yield required
+    yield 0
+    yield from masks
+    yield every
+    for bit in range(64):
+        if every >> bit & 1:
+            yield required ^ 1 << bit
+            yield 1 << bit
+    outside = next((1 << bit for bit in range(64) if not every >> bit & 1), None)
+    if outside is not None:
+        yield required | outside
+
+
+def _versions(kind: str, operators: tuple[Operator, ...]) -> Iterator[tuple[int, ...]]:
+    bounds: list[tuple[int, ...]] = [
+        tuple(literal) for literal in _literals(operators) if isinstance(literal, tuple)
+    ]
+    branches: list[int] = []
+    for operator in operators:
+        if isinstance(operator.operand, Branches):
+            bounds += [tuple(least) for least in operator.operand.minimums.values()]
+            branches += operator.operand.minimums
+    top = _TOP if kind == "vbios" else 999
+    for bound in bounds:
+        yield bound
+        yield (*bound[:-1], min(top, bound[-1] + 1))
+        below = _below(bound, top)
+        if below is not None:
+            yield below
+    heads = sorted({*branches, *(bound[0] for bound in bounds)})
+    for head in heads:
+        # A branch that nobody lists, between two that are, and each listed one from its first version on.
+        yield from ((number, 0) for number in (head + 1, head - 1, head) if 0 <= number <= top)
+    if kind == "vbios":
+        yield from ((*bound[:1], (*bound, 0)[1] ^ 1) for bound in bounds)
+    if not bounds:
+        yield (1, 0)
+
+
+def _below(version: tuple[int, ...], top: int) -> tuple[int, ...] | None:
+    """The version just below: the last number that is not zero less one, and the highest after it."""
+    numbers = list(version)
+    for index in range(len(numbers) - 1, -1, -1):
+        if numbers[index]:
+            return (*numbers[:index], numbers[index] - 1, *[top] * (len(numbers) - index - 1))
+    return None
+
+
+def _svns(operators: tuple[Operator, ...]) -> Iterator[bytes]:
+    bounds = [operator.operand.bounds for operator in operators if isinstance(operator.operand, Bytes)]
+    # The module's major version is compared for equality first.
+    base = bytearray([_TOP] * 16)
+    for bound in bounds:
+        if 1 in bound:
+            base[1] = bound[1]
+    yield bytes(base)
+    lowest, highest = bytearray(base), bytearray(base)
+    for bound in bounds:
+        for index, number in bound.items():
+            lowest[index], highest[index] = min(lowest[index], number), number
+    yield from (bytes(lowest), bytes(highest))
+    for bound in bounds:
+        for index, number in bound.items():
+            for near in (number, number - 1, number + 1):
+                if 0 <= near <= _TOP:
+                    for start in (base, highest):
+                        changed = bytearray(start)
+                        changed[index] = near
+                        yield bytes(changed)
+
+
+def _sets(operators: tuple[Operator, ...]) -> Iterator[frozenset[str]]:
+    sets = [value for value in _literals(operators) if isinstance(value, frozenset)]
+    every: frozenset[str] = frozenset().union(*sets)
+    yield frozenset()
+    yield from sets
+    yield from (frozenset({member}) for member in sorted(every))
+    yield every
+    yield frozenset({"INTEL-SA-00000"})
+    yield from (value | {"INTEL-SA-00000"} for value in sets)
+
+
+def _members(claim: Claim, operators: tuple[Operator, ...]) -> Iterator[Any]:
+    listed = [value for value in _literals(operators) if isinstance(value, (bytes, str))]
+    for reference, _ in chosen_references(operators):
+        listed.append(reference.value)
+    yield from listed
+    if claim.kind == "bytes":
+        yield from (bytes([_OTHER_BYTES]) * size for size in claim.size)
+    else:
+        yield _OTHER_TEXT
+
+
+def chosen_references(operators: Iterable[Operator]) -> list[tuple[Reference, str]]:
+    """References of `in` operators with their set's name: those that not all of the sets say the same of first, so
+    that a large set costs no more than what is different in it."""
+    apart, alike = _references(operators)
+    return [*apart[:MAX_REFERENCES], *alike[:3]]
+
+
+def untried_references(operators: Iterable[Operator]) -> int:
+    """How many values that not all sets say the same of are beyond MAX_REFERENCES, and not tried."""
+    return max(0, len(_references(operators)[0]) - MAX_REFERENCES)
+
+
+def _references(
+    operators: Iterable[Operator],
+) -> tuple[list[tuple[Reference, str]], list[tuple[Reference, str]]]:
+    """Those that not all sets say the same of, and those that they do; one entry a value."""
+    sets: dict[int, ReferenceSet] = {}
+    for operator in operators:
+        if operator.name == "in":
+            for found in cast("tuple[ReferenceSet, ...]", operator.operand):
+                sets[id(found)] = found
+    said: dict[bytes | str, list[tuple[Reference, str]]] = {}
+    for found in sets.values():
+        for reference in found.values:
+            said.setdefault(reference.value, []).append((reference, found.name))
+    apart: list[tuple[Reference, str]] = []
+    alike: list[tuple[Reference, str]] = []
+    for entries in said.values():
+        same = len(entries) == len(sets) and len({_meaning(one) for one, _ in entries}) == 1
+        (alike if same else apart).append(entries[0])
+    return apart, alike
+
+
+def _meaning(reference: Reference) -> tuple[object, ...]:
+    return reference.state, reference.begins, reference.ends, reference.since, reference.covers
+
+
+# -- TCB --------------------------------------------------------------------------------------------
+
+
+def components_of(product: str) -> tuple[str, ...]:
+    return COMPONENTS if product == "turin" else COMPONENTS[1:]
+
+
+def tcb_edges(operators: Iterable[Operator]) -> list[tuple[str, dict[str, str] | None]]:
+    """Product and TCB: everything at its highest, on each bound, one below and one above it."""
+    operands = [operator.operand for operator in operators if isinstance(operator.operand, Components)]
+    found: list[tuple[str, dict[str, str] | None]] = []
+    for product in PRODUCTS:
+        names = components_of(product)
+        highest = dict.fromkeys(names, str(_TOP))
+        found.append((product, highest))
+        for operand in operands:
+            bounds: Mapping[str, int] = (
+                operand.free if operand.free is not None else operand.by_product.get(product, {})
+            )
+            held = {name: bound for name, bound in bounds.items() if name in names}
+            on = {**highest, **{name: str(bound) for name, bound in held.items()}}
+            found.append((product, on))
+            for name, bound in held.items():
+                for near in (bound - 1, bound + 1):
+                    if 0 <= near <= _TOP:
+                        for start in (highest, on):
+                            found.append((product, {**start, name: str(near)}))
+                found.append((product, {other: value for other, value in on.items() if other != name}))
+        found.append((product, None))
+    return [one for index, one in enumerate(found) if one not in found[:index]]

@@ -1,0 +1,323 @@
+"""What a policy says that is allowed and dangerous. Each lint has a code, a place, why, and what to do.
+
+A lint never changes a verdict. The threats that they name are those of docs/threat-model.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from attest.claims import instant
+from attest.policy.defaults import replaces
+from attest.policy.document import Policy
+from attest.policy.identity import workload_pins
+from attest.policy.lint_table import LINTS
+from attest.policy.model import PLATFORMS, Components, Entry, Group, Operator, ReferenceSet, Rule
+from attest.policy.nodes import ListNode, MapNode, Node, Place, Scalar
+from attest.untrusted import escape
+
+SOON = timedelta(days=30)
+LONG = timedelta(days=366)
+
+_CHOSEN = {
+    "snp": ("host-data",),
+    "tdx": ("rtmr3", "mrconfigid", "mrowner", "mrownerconfig"),
+    "azure": ("pcr8", "pcr16", "pcr23"),
+    "binding": ("init-data",),
+}
+"""What the host or the guest chooses: no identity alone."""
+
+_GROWING = frozenset({"version", "vbios", "date"})
+_COUNTED = frozenset({"tdx.tcb-evaluation", "snp.guest-svn", "azure.evidence-version"})
+_MINIMUMS = {
+    "snp": (("tcb", "fixed"),),
+    "gpu": (("driver",), ("vbios",)),
+    "switch": (("bios",),),
+}
+"""Section → groups of claims of which one needs a minimum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """at: `file:line:column`. threat: of the threat model. message: what is dangerous here. remedy: what to do."""
+
+    code: str
+    at: str
+    message: str
+    why: str
+    remedy: str
+    threat: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "code": self.code,
+            "at": self.at,
+            "message": self.message,
+            "why": self.why,
+            "remedy": self.remedy,
+            "threat": self.threat,
+        }
+
+
+def lint(policy: Policy, node: Node, *, at: datetime) -> tuple[Lint, ...]:
+    """Everything found, by place. node: the policy's own file, for the places of what is no rule. at: now."""
+    found = [*_Linter(policy, node, at).all()]
+    return tuple(sorted(dict.fromkeys(found), key=lambda one: (_line(one.at), one.code, one.message)))
+
+
+def _line(at: str) -> tuple[str, int, int]:
+    file, _, rest = at.rpartition(":")
+    head, _, line = file.rpartition(":")
+    return (head, int(line), int(rest)) if line.isdigit() and rest.isdigit() else (at, 0, 0)
+
+
+class _Linter:
+    def __init__(self, policy: Policy, node: Node, at: datetime) -> None:
+        self.policy, self.body, self.at = policy, policy.body, at
+        self._node = node
+
+    def all(self) -> Iterator[Lint]:
+        yield from self._head()
+        yield from self._identity()
+        yield from self._parts()
+        for entries in self.body.sections.values():
+            for rule, nested in _rules(entries):
+                yield from self._rule(rule, nested=nested)
+        yield from self._references()
+        yield from self._ends()
+        yield from self._unused()
+
+    def _lint(self, code: str, place: Place | str, message: str) -> Lint:
+        meaning = LINTS[code]
+        at = place if isinstance(place, str) else place.within(self.policy.where)
+        return Lint(code, at, escape(message, 400), meaning.message, meaning.remedy, meaning.source)
+
+    def _place(self, *path: str) -> Place:
+        """Where a key of the file stands; the file's start where it says nothing of it."""
+        node, place = self._node, self._node.place
+        for name in path:
+            entries = node.entries if isinstance(node, MapNode) else ()
+            found = next(((key, child) for key, child in entries if key.text == name), None)
+            if found is None:
+                return place
+            place, node = found[0].place, found[1]
+        return place
+
+    # -- the head
+
+    def _head(self) -> Iterator[Lint]:
+        if "none" in self.body.platforms:
+            yield self._lint("platform-none", self._place("platforms"), "platforms: [none]")
+        for code, reason in self.body.allow_warnings.items():
+            name = f"allows-{code}"
+            if name in LINTS:
+                message = f'{code} is allowed: "{reason}"'
+                yield self._lint(name, self._place("allow-warnings", code), message)
+        for name, reason in self.body.loosened.items():
+            section, _, claim = name.partition(".")
+            place = self._place("require", section, claim)
+            yield self._lint("loosened", place, f'{name} is loosened: "{reason}"')
+
+    def _identity(self) -> Iterator[Lint]:
+        for platform in PLATFORMS:
+            if platform == "none" or platform not in self.body.platforms:
+                continue
+            if workload_pins(self.body, platform):
+                continue
+            sections = platform.split("-") if platform.startswith("azure") else [platform]
+            chosen = [
+                rule
+                for section in (*sections, "binding")
+                for rule, _ in _rules(self.body.sections.get(section, ()))
+                if rule.claim.name in _CHOSEN.get(section, ()) and rule.operator("is", "one-of", "in")
+            ]
+            for rule in chosen:
+                message = f"{rule.name} is all that ties {platform} to a workload"
+                yield self._lint("host-chosen-identity", rule.place, message)
+            if not chosen:
+                yield self._lint(
+                    "no-workload-identity", self._place("platforms"), f"{platform}: nothing says what runs"
+                )
+
+    def _parts(self) -> Iterator[Lint]:
+        sections = self.body.sections
+        cpu = self.body.platforms - {"none"}
+        binding = {rule.claim.name: rule for rule, _ in _rules(sections.get("binding", ())) if not rule.warn}
+        if cpu and not ("key" in binding and _says(binding["key"], True)):
+            yield self._lint("key-unbound", self._place("require", "binding"), "binding.key is not asked for")
+        for section in ("gpu", "switch"):
+            entries = sections.get(section, ())
+            if not entries:
+                continue
+            place = self._place("require", section)
+            if not any(isinstance(entry, Rule) and entry.claim.name == "count" for entry in entries):
+                yield self._lint("count-missing", place, f"{section} has no count")
+            if cpu and not all(workload_pins(self.body, platform) for platform in cpu):
+                yield self._lint(
+                    "gpu-without-workload", place, f"{section} is judged, and no workload is pinned"
+                )
+            tie = binding.get("gpu-to-cpu")
+            if cpu and tie is not None and not _says(tie, True):
+                yield self._lint("gpu-unbound", tie.place, f"{section} need not be tied to the CPU")
+        for section, groups in _MINIMUMS.items():
+            if section not in sections:
+                continue
+            named = {
+                rule.claim.name for rule, nested in _rules(sections[section]) if not nested and not rule.warn
+            }
+            for names in groups:
+                if not named & set(names):
+                    wanted = " or ".join(f"{section}.{name}" for name in names)
+                    yield self._lint(
+                        "minimum-missing", self._place("require", section), f"no rule on {wanted}"
+                    )
+
+    # -- rules
+
+    def _rule(self, rule: Rule, *, nested: bool) -> Iterator[Lint]:
+        equal = rule.operator("is", "one-of")
+        if equal is not None and (rule.claim.kind in _GROWING or rule.name in _COUNTED) and not nested:
+            yield self._lint("version-equality", rule.place, f"{rule.name} {equal.name} {_text(equal)}")
+        if rule.claim.kind == "tcb" and nested is False:
+            yield from self._unbounded_tcb(rule)
+        if rule.claim.kind in ("bytes", "text") and not rule.claim.values:
+            if rule.operator("none-of") and not rule.operator("is", "one-of", "in"):
+                yield self._lint("deny-list", rule.place, f"{rule.name} none-of: every other value passes")
+        if rule.name == "tdx.tcb-evaluation" and not nested and replaces(rule):
+            yield self._lint("floor-replaced", rule.place, f"{rule.name} stands in place of floor data")
+        if rule.name == "evidence.verified-by" and not _says(rule, "self"):
+            yield self._lint("verdict-of-others", rule.place, "a verdict of another verifier is accepted")
+        if rule.until is not None:
+            yield from self._end("grace", rule.place, rule.until, f"the grace period of {rule.name}")
+
+    def _unbounded_tcb(self, rule: Rule) -> Iterator[Lint]:
+        """An upper bound alone passes everything older."""
+        least = rule.operator("at-least")
+        if least is None:
+            yield self._lint("minimum-missing", rule.place, f"{rule.name} has no at-least")
+        elif isinstance(least.operand, Components):
+            bounds = (
+                [least.operand.free]
+                if least.operand.free is not None
+                else [*least.operand.by_product.values()]
+            )
+            if all(not any((found or {}).values()) for found in bounds):
+                yield self._lint("minimum-missing", rule.place, f"{rule.name} at-least 0 passes everything")
+
+    # -- dates
+
+    def _ends(self) -> Iterator[Lint]:
+        for one in self.body.accepted:
+            yield from self._end("accept", one.place, one.until, f"the acceptance of {one.advisory}")
+
+    def _end(self, what: str, place: Place | str, until: datetime, message: str) -> Iterator[Lint]:
+        if until < self.at:
+            yield self._lint(f"{what}-ended", place, f"{message} ended at {instant(until)}")
+        elif until - self.at <= SOON:
+            yield self._lint(f"{what}-ends", place, f"{message} ends at {instant(until)}")
+        elif until - self.at > LONG:
+            yield self._lint("end-distant", place, f"{message} ends at {instant(until)} only")
+
+    def _references(self) -> Iterator[Lint]:
+        used = self._used_sets()
+        for name, found in self.body.references.items():
+            places = self._places_of(name)
+            if name not in used:
+                yield self._lint("unused-set", self._place("references", name), f'no rule names "{name}"')
+                continue
+            usable = False
+            for reference in found.values:
+                value = reference.value.hex() if isinstance(reference.value, bytes) else reference.value
+                place = places.get(value.lower(), self._place("references", name))
+                told = reference.name or f"{value[:12]}…"
+                if reference.state == "revoked":
+                    continue
+                usable = usable or reference.ends is None or reference.ends >= self.at
+                if reference.state == "observed":
+                    yield self._lint("observed", place, f"{told} was observed, and nobody vouches for it")
+                if reference.covers is None and found.claim.name in ("measurement", "mrtd", "rtmr1", "rtmr2"):
+                    yield self._lint("covers-unsaid", place, f"{told} does not say what it covers")
+                if reference.ends is not None and reference.ends - self.at <= SOON:
+                    ended = reference.ends < self.at
+                    verb = "ended" if ended else "ends"
+                    yield self._lint(
+                        f"reference-{verb}", place, f"{told} {verb} at {instant(reference.ends)}"
+                    )
+            if not usable:
+                yield self._lint(
+                    "set-empty", self._place("references", name), f'no value of "{name}" can pass'
+                )
+
+    def _places_of(self, name: str) -> Mapping[str, Place]:
+        node = self._node
+        for key in ("references", name, "values"):
+            entries = node.entries if isinstance(node, MapNode) else ()
+            node = next((child for head, child in entries if head.text == key), Scalar("", node.place))
+        places = {}
+        for item in node.items if isinstance(node, ListNode) else ():
+            for head, child in item.entries if isinstance(item, MapNode) else ():
+                if head.text == "value" and isinstance(child, Scalar):
+                    places[child.text.lower()] = item.place
+        return places
+
+    def _used_sets(self) -> set[str]:
+        return {
+            found.name
+            for entries in self.body.sections.values()
+            for rule, _ in _rules(entries)
+            for operator in rule.operators
+            if operator.name == "in"
+            for found in cast("tuple[ReferenceSet, ...]", operator.operand)
+        }
+
+    def _unused(self) -> Iterator[Lint]:
+        """Parameters of this file that nothing of it stands on."""
+        if not isinstance(self._node, MapNode):
+            return
+        texts = {
+            text for key, child in self._node.entries if key.text != "params" for text in _scalars(child)
+        }
+        inherits = any(key.text == "extends" for key, _ in self._node.entries)
+        for key, child in self._node.entries:
+            if key.text != "params" or not isinstance(child, MapNode) or inherits:
+                continue  # a parent may stand on it
+            for name, _ in child.entries:
+                if f"${{{name.text}}}" not in texts:
+                    yield self._lint("unused-parameter", name.place, f'nothing uses "{name.text}"')
+
+
+def _rules(entries: tuple[Entry, ...], *, nested: bool = False) -> Iterator[tuple[Rule, bool]]:
+    """(rule, whether inside any, all or none)."""
+    for entry in entries:
+        if isinstance(entry, Group):
+            for branch in entry.branches:
+                yield from _rules(branch, nested=True)
+        else:
+            yield entry, nested
+
+
+def _says(rule: Rule, value: object) -> bool:
+    """Whether only `value` passes."""
+    return any(
+        (operator.name == "is" and operator.operand == value)
+        or (operator.name == "one-of" and operator.operand == (value,))
+        for operator in rule.operators
+    )
+
+
+def _text(operator: Operator) -> str:
+    return ", ".join(map(str, operator.text)) if isinstance(operator.text, list) else str(operator.text)
+
+
+def _scalars(node: Node) -> Iterator[str]:
+    if isinstance(node, Scalar):
+        yield node.text
+    elif isinstance(node, ListNode):
+        for item in node.items:
+            yield from _scalars(item)
+    else:
+        for _, child in node.entries:
+            yield from _scalars(child)
