@@ -77,8 +77,7 @@ def cured(
     if rule.claim.name == "advisories":
         # A list that nobody is behind for is met by accepting just what the rule objects to.
         used |= _objected(rule, claims.get("advisories"))
-    elif not behind:
-        return None
+    # With nobody behind and nothing objected to there is nothing to accept.
     if not used or not used <= set(accepted):
         return None
     return min(accepted[advisory] for advisory in used)

@@ -449,3 +449,44 @@ def test_a_file_is_read_once_however_often_it_is_extended() -> None:
         claim: {"is": value}
         for claim, value in {"smt": "false", "tsme": "true", "ecc": "true", "debug": "false"}.items()
     }
+
+
+def test_an_accepted_advisory_may_be_accepted_longer_with_a_reason(judge: Judge) -> None:
+    """Of two acceptances the shorter counts, unless the child takes its parent's place."""
+    out = tree(
+        time=None,
+        tdx={**TDX, "tcb-status": "OutOfDate"},
+        raw={
+            "tdx": {
+                "tcb": {
+                    "platform": {"status": "OutOfDate", "advisories": ["INTEL-SA-1"]},
+                    "qe": {"status": "UpToDate", "advisories": []},
+                }
+            }
+        },
+    )
+    parent = file("{tdx: {debug: false}}", ACCEPT % ("INTEL-SA-1", "2026-11-01", ""), platforms="tdx")
+    other = file(
+        "{tdx: {debug: false}}", ACCEPT % ("INTEL-SA-1", "2026-11-01", ""), name="other", platforms="tdx"
+    )
+    longer = ACCEPT % ("INTEL-SA-1", "2026-12-31", ", override: late")
+    assert judge(out, child_of(parent, "{tdx: {migratable: false}}", longer, platforms="tdx")).conforms
+    # A file beside, which the child of the other does not extend, keeps its own end.
+    middle = file(
+        "{tdx: {debug: false}}", longer, name="middle", platforms="tdx", extends=ref("team.yaml", parent)
+    )
+    text = file(
+        "{tdx: {migratable: false}}",
+        platforms="tdx",
+        extends=f"{ref('other.yaml', other)}, {ref('middle.yaml', middle)}",
+    )
+    files = {"team.yaml": parent, "other.yaml": other, "middle.yaml": middle}
+    assert not judge(out, Policy.from_text(text, files=files)).conforms
+
+
+def test_a_child_may_not_make_an_observed_value_active() -> None:
+    parent = file("{snp: {measurement: {in: web}}}", WEB % ("", f'{{value: "{M}", state: observed}}'))
+    assert refused(parent, "{snp: {debug: false}}", WEB % ("", f'{{value: "{M}"}}')).codes == {
+        "policy.override-missing"
+    }
+    child_of(parent, "{snp: {debug: false}}", WEB % ("", f'{{value: "{M}", state: observed}}'))
