@@ -22,6 +22,8 @@ from attest.policy.nodes import (
 )
 
 MAX_BYTES = 256 << 10
+MAX_KEYS = 2_000
+"""In one map: four times the rules of a policy. Keys cost the parser more than anything else."""
 MAX_ENTRIES = 30_500
 """10 000 reference values, each a map of one key, and what surrounds them; each entry costs the parser some
 twenty-five microseconds, and no text may cost a second."""
@@ -150,7 +152,10 @@ class _Builder:
 
     def _add(self, node: Node) -> None:
         if self._open:
-            self._open[-1][2].append(node)
+            _, is_map, children = self._open[-1]
+            children.append(node)
+            if is_map and len(children) > 2 * MAX_KEYS:
+                raise Unreadable([*self.faults, Fault(node.place, f"more than {MAX_KEYS} keys in one map")])
         elif self._root is None:
             self._root = node
 
