@@ -155,7 +155,7 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
         if field in _OPTIONS:
             raise ValueError(f"--set {setting}: use --{field.replace('_', '-')}")
         if not part:
-            keywords[field] = setting(text)
+            keywords[field] = field_value(text)
         elif not isinstance(keywords.setdefault(field, {}), dict):
             raise ValueError(f"--set gives {field} twice")
         else:
@@ -185,14 +185,14 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
 
 def _part(given: str, field: str, text: str) -> int | bytes:
     """One part of a field: the bytes of a measurement, and one byte of anything else."""
-    value = setting(text)
+    value = field_value(text)
     if isinstance(value, bytes) if field == "measurements" else isinstance(value, int) and 0 <= value <= 255:
         return value  # type: ignore[return-value]  # never text, by either condition
     wanted = "hex: and 48 bytes" if field == "measurements" else "a number from 0 to 255"
     raise ValueError(f"--set {given}: {wanted} is wanted, not {text!r}")
 
 
-def setting(text: str) -> int | str | bytes:
+def field_value(text: str) -> int | str | bytes:
     """A number, hex after `hex:`, or text."""
     if text.startswith("hex:"):
         try:

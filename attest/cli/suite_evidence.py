@@ -101,7 +101,7 @@ class Evidence:
             raise Unfit(f"line {source.place.line}: {error}") from None
 
     def _simulate(self, source: Source, at: datetime) -> tuple[Simulated, Expected]:
-        from attest.cli.simulate import setting
+        from attest.cli.simulate import field_value
 
         keywords: dict[str, Any] = {}
         try:
@@ -109,11 +109,11 @@ class Evidence:
                 field = name.replace("-", "_")
                 if isinstance(value, Mapping):
                     keywords[field] = {
-                        int(part) if part.isdecimal() else part: setting(text)
+                        int(part) if part.isdecimal() else part: field_value(text)
                         for part, text in value.items()
                     }  # fmt: skip
                 elif field != "kind":
-                    keywords[field] = setting(value)
+                    keywords[field] = field_value(value)
             kind = str((source.simulate or {})["kind"])
             if kind not in _KINDS or set(keywords) & set(_BOUND):
                 raise ValueError(f"kind is one of {', '.join(_KINDS)}; nonce and key are the test's own")

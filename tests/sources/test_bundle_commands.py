@@ -111,7 +111,7 @@ def test_each_entry_is_told_with_its_end_and_the_bundle_keeps_none_longer(
         capsys, "verify", fleet["folder"] / "simulated-gpu-evidence.json", fleet["bundle"], *late
     )
     assert status == 1
-    assert "The OCSP answers are out of date: " in out
+    assert "Revocation of the device is out of date" in out
     status, out, _ = run(capsys, "verify", fleet["folder"] / "simulated-report.bin", fleet["bundle"], *late)
     assert status == 0
 
