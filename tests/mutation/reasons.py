@@ -53,8 +53,9 @@ REASONS: tuple[Reason, ...] = (
         "The cache is not asked or not filled: the long way gives the same answer, later. That both agree, and that "
         "what was refused is not kept, is asked in tests/test_path.py, tests/snp/test_ground.py and "
         "tests/tdx/test_warm_verification.py",
-        change=r"cache is not None and depth|, cache\) → .*, None\)|cache=cache.* → .*cache=None|if path is not None: → if path is None|known",
-        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py",
+        change=r"cache is not None and depth|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
+        r"|, cache, memory\) → .*, None, memory\)|if device is not None: → if device is None|if path is not None: → if path is None|known",
+        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py|nvidia/chain\.py",
     ),
     Reason(
         "A ground is kept only where it stood without a complaint, under a list in date; what this line asks of one that is "
@@ -155,6 +156,26 @@ REASONS: tuple[Reason, ...] = (
         change=r"_alternatives\(attributes, None",
     ),
     Reason(
+        "No DTD reaches a parser (`parse_xml` refuses it before, and signxml is handed what `parse_xml` took), so that nothing is "
+        "left to resolve, load or validate; sizes are bounded before, and text that is not UTF-8 was refused",
+        function=r"rim\.py hardened_parser",
+    ),
+    Reason(
+        "A certificate that is met again is read again",
+        function=r"rim\.py Rim\.parse",
+        change=r"known is None",
+    ),
+    Reason(
+        "No device is numbered one; to refuse that number too would be as safe",
+        function=r"nvidia/chain\.py _check_chain",
+        change=r"serial <= 1",
+    ),
+    Reason(
+        "Big-endian is what Python writes by itself",
+        function=r"nvidia/chain\.py _serial",
+        change=r"// 8\), \)\.hex",
+    ),
+    Reason(
         "Refused by the XML parser as well: entities stand in a DTD, and NUL in no document",
         function=r"rim\.py parse_xml",
         change=r"<!ENTITY|XX.0XX",
@@ -230,6 +251,12 @@ REASONS: tuple[Reason, ...] = (
         "Big-endian is what Python reads by itself",
         function=r"nvidia/verify\.py _signature",
         change=r"from_bytes\(signature\[[:48]+\], \)",
+    ),
+    Reason(
+        _TRIED,
+        function=r"tdx/platform\.py (Shared\.of|Shared\.stands|is_plain)|sgx_extension\.py PckFacts\.parse"
+        r"|tdx/pck\.py (check_pck_chain|supplied_chains)|rim\.py parse_xml|nvidia/chain\.py _serial"
+        r"|tdx/ground\.py (find_ground|_check_pck|_choose_collateral)",
     ),
     Reason(
         _TRIED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -15,7 +16,7 @@ from attest.cache import Cache
 from attest.endorsements import Endorsements
 from attest.errors import Rejected
 from attest.evidence import Evidence
-from attest.nvidia.chain import given_chain
+from attest.nvidia.chain import _serial, given_chain
 from attest.nvidia.containers import DeviceEvidence
 from attest.nvidia.family import Family
 from attest.simulator import Simulator, der
@@ -261,3 +262,10 @@ def test_a_leaf_that_may_sign_certificates_is_refused(bench: Bench) -> None:
     plan = bench.plan()
     plan.chain[0].put(key_usage("digital_signature", "key_cert_sign"))
     assert bench.refused(plan) == {"x509.key-usage"}
+
+
+@pytest.mark.parametrize(
+    ("serial", "shown"), [(1, "01"), (0x7F, "7f"), (0xFF, "ff"), (0x100, "0100"), (0x41 << 64 | 5, "410000000000000005")]
+)  # fmt: skip
+def test_a_device_is_called_by_its_serial_number_in_whole_bytes(serial: int, shown: str) -> None:
+    assert _serial(SimpleNamespace(serial=serial)) == shown  # type: ignore[arg-type]
