@@ -254,6 +254,43 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(
         _TRIED,
+        function=r"snp/chain\.py with_issuer$",
+        change=r"or True else|> 1: → .*> 2:",
+    ),
+    Reason(
+        "The long way gives the same answer, later",
+        function=r"snp/chain\.py (with_issuer|check_chain)$",
+        change=r"> 1: → .*>= 1|, cache\)|cache=cache",
+    ),
+    Reason(
+        "OpenSSL refuses numbers out of range as well, and a signature with r or s of one is nobody's",
+        function=r"snp/signature\.py is_signed_by",
+        change=r"_P384_ORDER",
+    ),
+    Reason(
+        "A report has both from version 3 on, and neither before",
+        function=r"snp/verify\.py _check_product",
+        change=r"is not None or report",
+    ),
+    Reason("Words for people", function=r"snp/verify\.py _check_product", change=r"shown = "),
+    Reason(
+        "No hardware id has four bytes; names of encodings have no case",
+        function=r"snp/leaf\.py (_hwid|_text)$",
+        change=r"XXXX|ASCII",
+    ),
+    Reason(
+        "The key names the CA, the documents and the lists, and nothing is kept where one of them was revoked: what is asked "
+        "again is a fact of the same bytes. The leaf, which is another each time, is not among these",
+        function=r"tdx/platform\.py Shared\.(of|stands)$",
+        change=r"^pck\.ca\.serial|root_crl\.revokes",
+    ),
+    Reason(
+        "It is compared with the sixteen components",
+        function=r"sgx_extension\.py PckFacts\.parse",
+        change=r"_take\(tcb, 18\)",
+    ),
+    Reason(
+        _TRIED,
         function=r"tdx/platform\.py (Shared\.of|Shared\.stands|is_plain)|sgx_extension\.py PckFacts\.parse"
         r"|tdx/pck\.py (check_pck_chain|supplied_chains)|rim\.py parse_xml|nvidia/chain\.py _serial"
         r"|tdx/ground\.py (find_ground|_check_pck|_choose_collateral)",

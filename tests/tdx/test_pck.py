@@ -220,6 +220,16 @@ def test_a_platform_of_the_processor_ca_is_judged_as_one(judge: Judge, simulator
     assert verified.claims["raw"]["tdx"]["pck"]["issuer"] == "Intel SGX PCK Processor CA"
 
 
+def test_a_given_chain_of_the_processor_ca_serves_as_one_in_the_quote(
+    judge: Judge, simulator: Simulator
+) -> None:
+    plan = simulator.plan_tdx(ca="processor")
+    leaf, ca, _ = (Certificate(der_) for der_ in plan.chain())
+    plan.inner_type, plan.inner = 1, bytes(36)
+    made = plan.build()
+    judge(quote=made.raw, endorsements=made.endorsements + Endorsements(certificates=(leaf, ca)))
+
+
 def test_a_given_chain_of_another_platform_does_not_serve(td: Sample, simulator: Simulator) -> None:
     bare = with_chain(td.read("quote.bin"), bytes(36), kind=1)
     other = parse_certificates(Quote.parse(simulator.tdx().raw).certification_data, where="quote")
