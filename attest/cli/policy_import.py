@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attest.policy.interchange.draft import Draft
 
-_FORMATS = ("azure-skr", "go-sev-guest")
+_FORMATS = ("azure-skr", "go-sev-guest", "go-tdx-guest")
 
 _EPILOG = """\
 examples:
