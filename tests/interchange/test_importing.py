@@ -181,3 +181,8 @@ def test_the_command_writes_nothing_that_lost_something(
     assert main(["policy", "import", "azure-skr", str(source)]) == 0
     source.write_bytes(b"{")
     assert main(["policy", "import", "azure-skr", str(source), "--json"]) == 2
+
+
+def test_host_data_of_zeros_asks_for_its_absence() -> None:
+    draft = read_go_sev_guest(SEV + b"host_data: '" + b"\\000" * 32 + b"'")
+    assert {one.claim: one.operand for one in draft.entries}["host-data"] == "{exists: false}"

@@ -100,7 +100,9 @@ def _field(draft: Draft, one: Field, by_name: dict[str, list[Field]]) -> None:
         claim, size = _BYTES[name]
         value = octets(one, 0, size)
         if value:
-            draft.rule("snp", claim, quoted(value.hex()), line, name)
+            # The claim of a field that nobody set is absent.
+            empty = claim == "host-data" and not any(value)
+            draft.rule("snp", claim, "{exists: false}" if empty else quoted(value.hex()), line, name)
     elif name == "chip_id":
         value = octets(one, 0, 8, 64)
         if len(value) == 64:
