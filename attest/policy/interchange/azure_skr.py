@@ -44,7 +44,8 @@ _TDX = {f"rtmr{index}": f"rtmr{index}" for index in range(4)} | {
     "mrconfigid": "mrconfigid",
     "mrowner": "mrowner",
     "mrownerconfig": "mrownerconfig",
-    "td-attributes-debug": "debug",
+    "td_attributes_debug": "debug",
+    "td_attributes_septve_disable": "sept-ve-disable",
 }
 _PLATFORMS = {"sevsnpvm": "azure-snp", "tdxvm": "azure-tdx"}
 
@@ -224,7 +225,6 @@ def _target(bare: str) -> tuple[Claim, str | None] | None:
     named = {
         "x-ms-azurevm-vmid": "vm-id",
         "secureboot": "secure-boot",
-        "x-ms-azurevm-secureboot": "secure-boot",
         "x-ms-runtime.vm-configuration.secure-boot": "secure-boot",
     }
     return (CLAIMS["azure"][named[bare]], None) if bare in named else None
