@@ -108,25 +108,25 @@ def author(machines: Sequence[Machinery], *, name: str) -> str:
 
 
 def _head(machines: Sequence[Machinery], name: str) -> Iterator[str]:
-    yield from _comment(
+    yield from comment(
         "",
         f"Written from {', '.join(escape(one.name) for one in machines)}. It accepts what was shown there and nothing weaker: older firmware, another program, missing parts are refused. Read each line; it is yours now.",
     )
     yield "#"
-    yield from _comment(
+    yield from comment(
         "",
         'References are "observed": nobody has vouched for them yet, so the best verdict is conforms-with-warnings. Where a value is of your own build, say who made it (origin), what it covers (covers: image, where kernel, initrd and command line are in it), and take "state: observed" away.',
     )
     if any(one.verified.simulated for one in machines):
         yield "#"
-        yield from _comment(
+        yield from comment(
             "",
             "SIMULATED: this was written from evidence of the simulator, which proves nothing about hardware.",
         )
     unsafe = sorted({name for one in machines for name in one.unsafe})
     if unsafe:
         yield "#"
-        yield from _comment(
+        yield from comment(
             "",
             f"UNSAFE: what was shown does not meet {', '.join(unsafe)}. The policy refuses it until that is mended; see the lines marked UNSAFE.",
         )
@@ -136,7 +136,7 @@ def _head(machines: Sequence[Machinery], name: str) -> Iterator[str]:
     yield f"platforms: [{', '.join(listed)}] # evidence of any other kind of machine is refused, whatever it proves"
     codes = sorted({warning.code for one in machines for warning in one.verified.warnings})
     if codes:
-        yield from _comment(
+        yield from comment(
             "",
             "Warnings that came with the evidence. A secret goes out in spite of those that you list here, and of no others:",
         )
@@ -212,13 +212,13 @@ def _section(
     unsafe = {name: one for machine in machines for name, one in machine.unsafe.items()}
     kept = [f"{one.claim.name} {_default(one)}" for one in held if one.name not in unsafe]
     if kept:
-        yield from _comment("    ", f"Held by default, without a line: {'; '.join(kept)}.")
+        yield from comment("    ", f"Held by default, without a line: {'; '.join(kept)}.")
     for name, one in unsafe.items():
         if one.section == section:
             found = sorted(
                 {str(part.get(one.claim.name)) for machine, part in shown if name in machine.unsafe}
             )
-            yield from _comment(
+            yield from comment(
                 "    ",
                 f"UNSAFE: shown {escape(', '.join(found))}. {_protects(section, one.claim.name)} The evidence is refused until this is mended; what cannot be mended needs a rule of your own with an override and its reason.",
             )
@@ -241,7 +241,7 @@ def _section(
             yield from _suggestion(pin, values)
             continue
         why = _protects(section, pin.claim)
-        yield from _comment("    ", f"{_says(pin, together)} {why}".strip())
+        yield from comment("    ", f"{_says(pin, together)} {why}".strip())
         if pin.claim == "tcb-evaluation":
             yield "    # Within all, so that the default stays beside it: it rises with floor data."
             yield f"    all: [{{{pin.claim}: {_value(pin, together, values)}}}]"
@@ -249,7 +249,7 @@ def _section(
         yield f"    {pin.claim}: {_value(pin, together, values)}"
     yield from _alternatives(section, shown, loose, unsafe)
     if section == "binding" and all("key" not in part for part in parts):
-        yield from _comment(
+        yield from comment(
             "    ", f"Not shown, and wanted wherever a secret goes out. {_protects('binding', 'key')}"
         )
         yield "    # key: true"
@@ -257,7 +257,7 @@ def _section(
 
 def _count(section: str, machines: Sequence[Machinery]) -> Iterator[str]:
     counts = sorted({len(one.parts(section)) for one in machines if one.parts(section)})
-    yield from _comment("    ", f"As many as were shown. {_protects(section, 'count')}")
+    yield from comment("    ", f"As many as were shown. {_protects(section, 'count')}")
     listed = ", ".join(map(str, counts))
     yield f"    count: {listed}" if len(counts) == 1 else f"    count: {{one-of: [{listed}]}}"
 
@@ -274,14 +274,14 @@ def _fixed(parts: Sequence[Mapping[str, Any]], at: datetime) -> Iterator[str]:
         misses = [miss for finding in findings for miss in finding.misses]
         if misses:
             said = "; ".join(f"{want}, shown {found}" for want, found in dict.fromkeys(misses))
-            yield from _comment(
+            yield from comment(
                 "    ",
                 f"NOT MET: {said}. {floors.titles.get(advisory, '')}. Once the host is updated, add it:",
             )
             yield f"    # fixed: [{advisory}]"
     if met:
         told = "; ".join(f"{advisory.upper()} ({floors.titles.get(advisory, '')})" for advisory in met)
-        yield from _comment(
+        yield from comment(
             "    ",
             f"Fixed in what was shown, by floor data, which rises where a fix is found wanting: {told}. {_protects('snp', 'fixed')}",
         )
@@ -315,7 +315,7 @@ def _alternatives(
             branches.append(entries)
     if len(branches) < 2:
         return
-    yield from _comment(
+    yield from comment(
         "    ",
         "What was shown together: one of these, and no mixture of them. Protects from the oldest part of one machine beside the newest of another.",
     )
@@ -358,14 +358,14 @@ def _suggestion(pin: Pin, values: Sequence[Any]) -> Iterator[str]:
         return
     found = sorted({"nothing" if value is None else str(value) for value in values})
     if pin.claim == "rtmr3":
-        yield from _comment(
+        yield from comment(
             "    ",
             "rtmr3 is left out: it is in use, and what a guest measures there may change at every start.",
         )
         return
     if pin.section == "evidence":
         return
-    yield from _comment(
+    yield from comment(
         "    ",
         f"Shown: {escape(', '.join(found))}. Safer, where the machine can. {_protects(pin.section, pin.claim)}",
     )
@@ -402,7 +402,7 @@ def _operand(one: Rule) -> str:
     return quoted(str(text)) if operator.name == "is" else f"{{{operator.name}: {quoted(str(text))}}}"
 
 
-def _comment(indent: str, text: str) -> Iterator[str]:
+def comment(indent: str, text: str) -> Iterator[str]:
     for line in textwrap.wrap(
         " ".join(text.split()), _WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False
     ):

@@ -7,6 +7,11 @@ from attest.problem_table.meaning import Meaning
 PROBLEMS: dict[str, Meaning] = {
     # A denial has the code policy.SECTION.CLAIM of its rule; the codes here are of policies themselves.
     "policy.invalid": Meaning("The policy cannot be read", "policy format", "correct the place named"),
+    "policy.import": Meaning(
+        "The policy of another verifier cannot be read",
+        "the format named on the command line",
+        "correct the line named, or name the format that the file has",
+    ),
     "policy.extends": Meaning(
         "A file that the policy extends is not there, not the one meant, or leads back to it",
         "policy format, extends",

@@ -1,0 +1,132 @@
+"""What an importer found: rules, what could not be mapped, and the policy text both make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from attest.policy.author import comment
+from attest.policy.author_rules import quoted
+from attest.policy.layout import lay_out
+from attest.policy.model import PARTS
+from attest.untrusted import escape
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """line: in the file imported. what: the field. why: what makes it inexpressible here."""
+
+    line: int
+    what: str
+    why: str
+
+    def as_dict(self) -> dict[str, str | int]:
+        return {"line": self.line, "what": self.what, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One rule. operand: as it stands behind the colon; said: where it comes from."""
+
+    section: str
+    claim: str
+    operand: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Rules of one section of which one branch must pass whole."""
+
+    section: str
+    branches: tuple[tuple[Entry, ...], ...]
+    said: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """The policy to be. notes: where ours asks for more than theirs, or checks it without a rule."""
+
+    format: str
+    platforms: list[str] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    unmapped: list[Unmapped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def lost(self, line: int, what: str, why: str) -> None:
+        self.unmapped.append(Unmapped(line, escape(what), why))
+
+    def rule(self, section: str, claim: str, operand: str, line: int, what: str) -> None:
+        self.entries.append(Entry(section, claim, operand, f"line {line}: {escape(what)}"))
+
+
+def write(draft: Draft, *, name: str) -> str:
+    """The commented policy, laid out. Unmapped parts stand in it as comments."""
+    lines = [*comment("", f"Imported from {draft.format}. Rules of the same claim hold together.")]
+    for note in draft.notes:
+        lines += comment("", f"NOTE: {note}")
+    for one in draft.unmapped:
+        lines += comment("", f"NOT MAPPED, line {one.line}: {one.what}: {one.why}")
+    lines += ["policy: 1 # its default rules hold beside every line below", f"name: {name}"]
+    lines.append(f"platforms: [{', '.join(draft.platforms)}]")
+    if draft.params:
+        lines.append("params:")
+        lines += [f"  {key}: {{type: {kind}}}" for key, kind in draft.params.items()]
+    lines.append("require:")
+    for section in PARTS:
+        lines += _section(section, draft)
+    return lay_out("\n".join(lines) + "\n")
+
+
+def _section(section: str, draft: Draft) -> Iterator[str]:
+    entries = [one for one in draft.entries if one.section == section]
+    choices = [one for one in draft.choices if one.section == section]
+    if not entries and not choices:
+        return
+    yield f"  {section}:"
+    seen: set[str] = set()
+    again: list[Entry] = []
+    for one in entries:
+        if one.claim in seen:
+            again.append(one)
+            continue
+        seen.add(one.claim)
+        yield from comment("    ", one.said)
+        yield f"    {one.claim}: {one.operand}"
+    if not again and not choices:
+        return
+    # A claim stands once in a map; a second rule of it, or a choice, is a member of `all`.
+    yield "    all:"
+    for one in again:
+        yield from comment("      ", one.said)
+        yield f"      - {one.claim}: {one.operand}"
+    for choice in choices:
+        yield from comment("      ", choice.said)
+        yield "      - any:"
+        for branch in choice.branches:
+            yield from _branch(branch)
+
+
+def _branch(entries: Sequence[Entry]) -> Iterator[str]:
+    first: dict[str, Entry] = {}
+    again = []
+    for one in entries:
+        if one.claim in first:
+            again.append(one)
+        else:
+            first[one.claim] = one
+    for index, one in enumerate(first.values()):
+        yield f"          {'-' if index == 0 else ' '} {one.claim}: {one.operand}"
+    if again:
+        inner = ", ".join(f"{{{one.claim}: {one.operand}}}" for one in again)
+        yield f"            all: [{inner}]"
+
+
+def listed(values: Sequence[str]) -> str:
+    """`is`, or `one-of` where there are several."""
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) == 1:
+        return quoted(distinct[0])
+    return f"{{one-of: [{', '.join(map(quoted, distinct))}]}}"
