@@ -165,13 +165,19 @@ def _listen(host: str, port: int) -> socket.socket:
 def _verification(args: argparse.Namespace) -> Verification:
     import structlog
 
-    from attest import Anchors
+    from attest import Anchors, Malformed
     from kbs.broker import Verification
     from kbs.collateral import Folder, NoCollateral
 
     anchors = Anchors.production()
     if args.simulator_root:
-        anchors = anchors.with_simulator(args.simulator_root.read_bytes())
+        try:
+            anchors = anchors.with_simulator(args.simulator_root.read_bytes())
+        except Malformed:
+            # A file named by mistake may be a secret: nothing of it is quoted where logs are kept (T-CT).
+            raise CommandError(
+                2, f"--simulator-root {args.simulator_root}: not certificates in PEM"
+            ) from None
         structlog.get_logger("kbs").warning(
             "SIMULATED machines are accepted: they prove nothing about hardware",
             root=str(args.simulator_root),

@@ -52,6 +52,15 @@ def test_serve_says_what_is_wrong_in_a_sentence(state: Path, taken: int, options
     assert len(done.stderr.splitlines()) <= 2
 
 
+def test_t_ct_a_secret_named_as_a_root_by_mistake_is_not_quoted(state: Path) -> None:
+    secret = state.parent / "admin.key"
+    secret.write_text("kbsadm_not-for-logs\n")
+    done = kbs("serve", "--state", str(state), "--port", "0", "--simulator-root", str(secret))
+    assert done.returncode == 2
+    assert "admin.key: not certificates in PEM" in done.stderr
+    assert "not-for-logs" not in done.stdout + done.stderr
+
+
 def test_serve_says_that_its_database_is_none(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     assert kbs("init", "--state", str(broken)).returncode == 0
