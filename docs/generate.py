@@ -5,9 +5,11 @@ A page is a function of the tables alone, so that a test can compare what is com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+
+from pydantic.fields import FieldInfo
 
 from attest.check_table import CHECKS
 from attest.claims import CLAIMS, Claim
@@ -19,6 +21,8 @@ from attest.result.ear.spelling import SPELLINGS
 from attest.result.ear.table import CATEGORIES_OF, VALUES
 from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
 from attest.simulator import FAULTS
+from kbs.config import Config, Section
+from kbs.config.section import sections_of
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -53,6 +57,7 @@ def pages() -> Mapping[str, str]:
         "claims.md": _claims(),
         "faults.md": _faults(),
         "results.md": _results(),
+        "configuration.md": _configuration(),
     }
 
 
@@ -212,6 +217,33 @@ def _results() -> str:
     )
     parts += [_table(["`--ear`", "`eat_profile`", "`typ`", "Claims", "Forms", "`aud`"], spellings)]
     return "\n".join(parts)
+
+
+def _configuration() -> str:
+    rows = [
+        (
+            f"`{key}`",
+            "needed" if field.is_required() else "none" if field.default is None else f"`{field.default}`",
+            field.description or "",
+        )
+        for key, field in _keys(Config, "")
+    ]
+    return (
+        f"# The broker's configuration\n\n{_NOTE}\n"
+        "`kbs serve --config FILE` reads it and `kbs config check FILE` checks it. YAML; unknown and repeated keys are "
+        "refused. Relative paths count from the file's folder.\n\n"
+        + _table(("Key", "Default", "Meaning"), rows)
+    )
+
+
+def _keys(section: type[Section], above: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        below = sections_of(field.annotation)
+        if not below:
+            yield key, field
+        for kind in below:
+            yield from _keys(kind, f"{key}.")
 
 
 def _short(value: str | None) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kbs.cli.state import DATABASE, KEYS, database_url
+from kbs.state import DATABASE, KEYS, database_url
 
 
 def add_parser(commands: Any) -> None:

@@ -15,6 +15,7 @@ Release secrets to confidential machines that their owners' policies accept.
 
   kbs init --state DIR                                make keys and database; prints the first key once
   kbs serve --state DIR --endorsements DIR            serve guests and administrators
+  kbs config check kbs.yaml                           is a configuration right, before it is served?
   kbs owner add acme                                  who holds secrets
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
@@ -24,7 +25,7 @@ Release secrets to confidential machines that their owners' policies accept.
 Exit status: 0 done, 1 refused, 2 wrong use or unreadable input, 3 no broker answers; `guest get` also
 4 no such resource, 5 the answer does not open."""
 
-COMMANDS = ("init", "serve", "owner", "policy", "secret", "audit", "guest")
+COMMANDS = ("init", "serve", "config", "owner", "policy", "secret", "audit", "guest")
 
 
 class Parser(argparse.ArgumentParser):

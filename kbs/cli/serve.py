@@ -7,16 +7,24 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbs.cli.admin_client import CommandError
-from kbs.cli.state import DATABASE, KEYS, database_url
 
 if TYPE_CHECKING:
-    from kbs.broker import Verification
+    from kbs.config import Config
+
+_EPILOG = """\
+examples:
+  kbs serve --state kbs-state --endorsements endorsements
+  kbs serve --config /etc/kbs/kbs.yaml
+
+A configuration has every option and more: `kbs config show` prints the keys with what they mean, `kbs config
+check FILE` looks at a file without serving. Options stand above what the file says."""
 
 
 def add_parser(commands: Any) -> None:
@@ -24,46 +32,38 @@ def add_parser(commands: Any) -> None:
         "serve",
         help="serve guests and administrators",
         description="Serve guests (/kbs/v0) and administrators (/admin/v1) over HTTP or HTTPS.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="as made by kbs init")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; 127.0.0.1, this machine only, unless given"
-    )
-    parser.add_argument("--port", type=_port, default=8080, help="8080 unless given; 0 takes a free one")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the broker's configuration, YAML")
+    parser.add_argument("--state", metavar="DIR", help="as made by kbs init; needed without --config")
+    parser.add_argument("--host", help="address to listen on; 127.0.0.1, this machine only, unless given")
+    parser.add_argument("--port", type=_port, help="8080 unless given; 0 takes a free one")
     parser.add_argument(
         "--endorsements",
-        type=Path,
         metavar="DIR",
         help="a folder of certificates, CRLs, collateral, RIMs; read again on change",
     )
-    parser.add_argument(
-        "--simulator-root", type=Path, metavar="FILE", help="accept simulated machines under this root"
-    )
-    parser.add_argument(
-        "--tls-cert", type=Path, metavar="PEM", help="serve HTTPS with this certificate chain"
-    )
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the certificate's key, not encrypted")
+    parser.add_argument("--simulator-root", metavar="FILE", help="accept simulated machines under this root")
+    parser.add_argument("--tls-cert", metavar="PEM", help="serve HTTPS with this certificate chain")
+    parser.add_argument("--tls-key", metavar="PEM", help="the certificate's key, not encrypted")
     parser.add_argument(
         "--session-seconds",
-        type=int,
-        default=300,
         metavar="SECONDS",
-        help="life of a challenge and its session, at most 300",
+        help="life of a challenge and its session; 300, the most, unless given",
     )
     parser.add_argument(
         "--deny-status",
-        type=int,
-        choices=(401, 403),
-        default=403,
+        choices=("401", "403"),
         help="HTTP status of a guest whose machine does not conform; 403 unless given",
     )
     parser.set_defaults(run=run)
 
 
-def _port(text: str) -> int:
+def _port(text: str) -> str:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError("a port is 0 to 65535")
-    return int(text)
+    return text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,26 +71,23 @@ def run(args: argparse.Namespace) -> int:
     from sqlalchemy.exc import DatabaseError
 
     from attest import Malformed
-    from kbs.administration import Administration
-    from kbs.broker import Broker, Settings
+    from kbs.config import InvalidConfig
     from kbs.http.app import create_app
     from kbs.http.server import ReadableProtocol
     from kbs.keys import KeyStoreError
-    from kbs.keys.ring import KeyRing
-    from kbs.store.database import SchemaMismatch, Store, migrate
+    from kbs.service import build
+    from kbs.store.database import SchemaMismatch
 
-    if bool(args.tls_cert) != bool(args.tls_key):
-        print("kbs serve: TLS needs both --tls-cert and --tls-key", file=sys.stderr)
-        return 2
     _log_to_stderr()
     try:
-        _look_at_files(args)
-        keys = KeyRing.open(args.state / KEYS)
-        migrate(database_url(args.state))
-        store = Store.open(database_url(args.state))
-        settings = Settings(session_seconds=args.session_seconds, deny_status=args.deny_status)
-        broker = Broker(store, keys, _verification(args), settings)
-        listening = _listen(args.host, args.port)
+        config = _config(args)
+        _look_at_tls(config)
+        service = build(config)
+        listening = _listen(config.listen.host, config.listen.port)
+    except InvalidConfig as error:
+        for fault in error.faults:
+            print(f"kbs serve: {fault}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(
             f"kbs serve: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr
@@ -99,21 +96,22 @@ def run(args: argparse.Namespace) -> int:
     except DatabaseError as error:
         print(f"kbs serve: the broker's database cannot be used: {error.orig}", file=sys.stderr)
         return 2
-    except (CommandError, KeyStoreError, SchemaMismatch, Malformed, ValueError) as error:
+    except (CommandError, KeyStoreError, SchemaMismatch, Malformed) as error:
         print(f"kbs serve: {error}", file=sys.stderr)
         return 2
-    config = uvicorn.Config(
-        create_app(broker, Administration(store, keys), store),
+    tls = config.listen.tls
+    server = uvicorn.Config(
+        create_app(service.broker, service.administration, service.store),
         http=ReadableProtocol,  # the same with whatever else is installed
         ws="none",
         log_level="warning",
         access_log=False,  # paths name secrets
         server_header=False,
-        ssl_certfile=args.tls_cert,
-        ssl_keyfile=args.tls_key,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         timeout_graceful_shutdown=int(timedelta(seconds=10).total_seconds()),
     )
-    scheme = "https" if args.tls_cert else "http"
+    scheme = "https" if tls else "http"
     host, port = listening.getsockname()[:2]
     if scheme == "http" and not ip_address(host).is_loopback:
         print(
@@ -122,30 +120,53 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"serving {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(server).run(sockets=[listening])
     return 0
 
 
-def _look_at_files(args: argparse.Namespace) -> None:
-    """Raises CommandError for a path that holds nothing of what it should."""
-    if not (args.state / DATABASE).is_file():
-        raise CommandError(2, f"there is no broker in {args.state}: make one, kbs init --state {args.state}")
-    if args.endorsements and not args.endorsements.is_dir():
-        raise CommandError(
-            2, f"{args.endorsements}: no such folder; make it and put CRLs, collateral, RIMs there"
-        )
-    if not args.tls_cert:
+def _config(args: argparse.Namespace) -> Config:
+    """The file's sections with what the options say above them. Raises InvalidConfig and CommandError."""
+    from kbs.config import Above, read_config
+
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise CommandError(2, "TLS needs both --tls-cert and --tls-key")
+    if args.config is None and args.state is None:
+        raise CommandError(2, "name the broker: --state DIR, as made by kbs init, or --config FILE")
+    above = [Above(keys, option, value) for keys, option, value in _options(args) if value is not None]
+    file = Path() if args.config is None else args.config
+    return read_config(None if args.config is None else args.config.read_bytes(), file, above)
+
+
+def _options(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+    """Key of the configuration, option, and what was given. Paths count from here, not from the file."""
+    paths = {
+        "--state": (("state",), args.state),
+        "--endorsements": (("endorsements",), args.endorsements),
+        "--simulator-root": (("simulator-root",), args.simulator_root),
+        "--tls-cert": (("listen", "tls", "certificate"), args.tls_cert),
+        "--tls-key": (("listen", "tls", "key"), args.tls_key),
+    }
+    for option, (keys, path) in paths.items():
+        yield keys, option, os.path.abspath(path) if path and args.config else path
+    yield ("listen", "host"), "--host", args.host
+    yield ("listen", "port"), "--port", args.port
+    yield ("guests", "session-seconds"), "--session-seconds", args.session_seconds
+    yield ("guests", "deny-status"), "--deny-status", args.deny_status
+
+
+def _look_at_tls(config: Config) -> None:
+    """Raises CommandError where the files are no chain and its key."""
+    tls = config.listen.tls
+    if tls is None:
         return
-    for file in (args.tls_cert, args.tls_key):
-        if not os.access(file, os.R_OK) or not file.is_file():
-            raise CommandError(2, f"{file}: no such file, or not readable")
     try:
         # The password is asked for on a terminal otherwise, which a service has not.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(args.tls_cert, args.tls_key, lambda: b"")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, lambda: b"")
     except (ssl.SSLError, OSError, ValueError):
         raise CommandError(
             2,
-            f"{args.tls_cert} and {args.tls_key} are no certificate chain and its key, both PEM, not encrypted",
+            f"{tls.certificate} and {tls.key} are no certificate chain and its key, both PEM, not encrypted, "
+            "that this user may read",
         ) from None
 
 
@@ -160,29 +181,6 @@ def _listen(host: str, port: int) -> socket.socket:
         number = error.errno or 0  # negative where a name does not resolve
         cause = os.strerror(number) if number > 0 else "no such address"
         raise CommandError(2, f"cannot listen on {host} port {port}: {cause}") from None
-
-
-def _verification(args: argparse.Namespace) -> Verification:
-    import structlog
-
-    from attest import Anchors, Malformed
-    from kbs.broker import Verification
-    from kbs.collateral import Folder, NoCollateral
-
-    anchors = Anchors.production()
-    if args.simulator_root:
-        try:
-            anchors = anchors.with_simulator(args.simulator_root.read_bytes())
-        except Malformed:
-            # A file named by mistake may be a secret: nothing of it is quoted where logs are kept (T-CT).
-            raise CommandError(
-                2, f"--simulator-root {args.simulator_root}: not certificates in PEM"
-            ) from None
-        structlog.get_logger("kbs").warning(
-            "SIMULATED machines are accepted: they prove nothing about hardware",
-            root=str(args.simulator_root),
-        )
-    return Verification(anchors, Folder(args.endorsements) if args.endorsements else NoCollateral())
 
 
 def _log_to_stderr() -> None:

@@ -35,19 +35,20 @@ def taken() -> Iterator[int]:
         ("--port 99999", "a port is 0 to 65535"),
         ("--port -1", "a port is 0 to 65535"),
         ("--tls-cert {folder}/no.pem --tls-key {folder}/no.pem", "no certificate chain and its key"),
-        ("--tls-cert {folder}/absent --tls-key {folder}/no.pem", "absent: no such file"),
-        ("--endorsements {folder}/absent", "absent: no such folder; make it and put CRLs, collateral, RIMs"),
-        ("--simulator-root {folder}/absent", "absent: No such file"),
+        ("--tls-cert {folder}/absent --tls-key {folder}/no.pem", "absent is no file"),
+        ("--endorsements {folder}/absent", "absent is no folder: make it"),
+        ("--simulator-root {folder}/absent", "--simulator-root: {folder}/absent is no file"),
         ("--port {taken}", "Address already in use"),
         ("--host broker.invalid", "cannot listen on broker.invalid"),
-        ("--state {folder}/absent", "make one, kbs init --state"),
+        ("--state {folder}/absent", "--state: {folder}/absent is no folder"),
+        ("--state {folder}", "make one, kbs init --state"),
     ],
 )
 def test_serve_says_what_is_wrong_in_a_sentence(state: Path, taken: int, options: str, sentence: str) -> None:
     given = options.format(folder=state.parent, taken=taken).split()
     done = kbs("serve", "--state", str(state), *given)
     assert (done.returncode, done.stdout) == (2, "")
-    assert sentence in done.stderr
+    assert sentence.format(folder=state.parent) in done.stderr
     assert done.stderr.startswith("kbs serve: ")
     assert len(done.stderr.splitlines()) <= 2
 

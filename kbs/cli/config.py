@@ -1,0 +1,90 @@
+"""`kbs config`: what a configuration may say, and whether a file says it right."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kbs.cli.admin_client import read_input
+
+_LIMIT = 256 << 10
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "config",
+        help="check a configuration, or show its keys",
+        description="The configuration that `kbs serve --config FILE` reads.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser(
+        "check",
+        help="is this file right, and is everything there that it names?",
+        description="Read FILE as `kbs serve` would, without serving. Status 0 when it is right, 2 with every "
+        "fault and its line when not.",
+    )
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print what holds, defaults included, as JSON")
+    check.set_defaults(run=_check)
+    show = actions.add_parser(
+        "show", help="every key with its default and meaning", description="Every key, default and meaning."
+    )
+    show.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
+    show.set_defaults(run=_show)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from kbs.cli.admin_client import CommandError
+    from kbs.config import InvalidConfig, read_config
+
+    try:
+        config = read_config(read_input(args.file, _LIMIT), args.file)
+    except CommandError as error:
+        print(f"kbs config check: {error}", file=sys.stderr)
+        return error.status
+    except InvalidConfig as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(config.model_dump(mode="json", by_alias=True), indent=1))
+    else:
+        print(f"{args.file}: right")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from kbs.config import Config
+
+    schema = Config.model_json_schema(by_alias=True)
+    if args.schema:
+        print(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=1))
+        return 0
+    for line in _lines(Config, ""):
+        print(line)
+    return 0
+
+
+def _lines(model: Any, indent: str) -> Iterator[str]:
+    """The sections as YAML with comments; what is not needed stands as a comment itself."""
+    from kbs.config.section import sections_of
+
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        yield f"{indent}# {field.description}"
+        below = sections_of(field.annotation)
+        if not below:
+            default = "" if field.is_required() or field.default is None else f" {_yaml(field.default)}"
+            yield f"{indent}{'' if field.is_required() else '# '}{key}:{default}"
+            continue
+        for kind in below:
+            yield f"{indent}# {key}:"
+            yield from _lines(kind, f"{indent}#   ")
+
+
+def _yaml(value: Any) -> str:
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,43 @@
+"""The broker's one configuration: a YAML file, each section a typed model in a file of its own.
+
+`kbs serve --config FILE` reads it, `kbs config check FILE` says what is wrong with it and with the files
+that it names. What has no default must be given; what is not known is refused. No secret stands in it: a
+section names the file that holds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from kbs.config.guests import Guests
+from kbs.config.listen import Listen
+from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
+
+__all__ = ["Above", "Config", "InvalidConfig", "Section", "read_config"]
+
+
+class Config(Section):
+    """The whole file. Relative paths count from the folder that the file stands in."""
+
+    state: Folder = Field(description="The folder that `kbs init --state` made: keys, and the database.")
+    endorsements: Folder | None = Field(
+        default=None, description="A folder of certificates, CRLs, collateral and RIMs; read again on change."
+    )
+    simulator_root: Named | None = Field(
+        default=None,
+        description="Accept simulated machines under this root. They prove nothing about hardware.",
+    )
+    listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
+    guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
+
+
+def read_config(text: bytes | None, file: Path, above: Sequence[Above] = ()) -> Config:
+    """The configuration in `text`, with what `above` says in the place of what the text says there.
+
+    text: None for no file. file: where it stands; its folder is what relative paths count from.
+    Raises InvalidConfig with every fault found, each with its line or its option.
+    """
+    return read_section(Config, text, file, above)

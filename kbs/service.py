@@ -1,0 +1,68 @@
+"""From a configuration to a broker that can serve: keys, database, anchors and endorsements, put together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from attest import Anchors, Malformed
+from kbs.administration import Administration
+from kbs.broker import Broker, Settings, Verification
+from kbs.collateral import Folder, NoCollateral
+from kbs.config import Config, InvalidConfig
+from kbs.keys.ring import KeyRing
+from kbs.state import DATABASE, KEYS, database_url
+from kbs.store.database import Store, migrate
+
+_log = structlog.get_logger("kbs")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that the doors are opened on."""
+
+    store: Store
+    broker: Broker
+    administration: Administration
+
+
+def build(config: Config) -> Service:
+    """Bring the schema to this version, and make the broker ready.
+
+    Raises InvalidConfig, KeyStoreError, SchemaMismatch, attest.Malformed, OSError and
+    sqlalchemy.exc.DatabaseError.
+    """
+    if not (config.state / DATABASE).is_file():
+        raise InvalidConfig(
+            [f"there is no broker in {config.state}: make one, kbs init --state {config.state}"]
+        )
+    keys = KeyRing.open(config.state / KEYS)
+    migrate(database_url(config.state))
+    store = Store.open(database_url(config.state))
+    settings = Settings(
+        session_seconds=config.guests.session_seconds,
+        open_challenges=config.guests.open_challenges,
+        deny_status=int(config.guests.deny_status),
+    )
+    broker = Broker(store, keys, verification(config), settings)
+    return Service(store, broker, Administration(store, keys))
+
+
+def verification(config: Config) -> Verification:
+    """Raises InvalidConfig, attest.Malformed and OSError."""
+    anchors = Anchors.production()
+    if config.simulator_root is not None:
+        try:
+            anchors = anchors.with_simulator(config.simulator_root.read_bytes())
+        except Malformed:
+            # A file named by mistake may be a secret: nothing of it is quoted where logs are kept (T-CT).
+            raise InvalidConfig(
+                [f"simulator-root: {config.simulator_root}: not certificates in PEM"]
+            ) from None
+        _log.warning(
+            "SIMULATED machines are accepted: they prove nothing about hardware",
+            root=str(config.simulator_root),
+        )
+    collateral = NoCollateral() if config.endorsements is None else Folder(config.endorsements)
+    return Verification(anchors, collateral)
