@@ -14,24 +14,33 @@ from attest.untrusted import escape
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """line: in the file imported. what: the field. why: what makes it inexpressible here."""
+    """line: in the file imported; None where what is absent there asks for it. what: the field. why: what makes
+    it inexpressible here."""
 
-    line: int
+    line: int | None
     what: str
     why: str
 
-    def as_dict(self) -> dict[str, str | int]:
+    def __str__(self) -> str:
+        return f"{at(self.line)}: {self.what}: not mapped: {self.why}"
+
+    def as_dict(self) -> dict[str, str | int | None]:
         return {"line": self.line, "what": self.what, "why": self.why}
+
+
+def at(line: int | None) -> str:
+    return "not in the file" if line is None else f"line {line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One rule. operand: as it stands behind the colon; said: where it comes from."""
+    """One rule. operand: as it stands behind the colon; said: where it comes from. line: as of Unmapped."""
 
     section: str
     claim: str
     operand: str
     said: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,14 @@ class Draft:
     unmapped: list[Unmapped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def lost(self, line: int, what: str, why: str) -> None:
+    def lost(self, line: int | None, what: str, why: str) -> None:
         self.unmapped.append(Unmapped(line, escape(what), why))
 
-    def rule(self, section: str, claim: str, operand: str, line: int, what: str) -> None:
-        self.entries.append(Entry(section, claim, operand, f"line {line}: {escape(what)}"))
+    def rule(self, section: str, claim: str, operand: str, line: int | None, what: str) -> None:
+        self.entries.append(Entry(section, claim, operand, f"{at(line)}: {escape(what)}", line))
+
+    def note(self, line: int | None, text: str) -> None:
+        self.notes.append(f"{at(line)}: {escape(text)}")
 
 
 def write(draft: Draft, *, name: str) -> str:
@@ -68,7 +80,7 @@ def write(draft: Draft, *, name: str) -> str:
     for note in draft.notes:
         lines += comment("", f"NOTE: {note}")
     for one in draft.unmapped:
-        lines += comment("", f"NOT MAPPED, line {one.line}: {one.what}: {one.why}")
+        lines += comment("", f"NOT MAPPED, {at(one.line)}: {one.what}: {one.why}")
     lines += ["policy: 1 # its default rules hold beside every line below", f"name: {name}"]
     lines.append(f"platforms: [{', '.join(draft.platforms)}]")
     if draft.params:

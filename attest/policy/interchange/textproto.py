@@ -78,12 +78,11 @@ class _Reader:
                 raise wrong(line, "wanted the name of a field")
             colon = self._take(":")
             if self._take("["):
-                while True:
-                    fields.append(self._value(text, line, depth))
-                    if self._take("]"):
-                        break
-                    if not self._take(","):
+                before = len(fields)
+                while not self._take("]"):
+                    if len(fields) > before and not self._take(","):
                         raise wrong(self._tokens[self._at][2], "wanted , or ]")
+                    fields.append(self._value(text, line, depth))
             else:
                 message = self._tokens[self._at][1] in ("{", "<")
                 if not colon and not message:
