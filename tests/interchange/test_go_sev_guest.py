@@ -246,6 +246,15 @@ def test_damaged_check_policies_are_refused_with_their_line(data: bytes, line: i
     assert (problem.code, problem.where) == ("policy.import", None if line is None else f"line {line}")
 
 
+def test_what_becomes_larger_than_a_policy_is_refused() -> None:
+    key = b"trusted_id_key_hashes: " + text(b"\1" * 48)
+    draft = read_go_sev_guest(b"policy: 0x230000 require_id_block: true " + key * 900)
+    assert rules_of(draft)["id-key"] == f'"{"01" * 48}"'
+    draft.notes += ["x" * 200] * 2_000
+    with pytest.raises(Malformed, match="larger than 256 KiB"):
+        write(draft, name="a")
+
+
 # -- never looser -------------------------------------------------------------------------------------------------
 
 FIELDS: dict[str, list[str]] = {

@@ -52,6 +52,10 @@ def policy(
     return json.dumps({"version": version, "authorization-rules": rules}, indent=1).encode()
 
 
+def flat(rules: Mapping[str, Any]) -> bytes:
+    return json.dumps({"version": "1.0", "authorization-rules": rules}, indent=1).encode()
+
+
 def full(kind: str, form: Form) -> bytes:
     overall = {"x-nvidia-overall-att-result": True, "x-nvidia-ver": VERSION[form]}
     return policy(claims_of(kind, form), overall, VERSIONS[form])
@@ -180,6 +184,7 @@ GPU_CLAIM = "x-nvidia-gpu-arch-check"
             "x-nvidia-gpu-vbios-version",
             "96.00.5e.00.02",
         ),  # compared as text there, and NVIDIA writes upper case
+        ("x-nvidia-gpu-vbios-version", "9a.00.5E.00.02"),
         ("x-nvidia-gpu-vbios-version", "96.00.5E"),
         ("x-nvidia-gpu-bios-version", "96.10.55.00.01"),
         ("x-nvidia-gpu-switch-pdis", ["00"]),
@@ -266,10 +271,6 @@ def test_a_local_verifier_names_the_kind(issuer: str, section: str) -> None:
     assert (section, "measurements") in rules_of(draft)
 
 
-def flat(rules: Mapping[str, Any]) -> bytes:
-    return json.dumps({"version": "1.0", "authorization-rules": rules}, indent=1).encode()
-
-
 def test_the_first_local_verifiers_flags() -> None:
     names = "available cert-chain-verified nonce-match measurements-match driver-vbios-rim-fetched cert-check-complete"
     draft = read_nvidia(flat({f"x-nv-gpu-{name}": True for name in names.split()}))
@@ -330,6 +331,8 @@ def test_the_first_remote_policies() -> None:
         (policy({GPU_CLAIM: True}).replace(b"true", b"NaN"), 7),
         (policy({GPU_CLAIM: True}).replace(b"true", b"[" * 40 + b"]" * 40), 7),
         (policy({"a": "b" * (300 << 10)}), 7),
+        (policy({f"claim{number}": True for number in range(600)}), 7 + 500 - 3),
+        (flat({"a": {f"claim{number}": True for number in range(600)}}), 5 + 500 - 1),
         (b"\n\xff", 2),
     ],
 )

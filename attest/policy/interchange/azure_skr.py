@@ -169,14 +169,14 @@ def _leaf(condition: Condition, seen: _Seen) -> _Part:
     if isinstance(found, Entry):
         part.entries.append(found)
     else:
-        part.unmapped.append(Unmapped(condition.line, escape(condition.claim), escape(found)))
+        part.unmapped.append(Unmapped(condition.line, escape(condition.claim, 120), escape(found)))
     return part
 
 
 def _all(line: int, parts: Sequence[_Part]) -> _Part:
     whole = _Part(line)
     for part in parts:
-        whole.entries += part.entries
+        whole.entries += [one for one in part.entries if not _has(whole.entries, one)]
         whole.choices += part.choices
         whole.unmapped += part.unmapped
         if part.kinds is not None:
@@ -231,36 +231,31 @@ def _choose(whole: _Part, parts: Sequence[_Part]) -> None:
     groups: dict[frozenset[str] | None, list[_Part]] = {}
     for part in parts:
         groups.setdefault(part.kinds, []).append(part)
-    apart = len(groups) == 1 or (None not in groups and sum(map(len, groups)) == len(whole.kinds or ()))  # type: ignore[arg-type]  # None is ruled out
+    free = [part.kinds for part in parts if not part.entries]
     for kinds, group in groups.items():
-        if any(not part.entries for part in group):
-            continue  # it holds for every machine of its kind, whatever the others ask
+        if any(held is None or (kinds is not None and kinds <= held) for held in free):
+            continue  # a part holds for every machine of the kind, whatever the others ask
         sections = {one.section for part in group for one in part.entries}
-        own = {HARDWARE[kind] for kind in kinds or ()}
-        if not apart or len(sections) > 1 or (len(groups) > 1 and sections != own):
-            whole.unmapped.append(
-                Unmapped(whole.line, "anyOf", "its branches speak of different parts of the machine")
-            )
-            continue
-        whole.entries += _one_of(group)
-        if not _one_of(group):
+        if len(sections) > 1 or (len(groups) > 1 and sections != {HARDWARE[kind] for kind in kinds or ()}):
+            why = "its branches speak of different parts of the machine"
+            whole.unmapped.append(Unmapped(whole.line, "anyOf", why))
+        elif values := _one_of(group):
+            whole.entries.append(values)
+        else:
             branches = tuple(tuple(part.entries) for part in group)
             whole.choices.append(Choice(sections.pop(), branches, f"line {whole.line}: anyOf"))
 
 
-def _one_of(group: Sequence[_Part]) -> list[Entry]:
-    """Several values of one claim are a list of values; else nothing."""
+def _one_of(group: Sequence[_Part]) -> Entry | None:
+    """Several values of one claim are a list of values; else None."""
     entries = [one for part in group for one in part.entries]
-    plain = all(len(part.entries) == 1 for part in group) and not any(
-        one.operand.startswith("{") for one in entries
-    )
-    if not plain or len({one.claim for one in entries}) > 1:
-        return []
-    first = entries[0]
-    values = [one.operand.strip('"') for one in entries]
-    return [
-        Entry(first.section, first.claim, listed(values), "; ".join(one.said for one in entries), first.line)
-    ]
+    if len(entries) > len(group) or len({one.claim for one in entries}) > 1:
+        return None
+    if any(one.operand.startswith("{") for one in entries):
+        return None
+    first, values = entries[0], [one.operand.strip('"') for one in entries]
+    said = "; ".join(one.said for one in entries)
+    return Entry(first.section, first.claim, listed(values), said, first.line)
 
 
 def _platforms(part: _Part, seen: _Seen, draft: Draft) -> None:

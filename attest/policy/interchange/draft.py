@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 
 from attest.policy.author import comment
 from attest.policy.author_rules import quoted
+from attest.policy.interchange.json_lines import wrong
 from attest.policy.layout import lay_out
 from attest.policy.model import PARTS
+from attest.policy.nodes import Unreadable
 from attest.untrusted import escape
+
+_LONGEST = 120
+"""Characters of a name or value that somebody else wrote, in what we write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,26 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
     def lost(self, line: int | None, what: str, why: str) -> None:
-        self.unmapped.append(Unmapped(line, escape(what), why))
+        self.unmapped.append(Unmapped(line, escape(what, _LONGEST), why))
 
     def rule(self, section: str, claim: str, operand: str, line: int | None, what: str) -> None:
-        self.entries.append(Entry(section, claim, operand, f"{at(line)}: {escape(what)}", line))
+        self.entries.append(Entry(section, claim, operand, f"{at(line)}: {escape(what, _LONGEST)}", line))
 
     def note(self, line: int | None, text: str) -> None:
-        self.notes.append(f"{at(line)}: {escape(text)}")
+        self.notes.append(f"{at(line)}: {escape(text, 2 * _LONGEST)}")
 
 
 def write(draft: Draft, *, name: str) -> str:
-    """The commented policy, laid out. Unmapped parts stand in it as comments."""
+    """The commented policy, laid out. Unmapped parts stand in it as comments. Raises Malformed where it becomes
+    larger than a policy may be."""
+    try:
+        return lay_out(text_of(draft, name=name))
+    except Unreadable as error:
+        raise wrong(None, f"what comes of the file is no policy: {error.faults[0].message}") from None
+
+
+def text_of(draft: Draft, *, name: str) -> str:
+    """The same, not laid out."""
     lines = [*comment("", f"Imported from {draft.format}. Rules of the same claim hold together.")]
     for note in draft.notes:
         lines += comment("", f"NOTE: {note}")
@@ -89,7 +103,7 @@ def write(draft: Draft, *, name: str) -> str:
     lines.append("require:")
     for section in PARTS:
         lines += _section(section, draft)
-    return lay_out("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _section(section: str, draft: Draft) -> Iterator[str]:

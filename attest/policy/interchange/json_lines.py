@@ -73,7 +73,6 @@ def _tokens(text: str) -> Iterator[tuple[str, int]]:
             line += 1
         else:
             yield match[0], line
-            line += match[0].count("\n")
 
 
 def _located(value: Any, tokens: Iterator[tuple[str, int]], mark: str, line: int) -> Located:

@@ -55,6 +55,7 @@ _OF_THE_TOKEN = {
 _OVERALL_ONLY = frozenset({_OVERALL, "x-nvidia-ver", "submods"})
 _IN_OVERALL = _OVERALL_ONLY | {"iss", "sub", "jti", "exp", "iat", "nbf", "eat_nonce"}
 _OF_NVIDIA = {"oemid": "5703", "x-nvidia-gpu-manufacturer": "NVIDIA Corporation"}
+_MAX_CLAIMS = 500
 _NOTHING = "no claim of this language says it"
 _BY_DATE = "an OCSP answer counts by its dates here; ask time.collateral-age at-most instead"
 _LOCAL_ONLY = {
@@ -76,6 +77,7 @@ def read_nvidia(data: bytes) -> Draft:
             root["version"].line, f"version is {escape(version[:20])}; 1.0, 2.0, 3.0 and 4.0 are known"
         )
     rules = _needed(root, "authorization-rules").members("authorization-rules")
+    _bounded(rules)
     if version == "1.0":
         return _Reader(_kind([rules]), frozenset({LOCAL_1, REMOTE_1})).read({}, rules)
     _only(rules, {"type", "overall-claims", "detached-claims"})
@@ -328,6 +330,17 @@ def _walk(claims: list[dict[str, Located]]) -> Iterator[tuple[str, Located]]:
             yield name, value
             if name == _DETAILS and isinstance(value.value, dict):
                 yield from value.value.items()
+
+
+def _bounded(rules: dict[str, Located]) -> None:
+    claims, waiting = 0, [rules]
+    while waiting:
+        for value in waiting.pop().values():
+            claims += 1
+            if claims > _MAX_CLAIMS:
+                raise wrong(value.line, f"more than {_MAX_CLAIMS} claims")
+            if isinstance(value.value, dict):
+                waiting.append(value.value)
 
 
 def _needed(members: dict[str, Located], name: str) -> Located:
