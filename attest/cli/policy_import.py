@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attest.policy.interchange.draft import Draft
 
-_FORMATS = ("azure-skr", "go-sev-guest", "go-tdx-guest")
+_FORMATS = ("azure-skr", "go-sev-guest", "go-tdx-guest", "nvidia")
 
 _EPILOG = """\
 examples:
   attest policy import azure-skr release-policy.json --name prod -o prod.yaml
   attest policy import go-sev-guest check.textproto --partial -o prod.yaml
+  attest policy import nvidia NVGPURemotePolicyExample.json
 
 What has no counterpart is listed with its line and the reason. Nothing is written then, unless --partial
 writes it as comments: read them, the policy asks for less than the file did.
@@ -78,7 +79,7 @@ def _run(args: argparse.Namespace) -> int:
         if text is not None and args.output is None:
             sys.stdout.write(text)
         for one in draft.unmapped:
-            print(f"line {one.line}: {one.what}: not mapped: {one.why}", file=sys.stderr)
+            print(one, file=sys.stderr)
         if text is None:
             print("nothing was written; --partial writes the rest", file=sys.stderr)
     return 1 if draft.unmapped else 0

@@ -7,31 +7,45 @@ from dataclasses import dataclass, field
 
 from attest.policy.author import comment
 from attest.policy.author_rules import quoted
+from attest.policy.interchange.json_lines import wrong
 from attest.policy.layout import lay_out
 from attest.policy.model import PARTS
+from attest.policy.nodes import Unreadable
 from attest.untrusted import escape
+
+_LONGEST = 120
+"""Characters of a name or value that somebody else wrote, in what we write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """line: in the file imported. what: the field. why: what makes it inexpressible here."""
+    """line: in the file imported; None where what is absent there asks for it. what: the field. why: what makes
+    it inexpressible here."""
 
-    line: int
+    line: int | None
     what: str
     why: str
 
-    def as_dict(self) -> dict[str, str | int]:
+    def __str__(self) -> str:
+        return f"{at(self.line)}: {self.what}: not mapped: {self.why}"
+
+    def as_dict(self) -> dict[str, str | int | None]:
         return {"line": self.line, "what": self.what, "why": self.why}
+
+
+def at(line: int | None) -> str:
+    return "not in the file" if line is None else f"line {line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One rule. operand: as it stands behind the colon; said: where it comes from."""
+    """One rule. operand: as it stands behind the colon; said: where it comes from. line: as of Unmapped."""
 
     section: str
     claim: str
     operand: str
     said: str
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +69,32 @@ class Draft:
     unmapped: list[Unmapped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def lost(self, line: int, what: str, why: str) -> None:
-        self.unmapped.append(Unmapped(line, escape(what), why))
+    def lost(self, line: int | None, what: str, why: str) -> None:
+        self.unmapped.append(Unmapped(line, escape(what, _LONGEST), why))
 
-    def rule(self, section: str, claim: str, operand: str, line: int, what: str) -> None:
-        self.entries.append(Entry(section, claim, operand, f"line {line}: {escape(what)}"))
+    def rule(self, section: str, claim: str, operand: str, line: int | None, what: str) -> None:
+        self.entries.append(Entry(section, claim, operand, f"{at(line)}: {escape(what, _LONGEST)}", line))
+
+    def note(self, line: int | None, text: str) -> None:
+        self.notes.append(f"{at(line)}: {escape(text, 2 * _LONGEST)}")
 
 
 def write(draft: Draft, *, name: str) -> str:
-    """The commented policy, laid out. Unmapped parts stand in it as comments."""
+    """The commented policy, laid out. Unmapped parts stand in it as comments. Raises Malformed where it becomes
+    larger than a policy may be."""
+    try:
+        return lay_out(text_of(draft, name=name))
+    except Unreadable as error:
+        raise wrong(None, f"what comes of the file is no policy: {error.faults[0].message}") from None
+
+
+def text_of(draft: Draft, *, name: str) -> str:
+    """The same, not laid out."""
     lines = [*comment("", f"Imported from {draft.format}. Rules of the same claim hold together.")]
     for note in draft.notes:
         lines += comment("", f"NOTE: {note}")
     for one in draft.unmapped:
-        lines += comment("", f"NOT MAPPED, line {one.line}: {one.what}: {one.why}")
+        lines += comment("", f"NOT MAPPED, {at(one.line)}: {one.what}: {one.why}")
     lines += ["policy: 1 # its default rules hold beside every line below", f"name: {name}"]
     lines.append(f"platforms: [{', '.join(draft.platforms)}]")
     if draft.params:
@@ -77,7 +103,7 @@ def write(draft: Draft, *, name: str) -> str:
     lines.append("require:")
     for section in PARTS:
         lines += _section(section, draft)
-    return lay_out("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _section(section: str, draft: Draft) -> Iterator[str]:

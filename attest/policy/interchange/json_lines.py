@@ -1,20 +1,30 @@
-"""Strict JSON with the line of every value: the policy reader knows places, the JSON reader knows types."""
+"""Strict JSON with the line of every value: `read_json` says what stands there, the tokens say where."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from attest.canonical import read_json
+from attest.canonical import MAX_DEPTH, canonical, read_json
 from attest.errors import Malformed
-from attest.policy.nodes import ListNode, MapNode, Node, Unreadable
-from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 from attest.problems import malformed
+
+MAX_BYTES = 256 << 10
+
+_TOKEN = re.compile(
+    r"""(?P<line>\n)|(?P<text>"(?:[^"\\]|\\.)*+")|(?P<mark>[{}\[\]:,])|(?P<word>[^\s{}\[\]:,"]+)""", re.DOTALL
+)
+_NO_NUMBER = frozenset({"NaN", "Infinity", "-Infinity"})
+_MAX_DIGITS = 4_000
+"""Python reads no number much longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """value: a text, number, truth value or None; of maps and lists their Located members."""
+    """value: a text, number, truth value or None; of maps and lists their Located members. line: of a member
+    that of its key."""
 
     line: int
     value: Any
@@ -26,9 +36,11 @@ class Located:
         return self.value
 
     def items(self, what: str) -> list[Located]:
-        """Raises Malformed unless this is a list."""
+        """Raises Malformed unless this is a list, and one that holds something."""
         if not isinstance(self.value, list):
             raise wrong(self.line, f"{what} is not a list")
+        if not self.value:
+            raise wrong(self.line, f"{what} is an empty list")
         return self.value
 
     def text(self, what: str) -> str:
@@ -38,42 +50,93 @@ class Located:
         return self.value
 
 
-def wrong(line: int, message: str) -> Malformed:
-    return malformed(message, where=f"line {line}", code="policy.import")
+def wrong(line: int | None, message: str) -> Malformed:
+    """line: None where what is absent is wrong."""
+    where = "" if line is None else f"line {line}"
+    return malformed(f"{where}: {message}" if where else message, where=where, code="policy.import")
 
 
 def read_located(data: bytes) -> Located:
-    """Raises Malformed: larger than 256 KiB, not strict JSON, repeated keys, nested deeper than a policy."""
-    value = read_json(data, where="policy", limit=MAX_BYTES)
+    """Raises Malformed with the line: larger than 256 KiB, not strict JSON, a key twice, nested too deep."""
     try:
-        node = parse_yaml(data)
-    except Unreadable as error:
-        fault = min(error.faults, key=lambda fault: fault.place)
-        raise wrong(fault.place.line, fault.message) from None
-    return _join(node, value)
+        value = read_json(data, where="", limit=MAX_BYTES)
+    except Malformed as error:
+        _refuse(data, error)
+    tokens = _tokens(data.decode("utf-8-sig"))
+    return _located(value, tokens, *next(tokens))
 
 
-def _join(node: Node, value: Any) -> Located:
-    line = node.place.line
-    if isinstance(value, dict) and isinstance(node, MapNode):
-        keys = [key.text for key, _ in node.entries]
-        if keys == list(value):
-            children = [child for _, child in node.entries]
-            return Located(
-                line,
-                {
-                    key: _join(child, value[key])
-                    if isinstance(child, (MapNode, ListNode))
-                    else Located(name.place.line, _leaf(value[key], name.place.line))
-                    for (name, _), key, child in zip(node.entries, keys, children, strict=True)
-                },
-            )
-    elif isinstance(value, list) and isinstance(node, ListNode) and len(value) == len(node.items):
-        return Located(line, [_join(child, one) for child, one in zip(node.items, value, strict=True)])
-    return Located(line, _leaf(value, line))
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    line = 1
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == "line":
+            line += 1
+        else:
+            yield match[0], line
 
 
-def _leaf(value: Any, line: int) -> Any:
-    if isinstance(value, (dict, list)):
-        raise wrong(line, "this JSON is written in a way that hides its structure")
-    return value
+def _located(value: Any, tokens: Iterator[tuple[str, int]], mark: str, line: int) -> Located:
+    """The value that `mark` begins. The text is known to be JSON: punctuation stands where it must."""
+    if mark == "{":
+        members = {}
+        for key, member in value.items():
+            _, at = next(tokens)
+            next(tokens)
+            found = _located(member, tokens, next(tokens)[0], at)
+            members[key] = found
+            next(tokens)
+        if not members:
+            next(tokens)
+        return Located(line, members)
+    if mark == "[":
+        items = []
+        for item in value:
+            items.append(_located(item, tokens, *next(tokens)))
+            next(tokens)
+        if not items:
+            next(tokens)
+        return Located(line, items)
+    return Located(line, value)
+
+
+def _refuse(data: bytes, error: Malformed) -> NoReturn:
+    """The same refusal with its line."""
+    (problem,) = error.problems
+    where = problem.where or ""
+    if len(data) > MAX_BYTES:
+        line = data.count(b"\n", 0, MAX_BYTES) + 1
+    elif where.startswith(":"):
+        line = int(where.split(":")[1])
+    elif where.startswith("+"):
+        line = data.count(b"\n", 0, int(where[1:])) + 1
+    else:
+        line = _faulty(data.decode("utf-8-sig"))
+    wanted = "" if problem.expected is None else f", wanted {problem.expected}"
+    found = "" if problem.found is None else f", found {problem.found}"
+    raise wrong(line, f"{problem.message}{wanted}{found}") from None
+
+
+def _faulty(text: str) -> int:
+    """The line of the first key that stands twice, bracket too deep, number or text that is none; else the last."""
+    keys: list[set[str]] = []
+    before, line = "", 1
+    for word, line in _tokens(text):
+        if word in ("{", "["):
+            keys.append(set())
+            if len(keys) > MAX_DEPTH:
+                return line
+        elif word in ("}", "]") and keys:
+            keys.pop()
+        elif word == ":" and keys:
+            if before in keys[-1]:
+                return line
+            keys[-1].add(before)
+        elif word in _NO_NUMBER or (len(word) > _MAX_DIGITS and word[0] != '"'):
+            return line
+        elif "\\u" in word:
+            try:
+                word = canonical(read_json(word, where="")).decode()
+            except Malformed:
+                return line
+        before = word
+    return line

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attest.policy.interchange.json_lines import wrong
 
 MAX_BYTES = 256 << 10
-MAX_FIELDS = 5_000
+MAX_FIELDS = 1_000
 _MAX_DEPTH = 8
 
 _TOKEN = re.compile(
@@ -78,12 +78,11 @@ class _Reader:
                 raise wrong(line, "wanted the name of a field")
             colon = self._take(":")
             if self._take("["):
-                while True:
-                    fields.append(self._value(text, line, depth))
-                    if self._take("]"):
-                        break
-                    if not self._take(","):
+                before = len(fields)
+                while not self._take("]"):
+                    if len(fields) > before and not self._take(","):
                         raise wrong(self._tokens[self._at][2], "wanted , or ]")
+                    fields.append(self._value(text, line, depth))
             else:
                 message = self._tokens[self._at][1] in ("{", "<")
                 if not colon and not message:
