@@ -271,7 +271,8 @@ def _platforms(part: _Part, seen: _Seen, draft: Draft) -> None:
     if "snp" in draft.platforms:
         draft.notes.append(
             "the report is the container group's own, as on Azure Container Instances; a confidential VM of "
-            "Azure, whose report is its paravisor's, is refused"
+            "Azure, whose report is its paravisor's, is refused; that the machine is Azure's own, which its "
+            "service may see to, is not asked"
         )
         if all(one.section != "snp" for one in draft.entries):
             draft.rule("snp", "debug", "false", None, "as the default asks")
