@@ -38,9 +38,11 @@ from attest import (
     appraise,
     verify,
 )
+from attest.azure.evidence import AzureEvidence
 from attest.canonical import canonical
 from attest.claims import instant
 from attest.composite import read_composite
+from attest.evidence import Evidence
 from attest.untrusted import escape
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.domain import Challenge, ResourcePath, Rule, Session, hashed
@@ -48,9 +50,9 @@ from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
 from kbs.problems import problem
-from kbs.protocol import CODECS, Attestation, mismatch
+from kbs.protocol import Attestation, Codec, Served
+from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey
-from kbs.protocol.v0_4 import TEES, read_request
 from kbs.refusals import Refusal, malformed_request
 from kbs.store.database import Store
 from kbs.store.repository import Repository
@@ -64,11 +66,12 @@ _CORRECTION: Final = timedelta(seconds=10)
 class Settings:
     """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
-    sends (guests then attest twice more)."""
+    sends (guests then attest twice more). served: which guests."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
     deny_status: int = 403
+    served: Served = field(default_factory=Served)
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -140,9 +143,7 @@ class Broker:
             request = read_request(body)
         except Malformed as error:
             raise malformed_request(_sentence(error)) from None
-        codec = CODECS.get(request.version)
-        if codec is None:
-            raise Refusal(401, "ProtocolVersion", mismatch(escape(request.version, 40)))
+        self._codec(request.version)
         if request.tee not in TEES:
             raise Refusal(400, "AttestationError", f"this broker serves {', '.join(sorted(TEES))} guests")
         now = self._now()
@@ -156,7 +157,15 @@ class Broker:
             tx.sessions.add_challenge(
                 Challenge(hashed(cookie), request.tee, request.version, nonce, now, expires)
             )
-        return Issued(codec.write_challenge(nonce), cookie, expires)
+        return Issued(write_challenge(nonce), cookie, expires)
+
+    def _codec(self, version: str) -> Codec:
+        """Raises Refusal, also for what another replica, or this broker before a restart, did serve."""
+        codec = self._settings.served.codec(version)
+        if codec is None:
+            sentence = self._settings.served.mismatch(escape(version, 40))
+            raise Refusal(401, "ProtocolVersion", sentence)
+        return codec
 
     # -- attest -------------------------------------------------------------------------------------
 
@@ -170,8 +179,9 @@ class Broker:
         challenge = self._challenge_of(cookie, now)
         if challenge.consumed is not None:
             return self._same_answer(cookie, challenge, body_digest)
+        codec = self._codec(challenge.protocol)
         try:
-            message = CODECS[challenge.protocol].read_attestation(body)
+            message = codec.read_attestation(body)
         except Malformed as error:
             raise malformed_request(_sentence(error)) from None
 
@@ -181,7 +191,7 @@ class Broker:
                 raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
         epoch = self._verification.collateral.current()
         try:
-            verified = self._verify(challenge, message, epoch, now)
+            verified = self._verify(challenge, codec, message, epoch, now)
         except (Malformed, Rejected) as error:
             raise self._refused(
                 "attest-refused",
@@ -213,12 +223,15 @@ class Broker:
         session_cookie = self._keys.session_cookie(_known(cookie))
         return Issued(_token_answer(challenge.answer), session_cookie, challenge.expires)
 
-    def _verify(self, challenge: Challenge, message: Attestation, epoch: Epoch, now: datetime) -> Verified:
+    def _verify(
+        self, challenge: Challenge, codec: Codec, message: Attestation, epoch: Epoch, now: datetime
+    ) -> Verified:
         """Raises Malformed or Rejected."""
         echoed = message.nonce
         if echoed is not None and not hmac.compare_digest(echoed.encode(), challenge.nonce.encode()):
             raise Rejected([problem("kbs.nonce.mismatch")])
         evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
+        self._require_version(evidence)
         with self._store.transaction() as tx:
             memory = tx.sessions.memory()
         init_data = message.init_data
@@ -233,12 +246,14 @@ class Broker:
                     nonce_text=challenge.nonce,
                     key=message.key.jwk,
                     age_seconds=int((now - challenge.created).total_seconds()),
-                    protocol=CODECS[challenge.protocol].claim,
+                    protocol=codec.claim,
+                    covers_devices=codec.covers_devices,
                     init_data=None if init_data is None else init_data.digest,
                 ),
                 anchors=self._verification.anchors,
                 cache=self._verification.cache,
                 memory=memory,
+                cheapest_first=True,
             )
         except Rejected as refusal:
             if refusal.seen is not None:
@@ -251,6 +266,21 @@ class Broker:
         ):
             raise Rejected([problem("kbs.init-data.unbound")])
         return verified
+
+    def _require_version(self, evidence: Evidence) -> None:
+        """T-VERSION-DOWNGRADE: a guest picks its evidence document, and older ones bind less. Raises Rejected."""
+        least = self._settings.served.azure_evidence
+        if isinstance(evidence.cpu, AzureEvidence) and (evidence.cpu.version or 0) < least:
+            raise Rejected(
+                [
+                    problem(
+                        "kbs.evidence.version",
+                        where="tee-evidence.primary_evidence.version",
+                        expected=f"at least {least}",
+                        found=str(evidence.cpu.version or 0),
+                    )
+                ]
+            )
 
     def _admit(
         self,
@@ -322,6 +352,7 @@ class Broker:
                 facts["session"] = session.id.hex()
                 verified = self._claims_of(session, now)
                 facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+                codec = self._codec(session.protocol)
                 secret = tx.registry.current(resource)
                 rules = tx.registry.matching_rules(resource)
                 if secret is None:
@@ -331,8 +362,8 @@ class Broker:
                     raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
                 agreed = self._all_agree(tx, verified, secret.owners, rules, now)
                 plaintext = open_envelope(secret, self._keys.wrap)
-                key = TeeKey.from_jwk(dict(session.key))
-                answer = CODECS[session.protocol].write_answer(plaintext, key)
+                key = codec.read_key(dict(session.key))
+                answer = codec.write_answer(plaintext, key)
                 tx.audit.append(
                     {
                         **facts,

@@ -9,7 +9,7 @@ import pytest
 
 from kbs.domain import hashed
 from kbs.protocol.codec import Attestation
-from kbs.protocol.v0_4 import Version04
+from kbs.protocol.v0_4_0 import Version040
 from kbs.refusals import Refusal
 from tests.kbs.conftest import PATH, SECRET, Bench
 from tests.kbs.twin import TwinGuest, TwinRefused
@@ -92,13 +92,13 @@ def test_two_attestations_that_both_saw_the_challenge_open_still_give_one_winner
 ) -> None:
     """Both are held after the first look and let go together: only the conditional UPDATE decides."""
     together = Barrier(2, timeout=20)
-    read = Version04.read_attestation
+    read = Version040.read_attestation
 
-    def held(codec: Version04, body: bytes) -> Attestation:
+    def held(codec: Version040, body: bytes) -> Attestation:
         together.wait()
         return read(codec, body)
 
-    monkeypatch.setattr(Version04, "read_attestation", held)
+    monkeypatch.setattr(Version040, "read_attestation", held)
     guest = acme.guest()
     guest.auth()
     cookie = guest.http.cookies["kbs-session-id"]
