@@ -223,7 +223,11 @@ def _configuration() -> str:
     rows = [
         (
             f"`{key}`",
-            "needed" if field.is_required() else "none" if field.default is None else f"`{field.default}`",
+            "needed"
+            if field.is_required()
+            else "none"
+            if field.default is None
+            else f"`{_written(field.default)}`",
             field.description or "",
         )
         for key, field in _keys(Config, "")
@@ -234,6 +238,13 @@ def _configuration() -> str:
         "refused. Relative paths count from the file's folder.\n\n"
         + _table(("Key", "Default", "Meaning"), rows)
     )
+
+
+def _written(default: object) -> str:
+    """As a file would say it."""
+    if isinstance(default, tuple):
+        return f"[{', '.join(default)}]"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _keys(section: type[Section], above: str) -> Iterator[tuple[str, FieldInfo]]:

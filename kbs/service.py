@@ -44,6 +44,7 @@ def build(config: Config) -> Service:
         session_seconds=config.guests.session_seconds,
         open_challenges=config.guests.open_challenges,
         deny_status=int(config.guests.deny_status),
+        served=config.guests.served,
     )
     broker = Broker(store, keys, verification(config), settings)
     return Service(store, broker, Administration(store, keys))

@@ -87,4 +87,6 @@ def _lines(model: Any, indent: str) -> Iterator[str]:
 
 
 def _yaml(value: Any) -> str:
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from kbs.config import Config, InvalidConfig, read_config
 from kbs.config.section import Above, sections_of
+from kbs.protocol import Served
 from tests.kbs.test_cli import kbs
 
 
@@ -55,6 +56,11 @@ def test_what_is_not_said_has_its_default(folder: Path) -> None:
         ("state: state\nlisten: {tls: {key: root.pem}}\n", "listen.tls.certificate: is missing"),
         ("state: state\nstate: state\n", "kbs.yaml:2:1: "),
         ("state: state\nguests: {session_seconds: 3}\n", "is no key that is known here"),
+        (
+            "state: state\nguests: {protocols: [0.5.0]}\n",
+            "kbs.yaml:2:22: guests.protocols.1: Input should be",
+        ),
+        ("state: state\nguests: {protocols: [0.4.0, 0.1.0]}\n", "guests: protocol 0.1.0 needs RSA1_5"),
         ("- a\n", "a configuration is a map of keys"),
         ("state: &a state\n", "anchors are not allowed"),
     ],
@@ -63,6 +69,12 @@ def test_each_fault_names_its_line(folder: Path, text: str, fault: str) -> None:
     with pytest.raises(InvalidConfig) as raised:
         read(folder, text)
     assert any(fault.format(folder=folder) in one for one in raised.value.faults), raised.value.faults
+
+
+def test_old_guests_are_served_where_the_file_says_so(folder: Path) -> None:
+    assert read(folder, "state: state\n").guests.served == Served()
+    text = "state: state\nguests: {protocols: [0.4.0, 0.1.1], rsa1-5: true, azure-evidence: 0}\n"
+    assert read(folder, text).guests.served == Served(frozenset({"0.4.0", "0.1.1"}), True, 0)
 
 
 def test_all_faults_are_told_at_once(folder: Path) -> None:
