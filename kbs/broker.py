@@ -45,7 +45,7 @@ from attest.composite import read_composite
 from attest.evidence import Evidence
 from attest.untrusted import escape
 from kbs.collateral import Collateral, Epoch, NoCollateral
-from kbs.domain import Challenge, ResourcePath, Rule, Session, hashed
+from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
@@ -152,6 +152,7 @@ class Broker:
         expires = now + timedelta(seconds=self._settings.session_seconds)
         with self._store.transaction() as tx:
             tx.sessions.forget_expired(now)
+            tx.releases.forget_expired(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
             tx.sessions.add_challenge(
@@ -364,15 +365,12 @@ class Broker:
                 plaintext = open_envelope(secret, self._keys.wrap)
                 key = codec.read_key(dict(session.key))
                 answer = codec.write_answer(plaintext, key)
-                tx.audit.append(
-                    {
-                        **facts,
-                        "event": "released",
-                        "at": instant(now),
-                        "version": secret.version,
-                        "key": key.thumbprint,
-                        "agreed": agreed,
-                    }
+                _record_release(
+                    tx,
+                    session,
+                    secret,
+                    key,
+                    {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
                 )
         except KeyStoreError as error:
             facts["cause"] = str(error)
@@ -497,6 +495,20 @@ class Broker:
                     }
                 )
         return refusal
+
+
+def _record_release(
+    tx: Repository, session: Session, secret: SecretVersion, key: TeeKey, facts: Mapping[str, Any]
+) -> None:
+    """The row of this release. Whoever asks again for what his session and key were given (his answer was lost)
+    was decided about again, but is given nothing that counts: `repeat`, with the number of the first row."""
+    given = (session.id, secret.path, secret.version, key.thumbprint)
+    first = tx.releases.first(*given)
+    if first is not None:
+        tx.audit.append({**facts, "event": "repeat", "key": key.thumbprint, "first": first})
+        return
+    row = tx.audit.append({**facts, "event": "released", "key": key.thumbprint})
+    tx.releases.add(*given, audit=row.number, expires=session.expires)
 
 
 @lru_cache(maxsize=256)
