@@ -45,6 +45,7 @@ _VENDORS = {
     "policy": "Policies",
     "collect": "Collecting evidence",
     "ear": "Attestation results",
+    "issuer": "Tokens of other verifiers",
     "": "Warnings and wrong use",
 }
 

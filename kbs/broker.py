@@ -44,6 +44,7 @@ from attest.claims import instant
 from attest.composite import read_composite
 from attest.evidence import Evidence
 from attest.untrusted import escape
+from kbs.attestation_result import claims_for
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.keys import KeyStoreError
@@ -52,11 +53,11 @@ from kbs.keys.ring import KeyRing
 from kbs.problems import problem
 from kbs.protocol import Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
-from kbs.protocol.tee_key import TeeKey
+from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
 from kbs.store.database import Store
 from kbs.store.repository import Repository
-from kbs.token import Tokens
+from kbs.token import Tokens, TokenTerms
 
 _log = structlog.get_logger("kbs.broker")
 _CORRECTION: Final = timedelta(seconds=10)
@@ -66,12 +67,13 @@ _CORRECTION: Final = timedelta(seconds=10)
 class Settings:
     """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
-    sends (guests then attest twice more). served: which guests."""
+    sends (guests then attest twice more). served: which guests. tokens: what its tokens say."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
     deny_status: int = 403
     served: Served = field(default_factory=Served)
+    tokens: TokenTerms = field(default_factory=TokenTerms)
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -120,9 +122,9 @@ class Broker:
     ) -> None:
         self._store = store
         self._keys = keys
-        self._tokens = Tokens(keys.token)
         self._verification = verification
         self._settings = settings or Settings()
+        self._tokens = Tokens(keys.tokens, self._settings.tokens)
         self._clock = clock
         self._latest = datetime.min.replace(tzinfo=UTC)
 
@@ -192,7 +194,7 @@ class Broker:
                 raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
         epoch = self._verification.collateral.current()
         try:
-            verified = self._verify(challenge, codec, message, epoch, now)
+            verified, evidence = self._verify(challenge, codec, message, epoch, now)
         except (Malformed, Rejected) as error:
             raise self._refused(
                 "attest-refused",
@@ -206,7 +208,7 @@ class Broker:
                 {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
                 now,
             ) from None
-        return self._admit(_known(cookie), challenge, message.key, verified, epoch, now)
+        return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now)
 
     def _challenge_of(self, cookie: str | None, now: datetime) -> Challenge:
         with self._store.transaction() as tx:
@@ -226,7 +228,7 @@ class Broker:
 
     def _verify(
         self, challenge: Challenge, codec: Codec, message: Attestation, epoch: Epoch, now: datetime
-    ) -> Verified:
+    ) -> tuple[Verified, Evidence]:
         """Raises Malformed or Rejected."""
         echoed = message.nonce
         if echoed is not None and not hmac.compare_digest(echoed.encode(), challenge.nonce.encode()):
@@ -266,7 +268,9 @@ class Broker:
             challenge.tee, verified.claims, verified.paravisor_claims
         ):
             raise Rejected([problem("kbs.init-data.unbound")])
-        return verified
+        if now >= verified.expires:
+            raise Rejected([problem("kbs.endorsements.ended", found=instant(verified.expires))])
+        return verified, evidence
 
     def _require_version(self, evidence: Evidence) -> None:
         """T-VERSION-DOWNGRADE: a guest picks its evidence document, and older ones bind less. Raises Rejected."""
@@ -289,11 +293,13 @@ class Broker:
         challenge: Challenge,
         key: TeeKey,
         verified: Verified,
+        evidence: Evidence,
         epoch: Epoch,
         now: datetime,
     ) -> Issued:
         """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
         session_cookie = self._keys.session_cookie(cookie)
+        token_id = os.urandom(16)
         session = Session(
             id=hashed(session_cookie),
             tee=challenge.tee,
@@ -302,21 +308,13 @@ class Broker:
             attested=now,
             expires=challenge.expires,  # the challenge's: attesting late does not prolong it
             collateral=self._verification.basis(epoch),
-            token_id=os.urandom(16).hex(),
+            token_id=encode(token_id),
             sealed=b"",
         )
         session = replace(session, sealed=verified.seal(self._keys.seal, _context(session)))
         claims_digest = _claims_digest(verified)
         token = self._tokens.issue(
-            token_id=session.token_id,
-            issued=now,
-            expires=session.expires,
-            claims={
-                "tee": session.tee,
-                "simulated": verified.simulated,
-                "cnf": {"jkt": key.thumbprint},
-                "claims-digest": claims_digest,
-            },
+            claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
         )
         with self._store.transaction() as tx:
             tx.sessions.add_session(session)
@@ -379,6 +377,10 @@ class Broker:
         except Refusal as refusal:
             raise self._refused("release-denied", refusal, facts, now) from None
         return answer
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys of the tokens that count now."""
+        return self._tokens.jwks(self._now())
 
     def is_attested(self, session_id: bytes) -> bool:
         """Whether a session of this name is kept. It may have ended: `release` decides that."""

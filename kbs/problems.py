@@ -15,6 +15,11 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         _PROTOCOL,
         "ask for a challenge and answer that one",
     ),
+    "kbs.endorsements.ended": (
+        "What the evidence rests on ends at this moment",
+        _PROTOCOL,
+        "give the broker newer endorsements",
+    ),
     "kbs.evidence.version": (
         "The evidence document is of an older version than this broker takes",
         _PROTOCOL,

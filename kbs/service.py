@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from attest import Anchors, Malformed
+from attest import Anchors, Malformed, Policy
 from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
+from kbs.config.tokens import TokenSection
 from kbs.keys.ring import KeyRing
 from kbs.state import DATABASE, KEYS, database_url
 from kbs.store.database import Store, migrate
+from kbs.token import TokenTerms
 
 _log = structlog.get_logger("kbs")
 
@@ -45,9 +47,17 @@ def build(config: Config) -> Service:
         open_challenges=config.guests.open_challenges,
         deny_status=int(config.guests.deny_status),
         served=config.guests.served,
+        tokens=_token_terms(config.tokens),
     )
     broker = Broker(store, keys, verification(config), settings)
     return Service(store, broker, Administration(store, keys))
+
+
+def _token_terms(section: TokenSection) -> TokenTerms:
+    """Raises attest.Malformed and OSError."""
+    audience = None if section.audience == "none" else section.audience
+    policy = None if section.policy is None else Policy.read(section.policy)
+    return TokenTerms(section.issuer, audience, policy)
 
 
 def verification(config: Config) -> Verification:

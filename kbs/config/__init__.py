@@ -15,6 +15,7 @@ from pydantic import Field
 from kbs.config.guests import Guests
 from kbs.config.listen import Listen
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
+from kbs.config.tokens import TokenSection
 
 __all__ = ["Above", "Config", "InvalidConfig", "Section", "read_config"]
 
@@ -32,6 +33,7 @@ class Config(Section):
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
+    tokens: TokenSection = Field(default=TokenSection(), description="What attestation tokens say to others.")
 
 
 def read_config(text: bytes | None, file: Path, above: Sequence[Above] = ()) -> Config:

@@ -77,6 +77,24 @@ def test_old_guests_are_served_where_the_file_says_so(folder: Path) -> None:
     assert read(folder, text).guests.served == Served(frozenset({"0.4.0", "0.1.1"}), True, 0)
 
 
+def test_what_tokens_say_comes_from_the_file(folder: Path) -> None:
+    from kbs.service import _token_terms
+    from kbs.token import TokenTerms
+
+    assert _token_terms(read(folder, "state: state\n").tokens) == TokenTerms()
+    (folder / "p.yaml").write_text("policy: 1\nname: p\nplatforms: [snp]\nrequire: {snp: {vmpl: 0}}\n")
+    said = _token_terms(
+        read(
+            folder, "state: state\ntokens: {issuer: https://a.example, audience: none, policy: p.yaml}\n"
+        ).tokens
+    )
+    assert (said.issuer, said.audience) == ("https://a.example", None)
+    assert said.policy is not None
+    assert said.policy.name == "p"
+    with pytest.raises(InvalidConfig, match=r"tokens\.policy: .* is no file"):
+        read(folder, "state: state\ntokens: {policy: absent.yaml}\n")
+
+
 def test_all_faults_are_told_at_once(folder: Path) -> None:
     with pytest.raises(InvalidConfig) as raised:
         read(folder, "listen: {port: a}\nguests: {deny-status: 500}\nmore: 1\n")
