@@ -22,7 +22,7 @@ from attest.result.ear.table import CATEGORIES_OF, VALUES
 from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
 from attest.simulator import FAULTS
 from kbs.config import Config, Section
-from kbs.config.section import sections_of
+from kbs.config.section import is_list, sections_of
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -254,6 +254,7 @@ def _keys(section: type[Section], above: str) -> Iterator[tuple[str, FieldInfo]]
         below = sections_of(field.annotation)
         if not below:
             yield key, field
+        key += "[]" if is_list(field.annotation) else ""
         for kind in below:
             yield from _keys(kind, f"{key}.")
 

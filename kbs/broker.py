@@ -6,6 +6,8 @@
     release     in one transaction: session, secret and rules as they are now, every owner's policy again
                 over the sealed claims, the secret wrapped for the attested key, the audit row
 
+A guest that attested elsewhere brings a token: `passport` reads it, `release_to` decides over what it says.
+
 What a reader should find here: nothing is decided from what the guest says about itself; the key that a
 secret is wrapped for is the one in the digest that the hardware signed; no path returns a secret without
 its audit row committed.
@@ -44,14 +46,17 @@ from attest.claims import instant
 from attest.composite import read_composite
 from attest.evidence import Evidence
 from attest.untrusted import escape
+from attest.verified import Vouched
 from kbs.attestation_result import claims_for
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
+from kbs.passport import Issuers, Passport
+from kbs.passport.keys import KeysUnavailable
 from kbs.problems import problem
-from kbs.protocol import Attestation, Codec, Served
+from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
@@ -61,6 +66,12 @@ from kbs.token import Tokens, TokenTerms
 
 _log = structlog.get_logger("kbs.broker")
 _CORRECTION: Final = timedelta(seconds=10)
+_PASSPORTS: Final = CODECS["0.4.0"]
+"""Who brings a token of another verifier speaks no protocol with us; his answer is the JWE of today."""
+_UNSIGNED: Final = frozenset(
+    {"ear.malformed", "ear.header", "ear.key", "ear.algorithm", "ear.type", "ear.signature"}
+)
+"""What is wrong with a token before its signature was found to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +95,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Verification:
-    """What evidence is verified with: anchors, the endorsements at hand now, and verified chains."""
+    """What evidence is verified with: anchors, the endorsements at hand now, and verified chains. issuers: other
+    verifiers whose tokens are read."""
 
     anchors: Anchors = field(default_factory=Anchors.production)
     collateral: Collateral = field(default_factory=NoCollateral)
     cache: Cache = field(default_factory=Cache)
+    issuers: Issuers = field(default_factory=Issuers)
 
     def basis(self, epoch: Epoch) -> str:
         """Names what a session rests on: these anchors, and the endorsements of `epoch`.
@@ -97,6 +110,19 @@ class Verification:
         broker on the same database that was not given that root.
         """
         return hashlib.sha256(self.anchors.digest + epoch.name.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is given a secret, once it is settled who asks. id: SHA-256 of the cookie or token that names him. vouched:
+    claims about his machine. key: what the secret is wrapped for, the one in the digest that the hardware signed.
+    expires: after it he is nobody."""
+
+    id: bytes
+    vouched: Vouched
+    key: TeeKey
+    codec: Codec
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,34 +366,44 @@ class Broker:
     def release(self, session_id: bytes | None, resource: ResourcePath) -> bytes:
         """The current version of `resource`, wrapped for the key that the session attested.
 
-        session_id: hash of the cookie, or None. One transaction from the first read to the audit row:
-        what was decided is what was committed, and without the row there is no answer. Raises Refusal.
+        session_id: hash of the cookie, or None. Raises Refusal.
         """
+        return self._release(resource, lambda tx, facts, now: self._of_session(tx, session_id, facts, now))
+
+    def release_to(self, passport: Passport, resource: ResourcePath) -> bytes:
+        """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
+
+        Whether the word of that issuer counts, each owner's rule says. Raises Refusal.
+        """
+        return self._release(resource, lambda _, facts, now: _of_passport(passport, facts, now))
+
+    def _release(
+        self,
+        resource: ResourcePath,
+        identify: Callable[[Repository, dict[str, Any], datetime], Recipient],
+    ) -> bytes:
+        """One transaction from the first read to the audit row: what was decided is what was committed, and
+        without the row there is no answer."""
         now = self._now()
         facts: dict[str, Any] = {"resource": str(resource)}
         try:
             with self._store.transaction() as tx:
-                session = self._live_session(tx, session_id, now)
-                facts["session"] = session.id.hex()
-                verified = self._claims_of(session, now)
-                facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
-                codec = self._codec(session.protocol)
+                recipient = identify(tx, facts, now)
+                vouched = recipient.vouched
                 secret = tx.registry.current(resource)
                 rules = tx.registry.matching_rules(resource)
                 if secret is None:
                     # Whoever the owners of such a path would trust may know that it is not there; for
                     # all others it looks like a denial.
-                    self._all_agree(tx, verified, {rule.owner for rule in rules}, rules, now)
+                    self._all_agree(tx, vouched, {rule.owner for rule in rules}, rules, now)
                     raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
-                agreed = self._all_agree(tx, verified, secret.owners, rules, now)
+                agreed = self._all_agree(tx, vouched, secret.owners, rules, now)
                 plaintext = open_envelope(secret, self._keys.wrap)
-                key = codec.read_key(dict(session.key))
-                answer = codec.write_answer(plaintext, key)
+                answer = recipient.codec.write_answer(plaintext, recipient.key)
                 _record_release(
                     tx,
-                    session,
+                    recipient,
                     secret,
-                    key,
                     {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
                 )
         except KeyStoreError as error:
@@ -399,6 +435,37 @@ class Broker:
             session = tx.sessions.session_of_token(str(payload["jti"]))
         return None if session is None else session.id
 
+    def passport(self, token: str) -> Passport | None:
+        """What a token of a configured issuer says; None for a token of nobody here. Raises Refusal."""
+        now = self._now()
+        try:
+            return self._verification.issuers.read(
+                token, at=now, simulated=self._verification.anchors.simulated
+            )
+        except KeysUnavailable:
+            raise Refusal(503, "InternalError", "the issuer's keys cannot be had now") from None
+        except (Malformed, Rejected) as error:
+            # What the issuer did not sign leaves no row: anybody can send it.
+            refusal = Refusal(
+                401,
+                "TokenVerifierError",
+                "the token was not accepted",
+                problems=error.problems,
+                audited=not error.codes & _UNSIGNED,
+            )
+            raise self._refused("passport-refused", refusal, {"token": hashed(token).hex()}, now) from None
+
+    def _of_session(
+        self, tx: Repository, session_id: bytes | None, facts: dict[str, Any], now: datetime
+    ) -> Recipient:
+        session = self._live_session(tx, session_id, now)
+        facts["session"] = session.id.hex()
+        verified = self._claims_of(session, now)
+        facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+        codec = self._codec(session.protocol)
+        key = codec.read_key(dict(session.key))
+        return Recipient(session.id, verified, key, codec, session.expires)
+
     def _live_session(self, tx: Repository, session_id: bytes | None, now: datetime) -> Session:
         session = tx.sessions.session(session_id) if session_id else None
         # `attested <= now` also refuses when the clock was turned back (T-CLOCK).
@@ -426,7 +493,7 @@ class Broker:
     def _all_agree(
         self,
         tx: Repository,
-        verified: Verified,
+        vouched: Vouched,
         owners: Sequence[str] | set[str],
         rules: Sequence[Rule],
         now: datetime,
@@ -451,7 +518,7 @@ class Broker:
             for rule in own:
                 try:
                     policy = _policy(rule.policy, f"{name}:{rule.pattern}")
-                    appraise(verified, policy, at=now).require_release()
+                    appraise(vouched, policy, at=now).require_release()
                 except (Denied, Malformed) as error:
                     problems.extend(error.problems)
                 else:
@@ -499,18 +566,43 @@ class Broker:
         return refusal
 
 
+def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Recipient:
+    """Raises Refusal."""
+    attested = passport.attested
+    facts |= {
+        "issuer": attested.issuer,
+        "token": passport.id.hex(),
+        "claims": _claims_digest(attested),
+        "simulated": attested.simulated,
+    }
+    if now >= attested.expires:
+        raise Refusal(401, "TokenNotFound", "the token has ended; attest again", audited=True)
+    try:
+        key = _PASSPORTS.read_key(dict(attested.key or {}))
+    except Malformed as error:
+        raise Refusal(
+            401,
+            "TokenVerifierError",
+            "the token's key cannot be used",
+            problems=error.problems,
+            audited=True,
+        ) from None
+    return Recipient(passport.id, attested, key, _PASSPORTS, attested.expires)
+
+
 def _record_release(
-    tx: Repository, session: Session, secret: SecretVersion, key: TeeKey, facts: Mapping[str, Any]
+    tx: Repository, recipient: Recipient, secret: SecretVersion, facts: Mapping[str, Any]
 ) -> None:
     """The row of this release. Whoever asks again for what his session and key were given (his answer was lost)
     was decided about again, but is given nothing that counts: `repeat`, with the number of the first row."""
-    given = (session.id, secret.path, secret.version, key.thumbprint)
+    key = recipient.key
+    given = (recipient.id, secret.path, secret.version, key.thumbprint)
     first = tx.releases.first(*given)
     if first is not None:
         tx.audit.append({**facts, "event": "repeat", "key": key.thumbprint, "first": first})
         return
     row = tx.audit.append({**facts, "event": "released", "key": key.thumbprint})
-    tx.releases.add(*given, audit=row.number, expires=session.expires)
+    tx.releases.add(*given, audit=row.number, expires=recipient.expires)
 
 
 @lru_cache(maxsize=256)
@@ -535,8 +627,8 @@ def _context(session: Session) -> bytes:
     )
 
 
-def _claims_digest(verified: Verified) -> str:
-    return "sha384:" + hashlib.sha384(verified.claims_json()).hexdigest()
+def _claims_digest(vouched: Vouched) -> str:
+    return "sha384:" + hashlib.sha384(canonical(vouched.claims)).hexdigest()
 
 
 def _token_answer(token: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 import structlog
@@ -11,8 +12,12 @@ from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
+from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
 from kbs.keys.ring import KeyRing
+from kbs.passport import Issuers
+from kbs.passport.fetched import FetchedKeys
+from kbs.passport.keys import KeyFile, KeySource
 from kbs.state import DATABASE, KEYS, database_url
 from kbs.store.database import Store, migrate
 from kbs.token import TokenTerms
@@ -60,6 +65,23 @@ def _token_terms(section: TokenSection) -> TokenTerms:
     return TokenTerms(section.issuer, audience, policy)
 
 
+def issuers(config: Config) -> Issuers:
+    """Raises InvalidConfig, attest.Malformed and OSError."""
+    try:
+        return Issuers([(section.issuer, _keys_of(section)) for section in config.issuers])
+    except ValueError as error:
+        raise InvalidConfig([f"issuers: {error}"]) from None
+
+
+def _keys_of(section: IssuerSection) -> KeySource:
+    """Raises ValueError, attest.Malformed and OSError."""
+    if section.keys is not None:
+        return KeyFile(section.keys)
+    ca = section.keys_ca
+    trusted = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    return FetchedKeys(section.keys_url or "", verify=trusted)
+
+
 def verification(config: Config) -> Verification:
     """Raises InvalidConfig, attest.Malformed and OSError."""
     anchors = Anchors.production()
@@ -76,4 +98,4 @@ def verification(config: Config) -> Verification:
             root=str(config.simulator_root),
         )
     collateral = NoCollateral() if config.endorsements is None else Folder(config.endorsements)
-    return Verification(anchors, collateral)
+    return Verification(anchors, collateral, issuers=issuers(config))
