@@ -102,6 +102,13 @@ def test_an_attested_cannot_be_made_by_hand_or_changed(token: bytes) -> None:
         read(token).status = "contraindicated"
 
 
+def test_no_issuer_is_who_verifies_here(result_of: ResultOf) -> None:
+    """Else a token would pass the default rule that demands our own verification."""
+    token = ear.issue(result_of(tree(snp=SNP), CLEAN), ear.Terms("self", AUDIENCE, NONCE), key=P256)
+    with pytest.raises(ValueError, match="self"):
+        read(token, issuer="self")
+
+
 # -- T-JWTALG ---------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from threading import Barrier
 
 import pytest
 
+from attest.snp.report import Report
 from kbs.domain import hashed
 from kbs.protocol.codec import Attestation
 from kbs.protocol.v0_4_0 import Version040
@@ -131,6 +132,22 @@ def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: 
     with pytest.raises(TwinRefused):
         guest.attest()
     assert consumed == [True]
+
+
+def test_t_dos_evidence_for_another_challenge_costs_no_signature(
+    acme: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verified(*_: object, **__: object) -> None:
+        raise AssertionError("a signature was to be checked")
+
+    monkeypatch.setattr(Report, "verify_with", verified)
+    guest = acme.guest()
+    guest.auth()
+    body = guest.attestation().replace(guest.nonce.encode(), guest.auth().encode())
+    with pytest.raises(TwinRefused) as refusal:
+        guest.attest(body)
+    assert refusal.value.status == 401
+    assert acme.codes() == {"binding.report-data", "binding.gpu-nonce"}
 
 
 def test_consume_is_conditional_in_the_database_itself(acme: Bench) -> None:

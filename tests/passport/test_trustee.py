@@ -26,7 +26,7 @@ from tests.passport.conftest import (
     payload,
     signed,
 )
-from tests.policy.conftest import NOW
+from tests.policy.conftest import NOW, verified_of
 
 NAMED = f"""\
 policy: 1
@@ -147,13 +147,12 @@ def test_a_rule_on_what_it_never_says_is_not_met() -> None:
 
 def test_the_plans_of_a_policy_do_not_mix_issuers_and_ourselves() -> None:
     """A policy remembers which rules apply to a machine; the word of an issuer is another kind of machine."""
-    from tests.policy.conftest import SNP as CLAIMS
-    from tests.policy.conftest import tree, verified_of
-
     both = policy(NAMED.replace("[trustee-prod]", "[trustee-prod, self]"))
-    assert appraise(accepted(signed(payload())), both, at=NOW).conforms
-    own = {**CLAIMS, "measurement": MEASUREMENT, "vmpl": "1"}
-    verified = verified_of(tree(snp=own))
+    attested = accepted(signed(payload()))
+    assert appraise(attested, both, at=NOW).conforms
+    own = {**attested.claims["snp"], "vmpl": "1", "policy-unknown-bits": "0"}
+    evidence = {"verified-by": "self", "simulated": "false"}
+    verified = verified_of({"evidence": evidence, "snp": own, "binding": {"key": "true"}, "raw": {}})
     assert {problem.code for problem in appraise(verified, both, at=NOW).problems} == {"policy.snp.vmpl"}
 
 
