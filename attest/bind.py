@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 
 from attest.azure.bind import bind_quote
 from attest.azure.facts import AzurePart
-from attest.binding import STRENGTHS, Expected, device_nonce, domain_of, equal, is_public_nonce, report_data
+from attest.binding import (
+    STRENGTHS,
+    Expected,
+    device_nonce,
+    domain_of,
+    equal,
+    expected_report_data,
+    is_public_nonce,
+)
 from attest.checks import CheckLog
 from attest.claims import duration, flag, instant
 from attest.composite import read_additional
@@ -57,6 +65,49 @@ def bind(evidence: Evidence, parts: Sequence[Part], expected: Expected, at: date
     if expected.init_data is not None and cpu is not None and carries_init_data(cpu, expected.init_data):
         bound.claims["init-data"] = expected.init_data.hex()
     return bound
+
+
+def refuse_unasked(evidence: Evidence, expected: Expected, log: CheckLog) -> None:
+    """Refuse what does not even say that it answers our challenge and key, before a signature of it is checked.
+
+    Nothing passes here, for nobody signed it yet; `bind` asks again what was verified. Only for a broker's guests.
+    """
+    if expected.nonce is None or expected.origin is not None:
+        return
+    wanted = expected_report_data(expected, evidence.additional or "")
+    cpu = evidence.cpu
+    if cpu is not None and cpu.section == "azure":
+        if not equal(cpu.bound, wanted[:48]):
+            log.failed(
+                "azure.tpm.extra-data",
+                "azure.tpm.extra-data",
+                where="tpm.extraData",
+                expected=wanted[:48],
+                found=cpu.bound,
+            )
+    elif cpu is not None and not equal(cpu.bound, wanted):
+        log.failed(
+            "binding.report-data",
+            "binding.report-data",
+            where="report_data",
+            expected=wanted,
+            found=cpu.bound,
+        )
+        if domain_of(cpu.bound) != domain_of(wanted):
+            log.failed(
+                "binding.domain", "binding.domain", expected=domain_of(wanted), found=domain_of(cpu.bound)
+            )
+    asked = device_nonce(expected.challenge, expected.key)
+    devices = evidence.devices
+    for name, device in zip(device_names(one.section for one in devices), devices, strict=True):
+        if not equal(device.bound, asked):
+            log.failed(
+                "binding.gpu-nonce",
+                "binding.gpu-nonce",
+                where=f"{name}.nonce",
+                expected=asked,
+                found=device.bound,
+            )
 
 
 def _site(evidence: Evidence, expected: Expected, at: datetime, bound: Bound, log: CheckLog) -> bool:
@@ -107,7 +158,7 @@ def _bind_cpu(evidence: Evidence, cpu: Part | None, expected: Expected, bound: B
     elif site is not None:
         wanted = site.report_data(expected.challenge, evidence.additional or "")
     elif expected.nonce is not None:
-        wanted = report_data(expected.challenge, expected.key, evidence.additional or "")
+        wanted = expected_report_data(expected, evidence.additional or "")
     if isinstance(cpu, AzurePart):
         return _bind_azure(cpu, wanted, site is not None, expected, bound, log)
     if expected.tpm_nonce is not None:
@@ -194,7 +245,7 @@ def _strength(
 ) -> None:
     """How firmly the devices are tied to the CPU, and the limit of that in words."""
     check = "binding.gpu-to-cpu"
-    covers = covered and expected.nonce is not None and _devices_are(evidence)
+    covers = covered and expected.covers_devices and expected.nonce is not None and _devices_are(evidence)
     if covers:
         strength = "covered"
     elif (covered and expected.nonce is not None and log.good) or all(

@@ -56,7 +56,8 @@ class Expected:
     gpu_nonce: 32 bytes, where devices were asked directly. tpm_nonce: a TPM quote's extraData in full, where
     the TPM was asked directly; instead of nonce and key. origin: our own, where the evidence is a site's;
     the key is then the one the site's statement names, and `key` need not be given. age_seconds: since our nonce was made.
-    protocol: the guest protocol that brought the devices. init_data: digest of the init-data's text, which the
+    protocol: the guest protocol that brought the devices. covers_devices: whether the CPU's report data covers the
+    devices' text, as P does; False for guest protocols before 0.3, where the CPU carries D. init_data: digest of the init-data's text, which the
     caller made; it is a claim only where the hardware carries it.
     """
 
@@ -69,6 +70,7 @@ class Expected:
     origin: str | None = None
     age_seconds: int | None = None
     protocol: str | None = None
+    covers_devices: bool = True
     init_data: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -123,6 +125,13 @@ def runtime_data(nonce: str, key: Mapping[str, Any] | None, additional: str | No
 def report_data(nonce: str, key: Mapping[str, Any] | None, additional: str = "") -> bytes:
     """The 64 bytes a CPU's report carries: P and sixteen zero bytes."""
     return runtime_data(nonce, key, additional) + bytes(16)
+
+
+def expected_report_data(expected: Expected, additional: str) -> bytes:
+    """What a broker's guest carries for the challenge and key of `expected`: 64 bytes."""
+    if not expected.covers_devices:
+        return runtime_data(expected.challenge, expected.key) + bytes(16)
+    return report_data(expected.challenge, expected.key, additional)
 
 
 def device_nonce(nonce: str, key: Mapping[str, Any] | None) -> bytes:

@@ -47,6 +47,11 @@ class Verifiable(Protocol):
         """snp, tdx, azure, gpu or switch"""
         ...
 
+    @property
+    def bound(self) -> bytes:
+        """What it says that it was asked, as `Part.bound`, and signed by nobody yet."""
+        ...
+
     def verify_with(
         self,
         *,

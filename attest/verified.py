@@ -1,4 +1,8 @@
-"""Verified: the tree of claims about genuine, current evidence. Only `attest.verify` makes one."""
+"""Verified: the tree of claims about genuine, current evidence. Only `attest.verify` makes one.
+
+Vouched is what an appraisal needs of it, and of an `Attested`, the word of another verifier: claims that somebody
+answers for, who is named in them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,7 +29,41 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _SEAL_VERSION = b"attest-verified/1\0"
 
 
-class Verified:
+class Vouched:
+    """Claims about one machine, and who answers for them: `claims["evidence"]["verified-by"]`, `self` or an issuer's
+    name. at: when he looked. expires: after it this object says nothing. silent: `section.claim` of defaults that an
+    issuer never says anything of; he is not asked, and a warning tells.
+
+    Neither of its kinds can be made by hand.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # each kind keeps them in its own way
+
+        @property
+        def at(self) -> datetime: ...
+        @property
+        def expires(self) -> datetime: ...
+        @property
+        def warnings(self) -> tuple[Problem, ...]: ...
+        @property
+        def checks(self) -> tuple[CheckRecord, ...]: ...
+        @property
+        def simulated(self) -> bool: ...
+        @property
+        def claims(self) -> Mapping[str, Any]: ...
+
+    @property
+    def paravisor_claims(self) -> Mapping[str, Mapping[str, Any]]:
+        return _NOTHING
+
+    @property
+    def silent(self) -> frozenset[str]:
+        return frozenset()
+
+
+class Verified(Vouched):
     """Evidence that is genuine, current at `at` and bound to what was expected.
 
     claims: map of section → claims, lists of them for gpu and switch, and `raw`; canonical text

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from attest.anchors import Anchors
-from attest.bind import bind
+from attest.bind import bind, refuse_unasked
 from attest.binding import Expected, equal, is_public_nonce
 from attest.cache import Cache
 from attest.checks import CheckLog
@@ -36,6 +36,7 @@ def verify(
     anchors: Anchors | None = None,
     cache: Cache | None = None,
     memory: Memory | None = None,
+    cheapest_first: bool = False,
 ) -> Verified:
     """Verify all parts of one machine at the instant `at`.
 
@@ -44,7 +45,8 @@ def verify(
     challenge, key or report data that the evidence must carry; without any the result warns
     `no-freshness`. anchors: None for the vendors' roots; a simulator's only through
     `Anchors.with_simulator`. cache: verified chains of earlier calls. memory: newest collateral seen; it
-    comes back updated.
+    comes back updated. cheapest_first: for a service that anybody may ask: end at the first of what costs least
+    (the challenge, then the CPU, then devices) instead of finding everything there is to find.
 
     Raises Rejected with all problems found, and the checks that ran.
     """
@@ -66,6 +68,9 @@ def verify(
     if expected.nonce is not None and is_public_nonce(expected.nonce):
         log.failed("binding.report-data", "nonce.public-constant", found=expected.nonce)
 
+    if cheapest_first:
+        refuse_unasked(evidence, expected, log)
+        log.reject_if_bad()
     if evidence.cpu is not None:
         result = evidence.cpu.verify_with(
             endorsements=endorsements, anchors=anchors, at=at, log=log, cache=cache, memory=memory
@@ -77,6 +82,8 @@ def verify(
                 beneath.append(result.beneath)
     section = evidence.cpu.section if evidence.cpu is not None else ""
     boot = check_event_logs(evidence.event_logs, section, parts, beneath, log)
+    if cheapest_first:
+        log.reject_if_bad()
     places = numbered(device.section for device in evidence.devices)
     for device, (kind, index) in zip(evidence.devices, places, strict=True):
         result = device.verify_with(

@@ -22,7 +22,7 @@ from attest.result.ear.table import CATEGORIES_OF, VALUES
 from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
 from attest.simulator import FAULTS
 from kbs.config import Config, Section
-from kbs.config.section import sections_of
+from kbs.config.section import is_list, sections_of
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -45,6 +45,7 @@ _VENDORS = {
     "policy": "Policies",
     "collect": "Collecting evidence",
     "ear": "Attestation results",
+    "issuer": "Tokens of other verifiers",
     "": "Warnings and wrong use",
 }
 
@@ -223,7 +224,11 @@ def _configuration() -> str:
     rows = [
         (
             f"`{key}`",
-            "needed" if field.is_required() else "none" if field.default is None else f"`{field.default}`",
+            "needed"
+            if field.is_required()
+            else "none"
+            if field.default is None
+            else f"`{_written(field.default)}`",
             field.description or "",
         )
         for key, field in _keys(Config, "")
@@ -236,12 +241,20 @@ def _configuration() -> str:
     )
 
 
+def _written(default: object) -> str:
+    """As a file would say it."""
+    if isinstance(default, tuple):
+        return f"[{', '.join(default)}]"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def _keys(section: type[Section], above: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in section.model_fields.items():
         key = f"{above}{field.alias or name}"
         below = sections_of(field.annotation)
         if not below:
             yield key, field
+        key += "[]" if is_list(field.annotation) else ""
         for kind in below:
             yield from _keys(kind, f"{key}.")
 

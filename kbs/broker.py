@@ -6,6 +6,8 @@
     release     in one transaction: session, secret and rules as they are now, every owner's policy again
                 over the sealed claims, the secret wrapped for the attested key, the audit row
 
+A guest that attested elsewhere brings a token: `passport` reads it, `release_to` decides over what it says.
+
 What a reader should find here: nothing is decided from what the guest says about itself; the key that a
 secret is wrapped for is the one in the digest that the hardware signed; no path returns a secret without
 its audit row committed.
@@ -38,37 +40,51 @@ from attest import (
     appraise,
     verify,
 )
+from attest.azure.evidence import AzureEvidence
 from attest.canonical import canonical
 from attest.claims import instant
 from attest.composite import read_composite
+from attest.evidence import Evidence
 from attest.untrusted import escape
+from attest.verified import Vouched
+from kbs.attestation_result import claims_for
 from kbs.collateral import Collateral, Epoch, NoCollateral
-from kbs.domain import Challenge, ResourcePath, Rule, Session, hashed
+from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
+from kbs.passport import Issuers, Passport
+from kbs.passport.keys import KeysUnavailable
 from kbs.problems import problem
-from kbs.protocol import CODECS, Attestation, mismatch
-from kbs.protocol.tee_key import TeeKey
-from kbs.protocol.v0_4 import TEES, read_request
+from kbs.protocol import CODECS, Attestation, Codec, Served
+from kbs.protocol.request import TEES, read_request, write_challenge
+from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
 from kbs.store.database import Store
 from kbs.store.repository import Repository
-from kbs.token import Tokens
+from kbs.token import Tokens, TokenTerms
 
 _log = structlog.get_logger("kbs.broker")
 _CORRECTION: Final = timedelta(seconds=10)
+_PASSPORTS: Final = CODECS["0.4.0"]
+"""Who brings a token of another verifier speaks no protocol with us; his answer is the JWE of today."""
+_UNSIGNED: Final = frozenset(
+    {"ear.malformed", "ear.header", "ear.key", "ear.algorithm", "ear.type", "ear.signature"}
+)
+"""What is wrong with a token before its signature was found to hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
-    sends (guests then attest twice more)."""
+    sends (guests then attest twice more). served: which guests. tokens: what its tokens say."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
     deny_status: int = 403
+    served: Served = field(default_factory=Served)
+    tokens: TokenTerms = field(default_factory=TokenTerms)
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -79,11 +95,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Verification:
-    """What evidence is verified with: anchors, the endorsements at hand now, and verified chains."""
+    """What evidence is verified with: anchors, the endorsements at hand now, and verified chains. issuers: other
+    verifiers whose tokens are read."""
 
     anchors: Anchors = field(default_factory=Anchors.production)
     collateral: Collateral = field(default_factory=NoCollateral)
     cache: Cache = field(default_factory=Cache)
+    issuers: Issuers = field(default_factory=Issuers)
 
     def basis(self, epoch: Epoch) -> str:
         """Names what a session rests on: these anchors, and the endorsements of `epoch`.
@@ -92,6 +110,19 @@ class Verification:
         broker on the same database that was not given that root.
         """
         return hashlib.sha256(self.anchors.digest + epoch.name.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is given a secret, once it is settled who asks. id: SHA-256 of the cookie or token that names him. vouched:
+    claims about his machine. key: what the secret is wrapped for, the one in the digest that the hardware signed.
+    expires: after it he is nobody."""
+
+    id: bytes
+    vouched: Vouched
+    key: TeeKey
+    codec: Codec
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +148,9 @@ class Broker:
     ) -> None:
         self._store = store
         self._keys = keys
-        self._tokens = Tokens(keys.token)
         self._verification = verification
         self._settings = settings or Settings()
+        self._tokens = Tokens(keys.tokens, self._settings.tokens)
         self._clock = clock
         self._latest = datetime.min.replace(tzinfo=UTC)
 
@@ -140,9 +171,7 @@ class Broker:
             request = read_request(body)
         except Malformed as error:
             raise malformed_request(_sentence(error)) from None
-        codec = CODECS.get(request.version)
-        if codec is None:
-            raise Refusal(401, "ProtocolVersion", mismatch(escape(request.version, 40)))
+        self._codec(request.version)
         if request.tee not in TEES:
             raise Refusal(400, "AttestationError", f"this broker serves {', '.join(sorted(TEES))} guests")
         now = self._now()
@@ -151,12 +180,21 @@ class Broker:
         expires = now + timedelta(seconds=self._settings.session_seconds)
         with self._store.transaction() as tx:
             tx.sessions.forget_expired(now)
+            tx.releases.forget_expired(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
             tx.sessions.add_challenge(
                 Challenge(hashed(cookie), request.tee, request.version, nonce, now, expires)
             )
-        return Issued(codec.write_challenge(nonce), cookie, expires)
+        return Issued(write_challenge(nonce), cookie, expires)
+
+    def _codec(self, version: str) -> Codec:
+        """Raises Refusal, also for what another replica, or this broker before a restart, did serve."""
+        codec = self._settings.served.codec(version)
+        if codec is None:
+            sentence = self._settings.served.mismatch(escape(version, 40))
+            raise Refusal(401, "ProtocolVersion", sentence)
+        return codec
 
     # -- attest -------------------------------------------------------------------------------------
 
@@ -170,8 +208,9 @@ class Broker:
         challenge = self._challenge_of(cookie, now)
         if challenge.consumed is not None:
             return self._same_answer(cookie, challenge, body_digest)
+        codec = self._codec(challenge.protocol)
         try:
-            message = CODECS[challenge.protocol].read_attestation(body)
+            message = codec.read_attestation(body)
         except Malformed as error:
             raise malformed_request(_sentence(error)) from None
 
@@ -181,7 +220,7 @@ class Broker:
                 raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
         epoch = self._verification.collateral.current()
         try:
-            verified = self._verify(challenge, message, epoch, now)
+            verified, evidence = self._verify(challenge, codec, message, epoch, now)
         except (Malformed, Rejected) as error:
             raise self._refused(
                 "attest-refused",
@@ -195,7 +234,7 @@ class Broker:
                 {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
                 now,
             ) from None
-        return self._admit(_known(cookie), challenge, message.key, verified, epoch, now)
+        return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now)
 
     def _challenge_of(self, cookie: str | None, now: datetime) -> Challenge:
         with self._store.transaction() as tx:
@@ -213,12 +252,15 @@ class Broker:
         session_cookie = self._keys.session_cookie(_known(cookie))
         return Issued(_token_answer(challenge.answer), session_cookie, challenge.expires)
 
-    def _verify(self, challenge: Challenge, message: Attestation, epoch: Epoch, now: datetime) -> Verified:
+    def _verify(
+        self, challenge: Challenge, codec: Codec, message: Attestation, epoch: Epoch, now: datetime
+    ) -> tuple[Verified, Evidence]:
         """Raises Malformed or Rejected."""
         echoed = message.nonce
         if echoed is not None and not hmac.compare_digest(echoed.encode(), challenge.nonce.encode()):
             raise Rejected([problem("kbs.nonce.mismatch")])
         evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
+        self._require_version(evidence)
         with self._store.transaction() as tx:
             memory = tx.sessions.memory()
         init_data = message.init_data
@@ -233,12 +275,14 @@ class Broker:
                     nonce_text=challenge.nonce,
                     key=message.key.jwk,
                     age_seconds=int((now - challenge.created).total_seconds()),
-                    protocol=CODECS[challenge.protocol].claim,
+                    protocol=codec.claim,
+                    covers_devices=codec.covers_devices,
                     init_data=None if init_data is None else init_data.digest,
                 ),
                 anchors=self._verification.anchors,
                 cache=self._verification.cache,
                 memory=memory,
+                cheapest_first=True,
             )
         except Rejected as refusal:
             if refusal.seen is not None:
@@ -250,7 +294,24 @@ class Broker:
             challenge.tee, verified.claims, verified.paravisor_claims
         ):
             raise Rejected([problem("kbs.init-data.unbound")])
-        return verified
+        if now >= verified.expires:
+            raise Rejected([problem("kbs.endorsements.ended", found=instant(verified.expires))])
+        return verified, evidence
+
+    def _require_version(self, evidence: Evidence) -> None:
+        """T-VERSION-DOWNGRADE: a guest picks its evidence document, and older ones bind less. Raises Rejected."""
+        least = self._settings.served.azure_evidence
+        if isinstance(evidence.cpu, AzureEvidence) and (evidence.cpu.version or 0) < least:
+            raise Rejected(
+                [
+                    problem(
+                        "kbs.evidence.version",
+                        where="tee-evidence.primary_evidence.version",
+                        expected=f"at least {least}",
+                        found=str(evidence.cpu.version or 0),
+                    )
+                ]
+            )
 
     def _admit(
         self,
@@ -258,11 +319,13 @@ class Broker:
         challenge: Challenge,
         key: TeeKey,
         verified: Verified,
+        evidence: Evidence,
         epoch: Epoch,
         now: datetime,
     ) -> Issued:
         """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
         session_cookie = self._keys.session_cookie(cookie)
+        token_id = os.urandom(16)
         session = Session(
             id=hashed(session_cookie),
             tee=challenge.tee,
@@ -271,21 +334,13 @@ class Broker:
             attested=now,
             expires=challenge.expires,  # the challenge's: attesting late does not prolong it
             collateral=self._verification.basis(epoch),
-            token_id=os.urandom(16).hex(),
+            token_id=encode(token_id),
             sealed=b"",
         )
         session = replace(session, sealed=verified.seal(self._keys.seal, _context(session)))
         claims_digest = _claims_digest(verified)
         token = self._tokens.issue(
-            token_id=session.token_id,
-            issued=now,
-            expires=session.expires,
-            claims={
-                "tee": session.tee,
-                "simulated": verified.simulated,
-                "cnf": {"jkt": key.thumbprint},
-                "claims-digest": claims_digest,
-            },
+            claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
         )
         with self._store.transaction() as tx:
             tx.sessions.add_session(session)
@@ -311,37 +366,45 @@ class Broker:
     def release(self, session_id: bytes | None, resource: ResourcePath) -> bytes:
         """The current version of `resource`, wrapped for the key that the session attested.
 
-        session_id: hash of the cookie, or None. One transaction from the first read to the audit row:
-        what was decided is what was committed, and without the row there is no answer. Raises Refusal.
+        session_id: hash of the cookie, or None. Raises Refusal.
         """
+        return self._release(resource, lambda tx, facts, now: self._of_session(tx, session_id, facts, now))
+
+    def release_to(self, passport: Passport, resource: ResourcePath) -> bytes:
+        """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
+
+        Whether the word of that issuer counts, each owner's rule says. Raises Refusal.
+        """
+        return self._release(resource, lambda _, facts, now: _of_passport(passport, facts, now))
+
+    def _release(
+        self,
+        resource: ResourcePath,
+        identify: Callable[[Repository, dict[str, Any], datetime], Recipient],
+    ) -> bytes:
+        """One transaction from the first read to the audit row: what was decided is what was committed, and
+        without the row there is no answer."""
         now = self._now()
         facts: dict[str, Any] = {"resource": str(resource)}
         try:
             with self._store.transaction() as tx:
-                session = self._live_session(tx, session_id, now)
-                facts["session"] = session.id.hex()
-                verified = self._claims_of(session, now)
-                facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+                recipient = identify(tx, facts, now)
+                vouched = recipient.vouched
                 secret = tx.registry.current(resource)
                 rules = tx.registry.matching_rules(resource)
                 if secret is None:
                     # Whoever the owners of such a path would trust may know that it is not there; for
                     # all others it looks like a denial.
-                    self._all_agree(tx, verified, {rule.owner for rule in rules}, rules, now)
+                    self._all_agree(tx, vouched, {rule.owner for rule in rules}, rules, now)
                     raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
-                agreed = self._all_agree(tx, verified, secret.owners, rules, now)
+                agreed = self._all_agree(tx, vouched, secret.owners, rules, now)
                 plaintext = open_envelope(secret, self._keys.wrap)
-                key = TeeKey.from_jwk(dict(session.key))
-                answer = CODECS[session.protocol].write_answer(plaintext, key)
-                tx.audit.append(
-                    {
-                        **facts,
-                        "event": "released",
-                        "at": instant(now),
-                        "version": secret.version,
-                        "key": key.thumbprint,
-                        "agreed": agreed,
-                    }
+                answer = recipient.codec.write_answer(plaintext, recipient.key)
+                _record_release(
+                    tx,
+                    recipient,
+                    secret,
+                    {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
                 )
         except KeyStoreError as error:
             facts["cause"] = str(error)
@@ -350,6 +413,10 @@ class Broker:
         except Refusal as refusal:
             raise self._refused("release-denied", refusal, facts, now) from None
         return answer
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys of the tokens that count now."""
+        return self._tokens.jwks(self._now())
 
     def is_attested(self, session_id: bytes) -> bool:
         """Whether a session of this name is kept. It may have ended: `release` decides that."""
@@ -367,6 +434,37 @@ class Broker:
         with self._store.transaction() as tx:
             session = tx.sessions.session_of_token(str(payload["jti"]))
         return None if session is None else session.id
+
+    def passport(self, token: str) -> Passport | None:
+        """What a token of a configured issuer says; None for a token of nobody here. Raises Refusal."""
+        now = self._now()
+        try:
+            return self._verification.issuers.read(
+                token, at=now, simulated=self._verification.anchors.simulated
+            )
+        except KeysUnavailable:
+            raise Refusal(503, "InternalError", "the issuer's keys cannot be had now") from None
+        except (Malformed, Rejected) as error:
+            # What the issuer did not sign leaves no row: anybody can send it.
+            refusal = Refusal(
+                401,
+                "TokenVerifierError",
+                "the token was not accepted",
+                problems=error.problems,
+                audited=not error.codes & _UNSIGNED,
+            )
+            raise self._refused("passport-refused", refusal, {"token": hashed(token).hex()}, now) from None
+
+    def _of_session(
+        self, tx: Repository, session_id: bytes | None, facts: dict[str, Any], now: datetime
+    ) -> Recipient:
+        session = self._live_session(tx, session_id, now)
+        facts["session"] = session.id.hex()
+        verified = self._claims_of(session, now)
+        facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+        codec = self._codec(session.protocol)
+        key = codec.read_key(dict(session.key))
+        return Recipient(session.id, verified, key, codec, session.expires)
 
     def _live_session(self, tx: Repository, session_id: bytes | None, now: datetime) -> Session:
         session = tx.sessions.session(session_id) if session_id else None
@@ -395,7 +493,7 @@ class Broker:
     def _all_agree(
         self,
         tx: Repository,
-        verified: Verified,
+        vouched: Vouched,
         owners: Sequence[str] | set[str],
         rules: Sequence[Rule],
         now: datetime,
@@ -420,7 +518,7 @@ class Broker:
             for rule in own:
                 try:
                     policy = _policy(rule.policy, f"{name}:{rule.pattern}")
-                    appraise(verified, policy, at=now).require_release()
+                    appraise(vouched, policy, at=now).require_release()
                 except (Denied, Malformed) as error:
                     problems.extend(error.problems)
                 else:
@@ -468,6 +566,45 @@ class Broker:
         return refusal
 
 
+def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Recipient:
+    """Raises Refusal."""
+    attested = passport.attested
+    facts |= {
+        "issuer": attested.issuer,
+        "token": passport.id.hex(),
+        "claims": _claims_digest(attested),
+        "simulated": attested.simulated,
+    }
+    if now >= attested.expires:
+        raise Refusal(401, "TokenNotFound", "the token has ended; attest again", audited=True)
+    try:
+        key = _PASSPORTS.read_key(dict(attested.key or {}))
+    except Malformed as error:
+        raise Refusal(
+            401,
+            "TokenVerifierError",
+            "the token's key cannot be used",
+            problems=error.problems,
+            audited=True,
+        ) from None
+    return Recipient(passport.id, attested, key, _PASSPORTS, attested.expires)
+
+
+def _record_release(
+    tx: Repository, recipient: Recipient, secret: SecretVersion, facts: Mapping[str, Any]
+) -> None:
+    """The row of this release. Whoever asks again for what his session and key were given (his answer was lost)
+    was decided about again, but is given nothing that counts: `repeat`, with the number of the first row."""
+    key = recipient.key
+    given = (recipient.id, secret.path, secret.version, key.thumbprint)
+    first = tx.releases.first(*given)
+    if first is not None:
+        tx.audit.append({**facts, "event": "repeat", "key": key.thumbprint, "first": first})
+        return
+    row = tx.audit.append({**facts, "event": "released", "key": key.thumbprint})
+    tx.releases.add(*given, audit=row.number, expires=recipient.expires)
+
+
 @lru_cache(maxsize=256)
 def _policy(text: str, where: str) -> Policy:
     """A policy is immutable and YAML slow; the text is the key. Raises Malformed, which is not kept."""
@@ -490,8 +627,8 @@ def _context(session: Session) -> bytes:
     )
 
 
-def _claims_digest(verified: Verified) -> str:
-    return "sha384:" + hashlib.sha384(verified.claims_json()).hexdigest()
+def _claims_digest(vouched: Vouched) -> str:
+    return "sha384:" + hashlib.sha384(canonical(vouched.claims)).hexdigest()
 
 
 def _token_answer(token: str) -> bytes:

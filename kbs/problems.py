@@ -15,6 +15,16 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         _PROTOCOL,
         "ask for a challenge and answer that one",
     ),
+    "kbs.endorsements.ended": (
+        "What the evidence rests on ends at this moment",
+        _PROTOCOL,
+        "give the broker newer endorsements",
+    ),
+    "kbs.evidence.version": (
+        "The evidence document is of an older version than this broker takes",
+        _PROTOCOL,
+        "update the guest's components, or let the broker take older Azure evidence, which binds less",
+    ),
     "kbs.init-data.unbound": (
         "The hardware does not carry the digest of the init-data that was sent",
         _PROTOCOL,
@@ -39,7 +49,9 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
 """code → (message, source, remedy)"""
 
 
-def problem(code: str, where: str | None = None) -> Problem:
+def problem(
+    code: str, where: str | None = None, *, expected: str | None = None, found: str | None = None
+) -> Problem:
     """Raises KeyError for a code not in the table."""
     message, source, remedy = PROBLEMS[code]
-    return Problem(code, message, where=where, source=source, remedy=remedy)
+    return Problem(code, message, where=where, expected=expected, found=found, source=source, remedy=remedy)

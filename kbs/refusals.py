@@ -27,6 +27,7 @@ Kind = Literal[
     "ResourceNotFound",
     "SerdeError",
     "TokenNotFound",
+    "TokenVerifierError",
     "TooManyRequests",
 ]
 TYPE_PREFIX: Final = "https://github.com/confidential-containers/kbs/errors/"

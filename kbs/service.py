@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 import structlog
 
-from attest import Anchors, Malformed
+from attest import Anchors, Malformed, Policy
 from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
+from kbs.config.issuers import IssuerSection
+from kbs.config.tokens import TokenSection
 from kbs.keys.ring import KeyRing
+from kbs.passport import Issuers
+from kbs.passport.fetched import FetchedKeys
+from kbs.passport.keys import KeyFile, KeySource
 from kbs.state import DATABASE, KEYS, database_url
 from kbs.store.database import Store, migrate
+from kbs.token import TokenTerms
 
 _log = structlog.get_logger("kbs")
 
@@ -44,9 +51,35 @@ def build(config: Config) -> Service:
         session_seconds=config.guests.session_seconds,
         open_challenges=config.guests.open_challenges,
         deny_status=int(config.guests.deny_status),
+        served=config.guests.served,
+        tokens=_token_terms(config.tokens),
     )
     broker = Broker(store, keys, verification(config), settings)
     return Service(store, broker, Administration(store, keys))
+
+
+def _token_terms(section: TokenSection) -> TokenTerms:
+    """Raises attest.Malformed and OSError."""
+    audience = None if section.audience == "none" else section.audience
+    policy = None if section.policy is None else Policy.read(section.policy)
+    return TokenTerms(section.issuer, audience, policy)
+
+
+def issuers(config: Config) -> Issuers:
+    """Raises InvalidConfig, attest.Malformed and OSError."""
+    try:
+        return Issuers([(section.issuer, _keys_of(section)) for section in config.issuers])
+    except ValueError as error:
+        raise InvalidConfig([f"issuers: {error}"]) from None
+
+
+def _keys_of(section: IssuerSection) -> KeySource:
+    """Raises ValueError, attest.Malformed and OSError."""
+    if section.keys is not None:
+        return KeyFile(section.keys)
+    ca = section.keys_ca
+    trusted = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    return FetchedKeys(section.keys_url or "", verify=trusted)
 
 
 def verification(config: Config) -> Verification:
@@ -65,4 +98,4 @@ def verification(config: Config) -> Verification:
             root=str(config.simulator_root),
         )
     collateral = NoCollateral() if config.endorsements is None else Folder(config.endorsements)
-    return Verification(anchors, collateral)
+    return Verification(anchors, collateral, issuers=issuers(config))

@@ -31,6 +31,7 @@ class Silent:
     """A vendor's verifier that hands back nothing and says nothing."""
 
     section: str
+    bound: bytes = b""
 
     def verify_with(self, **_: object) -> None:
         return None

@@ -166,6 +166,7 @@ def test_a_part_that_is_refused_without_a_word_does_not_disappear(
 ) -> None:
     class Silent:
         section = "snp"
+        bound = b""
 
         def verify_with(self, **given: object) -> None:
             return None

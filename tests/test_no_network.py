@@ -23,6 +23,8 @@ EDGES = {
     "attest/sources/serve.py": "listens, and hands out what it was given",
     "kbs/cli/admin_client.py": "the administrator's client",
     "kbs/cli/serve.py": "listens",
+    "kbs/passport/fetched.py": "the keys of an issuer, at the address that the configuration names",
+    "kbs/service.py": "the CA of that address",
     "kbs/guest/client.py": "the guest's client of its broker",
     "kbs/http/edge.py": "a time limit on bodies that arrive slowly",
 }

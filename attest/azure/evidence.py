@@ -36,6 +36,11 @@ class AzureEvidence:
     def section(self) -> Literal["azure"]:
         return "azure"
 
+    @property
+    def bound(self) -> bytes:
+        """The quote's extraData, in its own length; empty where there is no quote."""
+        return self.quote.attest.extra_data if self.quote is not None else b""
+
     def verify_with(
         self,
         *,

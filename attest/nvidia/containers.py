@@ -65,6 +65,10 @@ class DeviceEvidence:
                 return section
         return "switch" if len(self.report.measurements) == _SWITCH_BLOCKS else "gpu"
 
+    @property
+    def bound(self) -> bytes:
+        return self.report.request_nonce
+
     def verify_with(
         self,
         *,

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from attest.errors import Denied, Problem
 from attest.policy.model import Body
 from attest.problems import problem
-from attest.verified import Verified
+from attest.verified import Vouched
 
 Verdict: TypeAlias = Literal["conforms", "conforms-with-warnings", "refused"]
 RuleRecord: TypeAlias = Mapping[str, str | None]
@@ -58,7 +58,7 @@ class Appraisal:
     _records: Callable[[], tuple[RuleRecord, ...]]
     policy: Mapping[str, Any]
     at: datetime
-    verified: Verified
+    verified: Vouched
     claims: Mapping[str, Any]
     _allowed: frozenset[str]
     _own: bool

@@ -1,7 +1,7 @@
 """Rules × parts, in one pass: every rule is judged, whatever the others said.
 
-The claim tree comes from a Verified, so it is genuine; here it is only compared. What is not in it is
-unknown, and the unknown does not pass.
+The claim tree comes from a Verified, so it is genuine, or from an Attested, so an issuer whom the owner must name
+says so; here it is only compared. What is not in it is unknown, and the unknown does not pass.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from attest.policy.plan import steps as steps_of
 from attest.policy.reasons import not_run, reason_of, registers_of, stale_answers
 from attest.policy.warn import warnings_of
 from attest.untrusted import escape
-from attest.verified import Verified
+from attest.verified import Vouched
 
 _CPU_SECTIONS = ("snp", "tdx", "azure")
 _PLANS = 256
@@ -37,7 +37,7 @@ _PLANS = 256
 _FLIP: Mapping[Result, Result] = {"P": "F", "U": "U", "F": "P"}
 
 
-def appraise(verified: Verified, policy: Policy | None, *, at: datetime) -> Appraisal:
+def appraise(verified: Vouched, policy: Policy | None, *, at: datetime) -> Appraisal:
     """Judge `verified` by `policy` at the instant `at`.
 
     policy: None for the defaults of the parts present. at: aware; the one instant of every date in the
@@ -104,7 +104,7 @@ def _order(one: Judged) -> tuple[int, int, bytes, int]:
 class Machine:
     """The claim tree as rules see it, at one instant."""
 
-    verified: Verified
+    verified: Vouched
     policy: Policy
     at: datetime
 
@@ -135,6 +135,7 @@ class Machine:
             "protocol" in binding,
             "nonce" in binding,
             "evidence-age" in time,
+            self.verified.silent,
             *(bool(self.verified.claims.get(section)) for section in PARTS),
         )
 
@@ -358,6 +359,8 @@ def _defaults(machine: Machine, section: str) -> Iterator[Rule]:
     lag = any(rule.claim.name == "tcb-lag" and rule.operator("at-most", "is") for rule in own)
     for rule in DEFAULTS:
         if rule.section != section or rule.claim.name in replaced or not _judgeable(machine, rule):
+            continue
+        if rule.name in machine.verified.silent:
             continue
         yield UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
 

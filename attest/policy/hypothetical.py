@@ -47,6 +47,10 @@ class Hypothesis:
         return self.at + _DAY
 
     @property
+    def silent(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
     def paravisor_claims(self) -> Mapping[str, Mapping[str, Any]]:
         said = self.claims.get("raw", {}).get("azure", {}).get("paravisor_says", {})
         return cast("Mapping[str, Mapping[str, Any]]", said)

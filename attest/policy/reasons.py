@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from attest.untrusted import escape
-from attest.verified import Verified
+from attest.verified import Vouched
 
 _MISMATCH = "event-log.mismatch"
 _TOGETHER = "Collect log and quote together, in one boot"
@@ -62,7 +62,7 @@ _UNUSED = Reason(
 )
 
 
-def reason_of(verified: Verified, section: str, claim: str, device: int | None = None) -> Reason | None:
+def reason_of(verified: Vouched, section: str, claim: str, device: int | None = None) -> Reason | None:
     """Why `section.claim` is absent from the tree; None where nothing is known but that. device: its index."""
     name = f"{section}.{claim}"
     if section == "boot":
@@ -78,12 +78,12 @@ def reason_of(verified: Verified, section: str, claim: str, device: int | None =
     return _ALWAYS.get(name)
 
 
-def registers_of(verified: Verified) -> list[str]:
+def registers_of(verified: Vouched) -> list[str]:
     """Signed registers that the event log does not give, `rtmr1`; empty where it gives all or there is none."""
     return [warning.where for warning in verified.warnings if warning.code == _MISMATCH and warning.where]
 
 
-def stale_answers(verified: Verified, section: str, device: int | None) -> str | None:
+def stale_answers(verified: Vouched, section: str, device: int | None) -> str | None:
     """Whose OCSP answer is out of date, and its dates, where that alone makes `cert` unknown; None elsewhere."""
     statuses = part_of(verified, section, device).get("revocation")
     if not isinstance(statuses, (list, tuple)):
@@ -99,13 +99,13 @@ def stale_answers(verified: Verified, section: str, device: int | None) -> str |
     return f"{escape(name, 100)} {escape(dates)}{more}"
 
 
-def not_run(verified: Verified, check: str) -> str | None:
+def not_run(verified: Vouched, check: str) -> str | None:
     """Why a check did not run, as a sentence begins; None where it ran or nobody spoke of it."""
     why = next((one.why for one in verified.checks if one.name == check and one.outcome == "not-run"), None)
     return why and _sentence(why)
 
 
-def part_of(verified: Verified, section: str, device: int | None = None) -> Mapping[str, Any]:
+def part_of(verified: Vouched, section: str, device: int | None = None) -> Mapping[str, Any]:
     """The vendor's own fields of a part."""
     raw = verified.claims.get("raw")
     part = raw.get(section) if isinstance(raw, Mapping) else None
@@ -119,7 +119,7 @@ def part_of(verified: Verified, section: str, device: int | None = None) -> Mapp
 # -- sections ---------------------------------------------------------------------------------------
 
 
-def _boot(verified: Verified, claim: str) -> Reason | None:
+def _boot(verified: Vouched, claim: str) -> Reason | None:
     azure = bool(verified.paravisor_claims)
     registers = "pcr4, pcr8 and pcr9" if azure else "rtmr1 and rtmr2"
     wrong = [warning for warning in verified.warnings if warning.code == _MISMATCH]
@@ -156,7 +156,7 @@ def _boot(verified: Verified, claim: str) -> Reason | None:
     return None
 
 
-def _azure(verified: Verified, claim: str) -> Reason | None:
+def _azure(verified: Vouched, claim: str) -> Reason | None:
     if claim == "user-data-bound":
         why = not_run(verified, "azure.user-data")
         return None if why is None else Reason(why)
@@ -179,7 +179,7 @@ def _gpu(raw: Mapping[str, Any], claim: str) -> Reason | None:
     return None
 
 
-def _binding(verified: Verified, claim: str) -> Reason | None:
+def _binding(verified: Vouched, claim: str) -> Reason | None:
     """None where no nonce was given: `Judged` says so."""
     claims = verified.claims
     if claim == "gpu-to-cpu":
@@ -192,7 +192,7 @@ def _binding(verified: Verified, claim: str) -> Reason | None:
     return None
 
 
-def _undated(verified: Verified) -> Reason:
+def _undated(verified: Vouched) -> Reason:
     claims = verified.claims
     stale = any(
         stale_answers(verified, section, index)

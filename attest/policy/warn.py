@@ -12,11 +12,11 @@ from attest.policy.document import Policy
 from attest.policy.identity import workload_pins
 from attest.policy.model import Rule
 from attest.problems import problem
-from attest.verified import Verified
+from attest.verified import Vouched
 
 
 def warnings_of(
-    verified: Verified, policy: Policy, platform: str, uncovered: bool | None, floors: str | None
+    verified: Vouched, policy: Policy, platform: str, uncovered: bool | None, floors: str | None
 ) -> tuple[Problem, ...]:
     """Verification's warnings, then the policy's; none twice for the same part.
 
@@ -80,7 +80,7 @@ class _Warnings:
         return tuple(self._given)
 
 
-def _fresh(verified: Verified) -> bool:
+def _fresh(verified: Vouched) -> bool:
     """Whether the part that speaks for the machine was compared with an expected value."""
     claims = verified.claims
     if _text(claims, "binding", "nonce") is not None:

@@ -12,6 +12,7 @@ from attest.problem_table import (
     eventlog,
     fleet,
     input,
+    issuer,
     measure,
     nras,
     nvidia,
@@ -42,6 +43,7 @@ _ROOMS = (
     fleet,
     policy,
     ear,
+    issuer,
     warnings,
 )
 

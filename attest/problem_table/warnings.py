@@ -55,6 +55,16 @@ PROBLEMS: dict[str, Meaning] = {
         "policy, paravisor",
         "write a policy that pins the paravisor, and give it with --policy",
     ),
+    "issuer.silent": Meaning(
+        "The issuer of the token says nothing of a claim that is judged by default",
+        "policy, defaults; attest.result.passport",
+        "verify the machine yourself, or allow the warning and say why this issuer's word is enough",
+    ),
+    "issuer.warned": Meaning(
+        "The issuer of the token warns of the machine",
+        "draft-ietf-rats-ear, status warning",
+        "read what its policy left open, and let a policy of yours judge the claims",
+    ),
     "no-floors": Meaning(
         "No floor data is at hand: early collateral cannot be told from current",
         "policy, floors",

@@ -1,7 +1,8 @@
 """SEV-SNP reports in the JSON that guests of the key broker protocol send.
 
 The report arrives as parsed fields (the serde form of the Rust crate `sev`, releases 3 to 6). It is packed
-back into 1184 bytes and then read like any other report: no field of the JSON is believed.
+back into 1184 bytes and then read like any other report: no field of the JSON is believed. Releases 3 and 4 know
+report version 2 alone and give what later versions put elsewhere as reserved bytes, which are packed as well.
 """
 
 from __future__ import annotations
@@ -162,6 +163,16 @@ def _pack(fields: Mapping[str, Any], where: str) -> bytes:
     if version >= 5:
         put(0x1F8, number("launch_mit_vector", 8, default=0))
         put(0x200, number("current_mit_vector", 8, default=0))
+    for name, offset, size in (
+        ("_reserved_0", 0x04C, 4),
+        ("_reserved_2", 0x1EB, 1),
+        ("_reserved_3", 0x1EF, 1),
+    ):
+        if name in fields:
+            put(offset, number(name, size))
+    for name, offset, size in (("_reserved_1", 0x188, 24), ("_reserved_4", 0x1F8, 168)):
+        if name in fields:
+            put(offset, _bytes(fields, name, size, where))
     signature = fields.get("signature")
     if not isinstance(signature, dict):
         raise malformed("A report has a signature", where=f"{where}.signature")
@@ -201,4 +212,5 @@ def _tcb(fields: Mapping[str, Any], name: str, where: str) -> bytes:
 
     if value.get("fmc") is not None:
         return bytes([part("fmc"), part("bootloader"), part("tee"), part("snp"), 0, 0, 0, part("microcode")])
-    return bytes([part("bootloader"), part("tee"), 0, 0, 0, 0, part("snp"), part("microcode")])
+    reserved = _bytes(value, "_reserved", 4, f"{where}.{name}") if "_reserved" in value else bytes(4)
+    return bytes([part("bootloader"), part("tee"), *reserved, part("snp"), part("microcode")])

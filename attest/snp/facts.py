@@ -35,7 +35,7 @@ class SnpPart(NamedTuple):
 
     @property
     def bound(self) -> bytes:
-        return self.report.report_data
+        return self.report.bound
 
     @property
     def identity(self) -> str:

@@ -166,6 +166,10 @@ class Report(NamedTuple):
         return "snp"
 
     @property
+    def bound(self) -> bytes:
+        return self.report_data
+
+    @property
     def signed(self) -> bytes:
         """The bytes under the signature."""
         return self.raw[:SIGNED]

@@ -34,7 +34,7 @@ class TdxPart(NamedTuple):
 
     @property
     def bound(self) -> bytes:
-        return self.quote.body.report_data
+        return self.quote.bound
 
     @property
     def identity(self) -> str:

@@ -120,6 +120,10 @@ class Quote(NamedTuple):
     def section(self) -> Literal["tdx"]:
         return "tdx"
 
+    @property
+    def bound(self) -> bytes:
+        return self.body.report_data
+
     @classmethod
     def parse(cls, data: bytes) -> Quote:
         """Walk all structures; every length must be consumed exactly.

@@ -96,6 +96,8 @@ def _about(row: dict[str, Any]) -> str:
     who = row.get("by") or row.get("principal")
     if who:
         parts.append(f"by {who}")
+    if "first" in row:
+        parts.append(f"again, as in row {row['first']}")
     if row.get("simulated"):
         parts.append("SIMULATED")
     return " ".join(parts)

@@ -71,7 +71,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _lines(model: Any, indent: str) -> Iterator[str]:
     """The sections as YAML with comments; what is not needed stands as a comment itself."""
-    from kbs.config.section import sections_of
+    from kbs.config.section import is_list, sections_of
 
     for name, field in model.model_fields.items():
         key = field.alias or name
@@ -82,9 +82,11 @@ def _lines(model: Any, indent: str) -> Iterator[str]:
             yield f"{indent}{'' if field.is_required() else '# '}{key}:{default}"
             continue
         for kind in below:
-            yield f"{indent}# {key}:"
+            yield f"{indent}# {key}:{'  # a list, each with' if is_list(field.annotation) else ''}"
             yield from _lines(kind, f"{indent}#   ")
 
 
 def _yaml(value: Any) -> str:
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,8 +13,10 @@ from pathlib import Path
 from pydantic import Field
 
 from kbs.config.guests import Guests
+from kbs.config.issuers import IssuerSection
 from kbs.config.listen import Listen
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
+from kbs.config.tokens import TokenSection
 
 __all__ = ["Above", "Config", "InvalidConfig", "Section", "read_config"]
 
@@ -32,6 +34,10 @@ class Config(Section):
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
+    issuers: tuple[IssuerSection, ...] = Field(
+        default=(), description="Other verifiers whose tokens guests may bring."
+    )
+    tokens: TokenSection = Field(default=TokenSection(), description="What attestation tokens say to others.")
 
 
 def read_config(text: bytes | None, file: Path, above: Sequence[Above] = ()) -> Config:

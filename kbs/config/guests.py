@@ -1,16 +1,30 @@
-"""What guests are offered."""
+"""Which guests are served, and what they are offered."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kbs.config.section import Section
+from kbs.protocol.served import Served
 
 
 class Guests(Section):
-    """Life of a session, and how a denial is said."""
+    """Protocols, life of a session, and how a denial is said."""
+
+    protocols: tuple[Literal["0.4.0", "0.3.0", "0.2.0", "0.1.1", "0.1.0"], ...] = Field(
+        default=("0.4.0",),
+        description="Versions of the guest protocol. A guest chooses, and older ones leave out devices or init-data.",
+    )
+    rsa1_5: bool = Field(
+        default=False,
+        description="Wrap secrets with RSA1_5 for guests of 0.1.0 and 0.1.1, which open nothing else: a padding "
+        "oracle in the guest.",
+    )
+    azure_evidence: Literal["0", "1", "2"] = Field(
+        default="2", description="The least version of an Azure machine's evidence. Before 2 it binds less."
+    )
 
     session_seconds: int = Field(
         default=300, ge=1, le=300, description="Life of a challenge and of the session it becomes."
@@ -25,3 +39,12 @@ class Guests(Section):
         le=1_000_000,
         description="Challenges that may wait at once, of all guests together.",
     )
+
+    @model_validator(mode="after")
+    def _serves_somebody(self) -> Guests:
+        _ = self.served  # ValueError
+        return self
+
+    @property
+    def served(self) -> Served:
+        return Served(frozenset(self.protocols), self.rsa1_5, int(self.azure_evidence))

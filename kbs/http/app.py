@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from kbs.administration import Administration
@@ -21,6 +22,11 @@ def create_app(broker: Broker, administration: Administration, store: Store) -> 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
         return {"status": "serving"}
+
+    @app.get("/.well-known/jwks.json")
+    def jwks() -> JSONResponse:
+        # A reader that keeps it for longer may not know the key of a rotation.
+        return JSONResponse(broker.jwks(), headers={"cache-control": "public, max-age=60"})
 
     app.include_router(guest.router(broker))
     app.include_router(admin.router(administration, store))

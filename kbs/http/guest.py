@@ -36,9 +36,7 @@ def router(broker: Broker) -> APIRouter:
 
     @routes.get("/resource/{path:path}")
     async def resource(request: Request, path: str) -> Response:
-        resource_path = _resource(path)
-        session = await run_in_threadpool(_session, broker, request)
-        answer = await run_in_threadpool(broker.release, session, resource_path)
+        answer = await run_in_threadpool(_release, broker, request, _resource(path))
         return Response(answer, media_type="application/json", headers=NO_STORE)
 
     @routes.api_route("/auth", methods=_ALL)
@@ -76,13 +74,17 @@ def _cookie(request: Request) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _session(broker: Broker, request: Request) -> bytes | None:
-    """Who asks: the cookie of an attested session first, then a bearer token of ours."""
+def _release(broker: Broker, request: Request, path: ResourcePath) -> bytes:
+    """To whom asks: by the cookie of an attested session first, then by a bearer token, ours or an issuer's."""
     cookie = _cookie(request)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and not (cookie and broker.is_attested(hashed(cookie))):
-        return broker.session_of_token(token.strip())
-    return hashed(cookie) if cookie else None
+        token = text.strip()
+        passport = broker.passport(token)
+        if passport is not None:
+            return broker.release_to(passport, path)
+        return broker.release(broker.session_of_token(token), path)
+    return broker.release(hashed(cookie) if cookie else None, path)
 
 
 def _with_cookie(request: Request, issued: Issued) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,10 @@ class KeyRing:
             _derive(session, _COOKIE_INFO),
             token,
         )
+
+    def tokens(self, now: datetime) -> list[ec.EllipticCurvePrivateKey]:
+        """What a token that still lives may have been signed with, newest first."""
+        return [self.token]
 
     def session_cookie(self, challenge_cookie: str) -> str:
         """The identifier after `attest`: 256 bits that who knows the challenge's cookie cannot compute,

@@ -1,21 +1,12 @@
-"""What a protocol version must answer, and the messages it reads into."""
+"""What a protocol version must answer, and the message it reads into."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kbs.protocol.init_data import InitData
 from kbs.protocol.tee_key import TeeKey
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """version: as sent. tee: lower-case, the hyphenated spelling."""
-
-    version: str
-    tee: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +20,8 @@ class Attestation:
     nonce: str | None
     key: TeeKey
     primary: Any
-    additional: str
-    init_data: InitData | None
+    additional: str = ""
+    init_data: InitData | None = None
 
 
 class Codec(Protocol):
@@ -43,17 +34,19 @@ class Codec(Protocol):
         """What the claim `binding.protocol` says: `0.4`."""
         ...
 
+    @property
+    def covers_devices(self) -> bool:
+        """Whether the CPU's report data covers the text of the device evidence (`attest.Expected`)."""
+        ...
+
     def read_attestation(self, body: bytes) -> Attestation:
         """Raises attest.Malformed."""
         ...
 
-    def write_challenge(self, nonce: str) -> bytes: ...
+    def read_key(self, jwk: Any) -> TeeKey:
+        """A key that this version's answers can be wrapped for. Raises attest.Malformed."""
+        ...
 
     def write_answer(self, secret: bytes, key: TeeKey) -> bytes:
         """A fresh content key and IV each time (T-JWE)."""
         ...
-
-
-def read_version(request: Mapping[str, Any]) -> str | None:
-    version = request.get("version")
-    return version if isinstance(version, str) else None

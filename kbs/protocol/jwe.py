@@ -30,6 +30,8 @@ _TAG = 16
 
 def encrypt(secret: bytes, key: TeeKey) -> bytes:
     """`secret` for the holder of `key` alone: a fresh content key, IV and ephemeral key each call."""
+    if key.algorithm not in (EC_ALGORITHM, RSA_ALGORITHM):
+        raise ValueError("a guest opens what names the algorithm of its own key, and nothing else")
     cek, iv = os.urandom(32), os.urandom(12)
     if isinstance(key.public, ec.EllipticCurvePublicKey):
         ephemeral = ec.generate_private_key(key.public.curve)

@@ -27,9 +27,13 @@ CURVES: Final[Mapping[str, tuple[type[ec.EllipticCurve], int]]] = MappingProxyTy
 )
 EC_ALGORITHM: Final = "ECDH-ES+A256KW"
 RSA_ALGORITHM: Final = "RSA-OAEP-256"
+RSA1_5: Final = "RSA1_5"
+"""Of protocols 0.1.0 and 0.1.1 alone: a padding oracle in the guest (T-JWE)."""
+_OF_NOW: Final = frozenset({EC_ALGORITHM, RSA_ALGORITHM})
+_TYPES: Final = {EC_ALGORITHM: "EC", RSA_ALGORITHM: "RSA", RSA1_5: "RSA"}
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
-_RSA_BITS = range(2048, 8193)
+_RSA_BITS = range(2048, 4097)
 _WHERE = "tee-pubkey"
 _LIMIT = 16 << 10
 
@@ -43,8 +47,9 @@ class TeeKey:
     algorithm: str
 
     @classmethod
-    def from_jwk(cls, value: Any) -> TeeKey:
-        """Raises Malformed on anything but an EC key for ECDH-ES+A256KW or an RSA key for RSA-OAEP-256."""
+    def from_jwk(cls, value: Any, algorithms: frozenset[str] = _OF_NOW) -> TeeKey:
+        """Raises Malformed on anything but an EC key for ECDH-ES+A256KW or an RSA key for RSA-OAEP-256, or, of
+        these and RSA1_5, on anything but `algorithms`."""
         if not isinstance(value, dict):
             raise malformed("The key is a JWK object", where=_WHERE)
         _only_text(value, _WHERE)
@@ -53,15 +58,16 @@ class TeeKey:
         if secret := sorted(_PRIVATE & set(value)):
             raise malformed("The key shows a private member", where=f"{_WHERE}.{secret[0]}")
         kty, algorithm = value.get("kty"), value.get("alg")
-        if kty == "EC" and algorithm == EC_ALGORITHM:
-            return cls(value, _ec_key(value), EC_ALGORITHM)
-        if kty == "RSA" and algorithm == RSA_ALGORITHM:
-            return cls(value, _rsa_key(value), RSA_ALGORITHM)
-        # RSA1_5 is a padding oracle in the guest; OKP and AKP keys have no wrapping that clients agree on.
+        if isinstance(algorithm, str) and algorithm in algorithms:
+            if kty == "EC" and algorithm == EC_ALGORITHM:
+                return cls(value, _ec_key(value), algorithm)
+            if kty == "RSA" and algorithm in (RSA_ALGORITHM, RSA1_5):
+                return cls(value, _rsa_key(value), algorithm)
+        # OKP and AKP keys have no wrapping that clients agree on.
         raise malformed(
             "The key's type or algorithm is not served",
             where=f"{_WHERE}.alg",
-            expected=f"EC with {EC_ALGORITHM}, or RSA with {RSA_ALGORITHM}",
+            expected=" or ".join(f"{_TYPES[name]} with {name}" for name in sorted(algorithms)),
             found=f"{kty} with {algorithm}",
         )
 
@@ -118,7 +124,7 @@ def _rsa_key(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
         raise malformed(
             "The RSA modulus is too short or too long",
             where=f"{_WHERE}.n",
-            expected="2048 to 8192 bits",
+            expected="2048 to 4096 bits",
             found=modulus.bit_length(),
         )
     if not modulus & 1:

@@ -118,6 +118,18 @@ sessions = Table(
     Index("ix_sessions_expires", "expires"),
 )
 
+releases = Table(
+    "releases",
+    metadata,
+    Column("session", LargeBinary(32), primary_key=True),
+    Column("path", String(400), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(64), primary_key=True),
+    Column("audit", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("ix_releases_expires", "expires"),
+)
+
 collateral_memory = Table(
     "collateral_memory",
     metadata,

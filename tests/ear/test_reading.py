@@ -102,6 +102,13 @@ def test_an_attested_cannot_be_made_by_hand_or_changed(token: bytes) -> None:
         read(token).status = "contraindicated"
 
 
+def test_no_issuer_is_who_verifies_here(result_of: ResultOf) -> None:
+    """Else a token would pass the default rule that demands our own verification."""
+    token = ear.issue(result_of(tree(snp=SNP), CLEAN), ear.Terms("self", AUDIENCE, NONCE), key=P256)
+    with pytest.raises(ValueError, match="self"):
+        read(token, issuer="self")
+
+
 # -- T-JWTALG ---------------------------------------------------------------------------------------
 
 
@@ -183,8 +190,8 @@ def test_t_aud_a_token_of_another_type(token: bytes, typ: Any) -> None:
 
 
 def test_t_aud_a_broker_s_token_under_the_same_key_is_no_result() -> None:
-    tokens = Tokens(P256.private)
-    issued = tokens.issue(token_id="t", issued=NOW, expires=NOW + timedelta(minutes=5), claims={})
+    start = int(NOW.timestamp())
+    issued = Tokens(lambda _: [P256.private]).issue({"iat": start, "exp": start + 300})
     for spelling in NAMES:
         assert codes(issued, spelling=spelling) == {"ear.type"}
 
@@ -193,7 +200,7 @@ def test_t_aud_a_result_is_no_token_of_a_broker(token: bytes) -> None:
     from kbs.token import InvalidToken
 
     with pytest.raises(InvalidToken):
-        Tokens(P256.private).read(token.decode(), NOW)
+        Tokens(lambda _: [P256.private]).read(token.decode(), NOW)
 
 
 @pytest.mark.parametrize("audience", ["https://other.example", None, "", AUDIENCE + "/"])

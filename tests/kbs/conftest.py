@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 
 from attest import Endorsements
+from attest.composite import write_primary
 from attest.simulator import Simulator
+from attest.x509 import Certificate
 from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.collateral import Epoch
@@ -24,7 +26,7 @@ from kbs.http.app import create_app
 from kbs.http.auth import new_key
 from kbs.keys.ring import KeyRing
 from kbs.store.database import Store, migrate
-from tests.kbs.twin import Machine, TwinGuest
+from tests.kbs.twin import Machine, TwinGuest, jcs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have httpx's successor
@@ -94,6 +96,18 @@ class Bench:
             )
             document = json.loads(made.files["simulated-machine.json"])
             return document["primary_evidence"], document["additional_evidence"]
+
+        return evidence
+
+    def old_machine(self, *, cpu: Literal["snp", "tdx"] = "snp", **keywords: Any) -> Machine:
+        """A machine before 0.3.0, without devices: its report data is the digest of nonce and key alone."""
+
+        def evidence(nonce: str, key: Mapping[str, Any]) -> tuple[Any, str]:
+            bound = hashlib.sha384(jcs({"nonce": nonce, "tee-pubkey": dict(key)})).digest() + bytes(16)
+            simulator = self.simulator.moved_to(self.clock.now)
+            made = (simulator.snp if cpu == "snp" else simulator.tdx)(report_data=bound, **keywords)
+            certificates = [Certificate(der) for der in made.certificates] if cpu == "snp" else []
+            return write_primary(cpu, made.raw, certificates), ""
 
         return evidence
 

@@ -6,12 +6,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attest import Endorsements
+from attest.simulator import Simulator
 from attest.simulator.azure import GUEST_SVN, ID_KEY, default_pcrs
-from tests.kbs.conftest import ALLOWED, PATH, SECRET, Bench
+from kbs.broker import Settings
+from kbs.protocol import Served
+from tests.kbs.conftest import ALLOWED, PATH, SECRET, Bench, make_bench
 from tests.kbs.twin import TwinGuest, TwinRefused
 
 POLICY = f"""\
@@ -63,10 +68,26 @@ def test_t_paravisor_the_forged_one_gets_nothing(azure: Bench) -> None:
 
 
 def test_t_version_downgrade_version_1_gets_nothing(azure: Bench) -> None:
-    """T-VERSION-DOWNGRADE: it is accepted as evidence, and refused by the owner's minimum."""
+    """T-VERSION-DOWNGRADE: the broker takes version 2 unless it is told otherwise."""
     with pytest.raises(TwinRefused):
         guest(azure, version=1).boot(PATH)
-    assert "policy.azure.evidence-version" in azure.codes()
+    assert azure.codes() == {"kbs.evidence.version"}
+
+
+def test_t_version_downgrade_an_owner_has_a_minimum_of_his_own(
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+) -> None:
+    """T-VERSION-DOWNGRADE: where the broker takes version 1, the claim is there for the owner's rule."""
+    lenient = Settings(served=Served(azure_evidence=1))
+    for bench in make_bench(tmp_path, simulator, endorsements, empty_state, lenient):
+        bench.owner("acme", POLICY)
+        bench.secret("acme")
+        with pytest.raises(TwinRefused):
+            guest(bench, version=1).boot(PATH)
+        assert "policy.azure.evidence-version" in bench.codes()
+        with pytest.raises(TwinRefused):
+            guest(bench, version=0).boot(PATH)
+        assert bench.codes() == {"kbs.evidence.version"}
 
 
 def test_a_plain_guest_under_that_name_is_malformed(azure: Bench) -> None:

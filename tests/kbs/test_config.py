@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from attest import Malformed
 from kbs.config import Config, InvalidConfig, read_config
 from kbs.config.section import Above, sections_of
+from kbs.protocol import Served
+from kbs.service import issuers
 from tests.kbs.test_cli import kbs
 
 
@@ -55,6 +58,11 @@ def test_what_is_not_said_has_its_default(folder: Path) -> None:
         ("state: state\nlisten: {tls: {key: root.pem}}\n", "listen.tls.certificate: is missing"),
         ("state: state\nstate: state\n", "kbs.yaml:2:1: "),
         ("state: state\nguests: {session_seconds: 3}\n", "is no key that is known here"),
+        (
+            "state: state\nguests: {protocols: [0.5.0]}\n",
+            "kbs.yaml:2:22: guests.protocols.1: Input should be",
+        ),
+        ("state: state\nguests: {protocols: [0.4.0, 0.1.0]}\n", "guests: protocol 0.1.0 needs RSA1_5"),
         ("- a\n", "a configuration is a map of keys"),
         ("state: &a state\n", "anchors are not allowed"),
     ],
@@ -63,6 +71,66 @@ def test_each_fault_names_its_line(folder: Path, text: str, fault: str) -> None:
     with pytest.raises(InvalidConfig) as raised:
         read(folder, text)
     assert any(fault.format(folder=folder) in one for one in raised.value.faults), raised.value.faults
+
+
+def test_old_guests_are_served_where_the_file_says_so(folder: Path) -> None:
+    assert read(folder, "state: state\n").guests.served == Served()
+    text = "state: state\nguests: {protocols: [0.4.0, 0.1.1], rsa1-5: true, azure-evidence: 0}\n"
+    assert read(folder, text).guests.served == Served(frozenset({"0.4.0", "0.1.1"}), True, 0)
+
+
+def test_what_tokens_say_comes_from_the_file(folder: Path) -> None:
+    from kbs.service import _token_terms
+    from kbs.token import TokenTerms
+
+    assert _token_terms(read(folder, "state: state\n").tokens) == TokenTerms()
+    (folder / "p.yaml").write_text("policy: 1\nname: p\nplatforms: [snp]\nrequire: {snp: {vmpl: 0}}\n")
+    said = _token_terms(
+        read(
+            folder, "state: state\ntokens: {issuer: https://a.example, audience: none, policy: p.yaml}\n"
+        ).tokens
+    )
+    assert (said.issuer, said.audience) == ("https://a.example", None)
+    assert said.policy is not None
+    assert said.policy.name == "p"
+    with pytest.raises(InvalidConfig, match=r"tokens\.policy: .* is no file"):
+        read(folder, "state: state\ntokens: {policy: absent.yaml}\n")
+
+
+ISSUER = "issuers:\n  - {name: a, iss: i, adapter: trustee, keys: root.pem}\n"
+
+
+def test_issuers_come_from_the_file(folder: Path) -> None:
+    assert read(folder, "state: state\n").issuers == ()
+    (one,) = read(folder, f"state: state\n{ISSUER}").issuers
+    assert (one.issuer.name, one.issuer.audience, one.keys) == ("a", None, folder / "root.pem")
+    with pytest.raises(Malformed) as refusal:  # the file is empty
+        issuers(read(folder, f"state: state\n{ISSUER}"))
+    assert refusal.value.codes == {"issuer.keys"}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (("name: a", "name: self"), "issuers.1: an issuer's name is"),
+        (("adapter: trustee", "adapter: nras"), "issuers.1.adapter: Input should be"),
+        ((", keys: root.pem", ""), "issuers.1: give either keys"),
+        (("keys: root.pem", "keys: root.pem, keys-url: https://a"), "issuers.1: give either keys"),
+    ],
+)
+def test_an_issuer_that_cannot_be_read_names_its_line(
+    folder: Path, change: tuple[str, str], fault: str
+) -> None:
+    with pytest.raises(InvalidConfig) as raised:
+        read(folder, f"state: state\n{ISSUER.replace(*change)}")
+    assert "kbs.yaml:3:" in raised.value.faults[0]
+    assert fault in raised.value.faults[0]
+
+
+def test_an_address_of_keys_that_is_not_https_is_refused(folder: Path) -> None:
+    config = read(folder, f"state: state\n{ISSUER.replace('keys: root.pem', 'keys-url: http://a/keys')}")
+    with pytest.raises(InvalidConfig, match="over https"):
+        issuers(config)
 
 
 def test_all_faults_are_told_at_once(folder: Path) -> None:

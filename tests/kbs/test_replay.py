@@ -7,9 +7,10 @@ from threading import Barrier
 
 import pytest
 
+from attest.snp.report import Report
 from kbs.domain import hashed
 from kbs.protocol.codec import Attestation
-from kbs.protocol.v0_4 import Version04
+from kbs.protocol.v0_4_0 import Version040
 from kbs.refusals import Refusal
 from tests.kbs.conftest import PATH, SECRET, Bench
 from tests.kbs.twin import TwinGuest, TwinRefused
@@ -92,13 +93,13 @@ def test_two_attestations_that_both_saw_the_challenge_open_still_give_one_winner
 ) -> None:
     """Both are held after the first look and let go together: only the conditional UPDATE decides."""
     together = Barrier(2, timeout=20)
-    read = Version04.read_attestation
+    read = Version040.read_attestation
 
-    def held(codec: Version04, body: bytes) -> Attestation:
+    def held(codec: Version040, body: bytes) -> Attestation:
         together.wait()
         return read(codec, body)
 
-    monkeypatch.setattr(Version04, "read_attestation", held)
+    monkeypatch.setattr(Version040, "read_attestation", held)
     guest = acme.guest()
     guest.auth()
     cookie = guest.http.cookies["kbs-session-id"]
@@ -131,6 +132,22 @@ def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: 
     with pytest.raises(TwinRefused):
         guest.attest()
     assert consumed == [True]
+
+
+def test_t_dos_evidence_for_another_challenge_costs_no_signature(
+    acme: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verified(*_: object, **__: object) -> None:
+        raise AssertionError("a signature was to be checked")
+
+    monkeypatch.setattr(Report, "verify_with", verified)
+    guest = acme.guest()
+    guest.auth()
+    body = guest.attestation().replace(guest.nonce.encode(), guest.auth().encode())
+    with pytest.raises(TwinRefused) as refusal:
+        guest.attest(body)
+    assert refusal.value.status == 401
+    assert acme.codes() == {"binding.report-data", "binding.gpu-nonce"}
 
 
 def test_consume_is_conditional_in_the_database_itself(acme: Bench) -> None:

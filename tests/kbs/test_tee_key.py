@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest import Malformed
-from kbs.protocol.tee_key import TeeKey, decode, encode
+from kbs.protocol.tee_key import RSA1_5, TeeKey, decode, encode
 from tests.kbs.twin import TwinKey, b64, unb64
 
 EC = TwinKey.elliptic().jwk
@@ -31,7 +31,9 @@ def test_keys_of_the_protocol_are_read_with_all_members(jwk: dict[str, Any]) -> 
         pytest.param(TwinKey.rsa("RSA1_5").jwk, id="RSA1_5"),
         pytest.param(RSA | {"alg": "RSA-OAEP"}, id="RSA-OAEP with SHA-1"),
         pytest.param(TwinKey.rsa(bits=1024).jwk, id="RSA-1024"),
-        pytest.param(RSA | {"n": b64(b"\xff" * 2048)}, id="RSA-16384"),
+        pytest.param(RSA | {"n": b64(b"\xff" * 513)}, id="RSA-4104"),
+        pytest.param(RSA | {"n": b64(b"\x01" + b"\xff" * 512)}, id="RSA-4097"),
+        pytest.param(RSA | {"n": b64(b"\x7f" + b"\xff" * 255)}, id="RSA-2047"),
         pytest.param(RSA | {"n": b64(unb64(RSA["n"])[:-1] + b"\xfe")}, id="RSA modulus even"),
         pytest.param(EC | {"x5c": "A" * 20_000}, id="too large"),
         pytest.param(RSA | {"e": b64(b"\x03")}, id="RSA exponent 3"),
@@ -59,6 +61,21 @@ def test_keys_of_the_protocol_are_read_with_all_members(jwk: dict[str, Any]) -> 
 def test_other_keys_are_refused(jwk: Any) -> None:
     with pytest.raises(Malformed):
         TeeKey.from_jwk(jwk)
+
+
+@pytest.mark.parametrize("bits", [2048, 4096])
+def test_rsa_keys_of_2048_to_4096_bits_are_read(bits: int) -> None:
+    modulus = (1 << bits) - 1
+    jwk = RSA | {"n": b64(modulus.to_bytes(bits // 8, "big"))}
+    assert TeeKey.from_jwk(jwk).jwk == jwk
+
+
+def test_rsa1_5_is_read_only_where_it_is_asked_for() -> None:
+    jwk = TwinKey.rsa("RSA1_5").jwk
+    assert TeeKey.from_jwk(jwk, frozenset({RSA1_5})).algorithm == "RSA1_5"
+    for other in (RSA, EC):
+        with pytest.raises(Malformed, match="not served"):
+            TeeKey.from_jwk(other, frozenset({RSA1_5}))
 
 
 def test_thumbprint_is_that_of_rfc_7638() -> None:

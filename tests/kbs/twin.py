@@ -103,6 +103,18 @@ class TwinKey:
         ciphertext = unb64(message["ciphertext"]) + unb64(message["tag"])
         return AESGCM(cek).decrypt(unb64(message["iv"]), ciphertext, aad)
 
+    def open_0_1(self, answer: bytes) -> bytes:
+        """As clients of 0.1.0 and 0.1.1 do: the header is plain JSON and authenticates nothing, the tag stands
+        behind the ciphertext."""
+        message = json.loads(answer)
+        assert list(message) == ["protected", "encrypted_key", "iv", "ciphertext", "tag"]
+        assert all(isinstance(member, str) for member in message.values())
+        header = json.loads(message["protected"])
+        assert (header["alg"], header["enc"]) == ("RSA1_5", "A256GCM")
+        assert isinstance(self.private, rsa.RSAPrivateKey)
+        cek = self.private.decrypt(unb64(message["encrypted_key"]), padding.PKCS1v15())
+        return AESGCM(cek).decrypt(unb64(message["iv"]), unb64(message["ciphertext"]), None)
+
     def _agree(self, epk: Mapping[str, str], wrapped: bytes) -> bytes:
         assert isinstance(self.private, ec.EllipticCurvePrivateKey)
         curve, size = CURVES[epk["crv"]]
@@ -144,10 +156,11 @@ class TwinGuest:
     body: bytes = b""
 
     def auth(self) -> str:
+        algorithms = {"supported-hash-algorithms": ["sha256", "sha384", "sha512", "sm3"]}
         request = {
             "version": self.version,
             "tee": self.tee,
-            "extra-params": {"supported-hash-algorithms": ["sha256", "sha384", "sha512", "sm3"]},
+            "extra-params": "" if self.version == "0.1.0" else algorithms,
         }
         challenge = self.post("auth", jcs(request))
         assert {"nonce", "extra-params"} <= set(challenge)
@@ -158,11 +171,18 @@ class TwinGuest:
 
     def attestation(self, **changes: Any) -> bytes:
         primary, additional = self.machine(self.nonce, self.key.jwk)
-        message = {
-            "init-data": None,
-            "runtime-data": {"nonce": self.nonce, "tee-pubkey": self.key.jwk},
-            "tee-evidence": {"primary_evidence": primary, "additional_evidence": additional},
-        }
+        composite = {"primary_evidence": primary, "additional_evidence": additional}
+        message: dict[str, Any]
+        if self.version == "0.4.0":
+            runtime = {"nonce": self.nonce, "tee-pubkey": self.key.jwk}
+            message = {"init-data": None, "runtime-data": runtime, "tee-evidence": composite}
+        else:
+            evidence: Any = primary
+            if self.version == "0.3.0":
+                evidence = composite
+            elif self.version == "0.1.0":
+                evidence = json.dumps(primary)
+            message = {"tee-pubkey": self.key.jwk, "tee-evidence": evidence}
         message.update(changes)
         return json.dumps(message).encode()
 
@@ -175,12 +195,19 @@ class TwinGuest:
         assert isinstance(payload["exp"], int), "a missing exp means for ever to a guest"
         return str(token)
 
-    def resource(self, path: str) -> bytes:
-        response = self.http.get(f"/kbs/v0/resource/{path}")
+    def resource(self, path: str, token: str | None = None) -> bytes:
+        """token: asks with it in place of the cookie, as a data hub does that never attested."""
+        if token is not None:
+            self.http.cookies.clear()
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        response = self.http.get(f"/kbs/v0/resource/{path}", headers=headers)
         if response.status_code != 200:
             raise refusal_of(response)
         assert response.headers["content-type"] == "application/json"
-        return self.key.open(response.content)
+        return self.opened(response.content)
+
+    def opened(self, answer: bytes) -> bytes:
+        return self.key.open_0_1(answer) if self.version.startswith("0.1.") else self.key.open(answer)
 
     def boot(self, path: str) -> bytes:
         self.auth()

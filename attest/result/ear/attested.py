@@ -1,4 +1,4 @@
-"""Attested: what a trusted verifier said of a machine. Only `read` makes one."""
+"""Attested: what a trusted verifier said of a machine. Only the readers of tokens make one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from attest.checks import CheckRecord
+from attest.claims import flag, freeze
+from attest.errors import Problem
+from attest.problems import problem
 from attest.result.ear.vector import Tier, Vector
+from attest.verified import Vouched
 
 _MINT: Final = object()
 
@@ -23,17 +28,19 @@ class AttestedPart:
     evidence_digest: str | None
 
 
-class Attested:
+class Attested(Vouched):
     """A result that a trusted key signed, in its time and for its reader. It is somebody's word, not evidence that
-    was verified here: a function that needs a Verified does not take it.
+    was verified here: a function that needs a Verified does not take it, and an appraisal lets it pass only by an
+    owner's rule that names the issuer.
 
-    status: of the whole machine, not better than any part's. parts: `cpu0`, `gpu0` …, `switch0` …. simulated:
+    claims: what the token asserts, under our names, and who said so. status: of the whole machine, not better than any part's. parts: `cpu0`, `gpu0` …, `switch0` …. simulated:
     whether it stands under a simulator's root. nonce: the challenge, None where there was none. key: the JWK that
     the machine is bound to, None where none was compared.
     """
 
     __slots__ = (
-        "audience", "expires", "issued", "issuer", "key", "nonce", "parts", "simulated", "status", "token_id",
+        "audience", "claims", "expires", "issued", "issuer", "key", "nonce", "parts", "silent", "simulated", "status",
+        "token_id", "warnings",
     )  # fmt: skip
 
     status: Tier
@@ -46,10 +53,13 @@ class Attested:
     token_id: bytes
     nonce: bytes | None
     key: Mapping[str, Any] | None
+    claims: Mapping[str, Any]
+    warnings: tuple[Problem, ...]
+    silent: frozenset[str]
 
     def __init__(self, mint: object, **fields: Any) -> None:
         if mint is not _MINT:
-            raise TypeError("only attest.result.ear.read makes an Attested")
+            raise TypeError("only the readers of attest.result make an Attested")
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -59,10 +69,50 @@ class Attested:
     def __delattr__(self, name: str) -> None:
         raise AttributeError("an Attested does not change")
 
+    @property
+    def at(self) -> datetime:
+        return self.issued
+
+    @property
+    def checks(self) -> tuple[CheckRecord, ...]:
+        """None: nothing was checked here but the token."""
+        return ()
+
     def __repr__(self) -> str:
         return f"<Attested {self.status} by {self.issuer!r}>"
 
 
-def mint(**fields: Any) -> Attested:
-    """For `attest.result.ear.read` alone."""
-    return Attested(_MINT, **fields)
+SELF: Final = "self"
+"""Who verified here. No issuer has this name."""
+
+
+def mint(
+    *,
+    issuer: str,
+    status: Tier,
+    simulated: bool,
+    claims: Mapping[str, Any],
+    silent: frozenset[str] = frozenset(),
+    **fields: Any,
+) -> Attested:
+    """For `attest.result.ear.read` and `attest.result.passport` alone.
+
+    issuer: the name that owners know him by. claims: without the section `evidence`, which is made here. Raises
+    ValueError for the name that means this verifier.
+    """
+    if issuer == SELF:
+        raise ValueError("no issuer is called self: that is who verifies here")
+    evidence = {"verified-by": issuer, "simulated": flag(simulated)}
+    warnings = [problem("issuer.silent", where=name) for name in sorted(silent)]
+    if status == "warning":
+        warnings.append(problem("issuer.warned", found=issuer))
+    return Attested(
+        _MINT,
+        issuer=issuer,
+        status=status,
+        simulated=simulated,
+        claims=freeze({"evidence": evidence, "raw": {}, **claims}),
+        warnings=tuple(warnings),
+        silent=silent,
+        **fields,
+    )

@@ -36,15 +36,20 @@ def verified_payload(token: bytes, keys: tuple[VerificationKey, ...], spelling: 
     Raises Malformed (`ear.malformed`), or Rejected: `ear.header`, `ear.algorithm`, `ear.key`, `ear.type`,
     `ear.signature`.
     """
-    header, payload = _segments(token)
+    header, payload = segments(token)
     key = _key_for(header, keys, spelling)
+    check_signature(token, key)
+    return payload
+
+
+def check_signature(token: bytes, key: VerificationKey) -> None:
+    """Raises Rejected (`ear.signature`)."""
     import jwt
 
     try:
         jwt.PyJWS(algorithms=[key.algorithm]).decode_complete(token, key.public, algorithms=[key.algorithm])
     except jwt.PyJWTError:
         raise Rejected([problem("ear.signature", expected=f"by key {key.kid}")]) from None
-    return payload
 
 
 def read_object(data: bytes, where: str) -> dict[str, Any]:
@@ -87,7 +92,8 @@ def _key_for(
     return key
 
 
-def _segments(token: bytes) -> tuple[dict[str, Any], bytes]:
+def segments(token: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and payload of a compact JWS, which nobody signed yet. Raises Malformed (`ear.malformed`)."""
     if len(token) > MAX_TOKEN:
         _refuse("token", f"≤ {MAX_TOKEN} bytes", len(token))
     try:

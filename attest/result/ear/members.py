@@ -78,7 +78,7 @@ def parts(
 def _part(name: str, said: Mapping[str, Any], spelling: Spelling) -> tuple[AttestedPart, Mapping[str, Any]]:
     where = f"submods.{name}"
     status = tier(said, spelling.status, f"{where}.{spelling.status}")
-    vector = _vector(said.get(spelling.vector), f"{where}.{spelling.vector}")
+    vector = vector_of(said.get(spelling.vector), f"{where}.{spelling.vector}")
     if TIERS[status] < TIERS[vector.worst]:
         refuse(f"{where}.{spelling.status}", f"no better than {vector.worst}", status)
     annotated = said.get(spelling.annotated)
@@ -91,7 +91,7 @@ def _part(name: str, said: Mapping[str, Any], spelling: Spelling) -> tuple[Attes
     return AttestedPart(status, vector, policies, digest), annotated
 
 
-def _vector(value: object, where: str) -> Vector:
+def vector_of(value: object, where: str) -> Vector:
     if not isinstance(value, Mapping) or not set(value) <= set(CATEGORIES):
         refuse(where, "numbers by category", value)
     claimed: dict[Category, int] = {}

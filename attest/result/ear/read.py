@@ -62,10 +62,10 @@ def read(
         raise Rejected([problem("ear.profile", expected=chosen.profile, found=claims.get("eat_profile"))])
     problems = [
         *_addressed(claims, issuer, audience),
-        *_timely(claims, at),
+        *timely(claims, at),
         *_fresh(claims, nonce),
     ]
-    attested = _attested(claims, chosen)
+    attested = _attested(claims, chosen, issuer, nonce is not None)
     if attested.simulated and not simulated:
         problems.append(problem("ear.simulated", expected="evidence of real hardware", found="simulated"))
     if problems:
@@ -105,14 +105,16 @@ def _addressed(claims: Mapping[str, Any], issuer: str, audience: str | None) -> 
     return problems
 
 
-def _timely(claims: Mapping[str, Any], at: datetime) -> list[Problem]:
-    issued, begins, ends = (_at(members.seconds(claims, name)) for name in ("iat", "nbf", "exp"))
+def timely(claims: Mapping[str, Any], at: datetime, *, begins: bool = True) -> list[Problem]:
+    """What is wrong with the token's times at `at`. begins: whether `nbf` must be there. Raises Malformed."""
+    issued, ends = (_at(members.seconds(claims, name)) for name in ("iat", "exp"))
+    starts = _at(members.seconds(claims, "nbf")) if begins or "nbf" in claims else issued
     problems = []
     if at >= ends:
         problems.append(
             problem("ear.expired", expected=f"before {instant(ends)}", found=instant(at), where="exp")
         )
-    start = max(issued, begins)
+    start = max(issued, starts)
     if at < start - SKEW:
         problems.append(
             problem(
@@ -134,7 +136,7 @@ def _fresh(claims: Mapping[str, Any], nonce: bytes | None) -> list[Problem]:
     return [problem("ear.nonce", expected=nonce, found=said or "none", where="eat_nonce")]
 
 
-def _attested(claims: Mapping[str, Any], spelling: Spelling) -> Attested:
+def _attested(claims: Mapping[str, Any], spelling: Spelling, issuer: str, asked: bool) -> Attested:
     found = members.parts(claims, spelling)
     worst = max((part.status for part, _ in found.values()), key=TIERS.__getitem__)
     if spelling.overall:
@@ -143,11 +145,13 @@ def _attested(claims: Mapping[str, Any], spelling: Spelling) -> Attested:
     annotated = found["cpu0"][1] if "cpu0" in found else {}
     runtime = annotated.get("runtime_data_claims")
     key = runtime.get("tee-pubkey") if isinstance(runtime, Mapping) else None
+    bound = {"key": "true"} if isinstance(key, dict) else {}
     return mint(
         status=worst,
+        claims={"binding": bound | ({"nonce": "true"} if asked else {})},
         parts=MappingProxyType({name: part for name, (part, _) in found.items()}),
         simulated=any(said["simulated"] for _, said in found.values()),
-        issuer=claims.get("iss"),
+        issuer=issuer,
         audience=claims.get("aud"),
         issued=_at(members.seconds(claims, "iat")),
         expires=_at(members.seconds(claims, "exp")),

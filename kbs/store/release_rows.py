@@ -1,0 +1,48 @@
+"""What each session was given, for as long as it lives: so that a lost answer can be had again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from kbs.domain import ResourcePath
+from kbs.store.instants import to_row
+from kbs.store.tables import releases
+
+
+class ReleaseRows:
+    """A release is of one version of a resource to one session and key. session: SHA-256 of what names it. key:
+    the thumbprint that the secret was wrapped for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def first(self, session: bytes, path: ResourcePath, version: int, key: str) -> int | None:
+        """The number of the audit row of the release, None where there was none yet."""
+        query = select(releases.c.audit).where(
+            releases.c.session == session,
+            releases.c.path == str(path),
+            releases.c.version == version,
+            releases.c.key == key,
+        )
+        found: int | None = self._connection.execute(query).scalar_one_or_none()
+        return found
+
+    def add(
+        self, session: bytes, path: ResourcePath, version: int, key: str, *, audit: int, expires: datetime
+    ) -> None:
+        """audit: the row's number. expires: the session's end."""
+        self._connection.execute(
+            insert(releases).values(
+                session=session,
+                path=str(path),
+                version=version,
+                key=key,
+                audit=audit,
+                expires=to_row(expires),
+            )
+        )
+
+    def forget_expired(self, now: datetime) -> None:
+        self._connection.execute(delete(releases).where(releases.c.expires <= to_row(now)))
