@@ -32,7 +32,7 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+")
     if files:
         parser.add_argument(
             "files", nargs=files, metavar="FILE",
-            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
+            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content; - for standard input",
         )  # fmt: skip
     parser.add_argument(
         "--at",

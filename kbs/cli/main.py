@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from attest.standard_streams import delivered
 from attest.untrusted import escape
 
 _DESCRIPTION = """\
@@ -66,14 +67,16 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    only = given[0] if given and given[0] in COMMANDS else None
-    args = build_parser(only).parse_args(given)
     try:
-        status: int = args.run(args)
+        return delivered("kbs", lambda: _run(given))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
+
+
+def _run(given: Sequence[str]) -> int:
+    only = given[0] if given and given[0] in COMMANDS else None
+    args = build_parser(only).parse_args(given)
+    status: int = args.run(args)
     return status
 
 
