@@ -14,7 +14,7 @@ from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import canonical, read_json, refuse_floats
 from attest.cli.bundles import add_bundle_argument, bundle_reader
-from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
+from attest.cli.fetching import Fetching, add_fetch_arguments, check_fetch_arguments, memory_file
 from attest.cli.unused import not_used
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
@@ -114,6 +114,7 @@ class Asked:
 
 def asked(args: argparse.Namespace) -> Asked:
     """Raises Malformed (`usage`) when options contradict each other."""
+    check_fetch_arguments(args)
     for name, least, most in (
         ("nonce", 16, 64),
         ("report_data", 1, 64),
