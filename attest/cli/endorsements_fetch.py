@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import ENVIRONMENT, add_service_arguments, sources_of
+from attest.cli.inputs import check_written
 from attest.cli.options import print_json, simulated_anchors, usage
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Problem, Rejected
 from attest.evidence import Evidence
 from attest.loader import read_into
+from attest.outputs import write_file
 from attest.recognise import Found
 from attest.untrusted import escape
 
@@ -145,7 +147,7 @@ def _ask(args: argparse.Namespace) -> _Got:
     from attest.sources.once import Once
 
     if args.output is not None:
-        _check_place(args.output)
+        _check_place(args)
     now = datetime.now(UTC).replace(microsecond=0)
     machines, have = _read(args.files, bundle_reader(args, now, None))
     sources = sources_of(args, simulated_anchors(args))
@@ -183,13 +185,13 @@ def _read(files: list[str], reader: BundleReader | None) -> tuple[list[Evidence]
     return machines, found.endorsements()
 
 
-def _check_place(output: str) -> None:
+def _check_place(args: argparse.Namespace) -> None:
     """Before anybody is asked: a fleet's answers take minutes. Raises Malformed (`usage`)."""
+    output: str = args.output
     place = Path(output)
     if not output.endswith(os.sep) and not place.is_dir():
-        place = place.parent
-        if not place.is_dir():
-            raise usage(f"-o {escape(output)} cannot be written: there is no folder {escape(str(place))}")
+        check_written(args, {"-o": output})
+        return
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
@@ -208,14 +210,14 @@ def _write(output: str, endorsements: Endorsements) -> list[str]:
         if target.is_dir() or output.endswith(os.sep):
             target.mkdir(parents=True, exist_ok=True)
             for name, _, data in entries:
-                (target / name).write_bytes(data)
+                write_file("-o", target / name, data)
             return [str(target / name) for name, _, _ in entries]
-        if len(entries) > MAX_ENTRIES:
-            raise usage(f"{len(entries)} endorsements are too many for one bundle: give -o a folder")
-        target.write_bytes(write_bundle((kind, data) for _, kind, data in entries))
     except OSError as error:
         raise usage(f"-o {escape(output)} cannot be written: {error.strerror}") from None
-    return [str(target)]
+    if len(entries) > MAX_ENTRIES:
+        raise usage(f"{len(entries)} endorsements are too many for one bundle: give -o a folder")
+    write_file("-o", output, write_bundle((kind, data) for _, kind, data in entries))
+    return [output]
 
 
 def _document(item: Item, got: _Got) -> dict[str, object]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
-from attest.cli.endorsements_bundle import gather, told, write_file
+from attest.cli.endorsements_bundle import gather, told
+from attest.cli.inputs import check_written
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
 from attest.errors import AttestError
+from attest.outputs import write_file
 from attest.untrusted import escape
 
 _EPILOG = """\
@@ -62,6 +64,7 @@ def _run(args: argparse.Namespace) -> int:
     from attest.dsse import seal_envelope
     from attest.sources.rims import golden_of, write_rims
 
+    check_written(args, {"-o": args.output})
     made = at_of(args)
     key = None if args.sign is None else signing_key("--sign", args.sign)
     _, endorsements, _, rim_files = gather(args.files, bundle_reader(args, made, None))
@@ -69,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
         raise usage("no reference manifest was given")
     manifests = golden_of(endorsements, at=made, anchors=simulated_anchors(args), files=rim_files)
     document = write_rims(manifests, made)
-    write_file(args.output, document if key is None else seal_envelope("rims", document, key))
+    write_file("-o", args.output, document if key is None else seal_envelope("rims", document, key))
     rows = [
         {
             "manifest": f"{one.rim.stated.edition} {one.rim.stated.product.shown} {one.rim.stated.version.shown}",
