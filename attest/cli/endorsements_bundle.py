@@ -13,6 +13,7 @@ from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
 from attest.cli.inputs import check_written
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
+from attest.cli.remedies import told_lines
 from attest.errors import AttestError, Rejected
 from attest.loader import read_into
 from attest.outputs import write_file
@@ -96,7 +97,7 @@ def told(args: argparse.Namespace, error: AttestError) -> int:
     if args.json:
         print_json({"problems": [problem.as_dict() for problem in error.problems]})
     for problem in () if args.json else error.problems:
-        print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+        print(told_lines(args, problem), file=sys.stderr)
     return 1 if isinstance(error, Rejected) else 2
 
 

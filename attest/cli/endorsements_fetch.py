@@ -17,6 +17,7 @@ from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import ENVIRONMENT, add_service_arguments, sources_of
 from attest.cli.inputs import check_written
 from attest.cli.options import print_json, simulated_anchors, usage
+from attest.cli.remedies import told_lines
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Problem, Rejected
 from attest.evidence import Evidence
@@ -138,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        _print(got, args.output, written)
+        _print(args, got, written)
     return 0 if got.complete else 1
 
 
@@ -264,16 +265,16 @@ def _summary(got: _Got) -> str:
     return f"{'✔' if got.complete else '✘'} {whole}" + (f"; {missing}" if missing else "")
 
 
-def _print(got: _Got, output: str | None, written: list[str]) -> None:
+def _print(args: argparse.Namespace, got: _Got, written: list[str]) -> None:
     for line in _lines(got):
         print(line)
     for mark, problems in (("✘", got.problems), ("!", got.warnings)):
         for problem in problems:
-            print(f"{mark} {problem}\n    [{problem.code}] → {problem.remedy}")
+            print(told_lines(args, problem, mark))
     for name in written:
         print(f"→ {escape(name)}")
-    if output is not None and not written:
-        print(f"nothing was written to {escape(output)}: there is nothing authentic to write")
+    if args.output is not None and not written:
+        print(f"nothing was written to {escape(args.output)}: there is nothing authentic to write")
     print(_summary(got))
 
 
@@ -283,5 +284,5 @@ def _refused(args: argparse.Namespace, error: AttestError) -> int:
         print_json({"fetched": [], "problems": problems, "warnings": [], "summary": None, "written": []})
     else:
         for problem in error.problems:
-            print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+            print(told_lines(args, problem), file=sys.stderr)
     return 1 if isinstance(error, Rejected) else 2

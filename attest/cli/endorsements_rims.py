@@ -22,8 +22,9 @@ written. The same files with the same --at give the same bytes.
   attest endorsements rims vendor/rim-*.xml vendor/*.ocsp -o rims.json        as `fetch -o vendor/` names them
   attest endorsements rims vendor/rim-*.xml --sign rims.key -o rims.signed.json   a DSSE envelope around it
 
-An answer that is out of date is no answer: the manifest does not hold until a newer one is given. The key of --sign
-signs nothing but this kind of file.
+An answer that is out of date is no answer: the manifest does not hold until a newer one is given. Without any answer or
+list the revocation of its signers is not checked: the manifest is written, its entry says `"cert": "absent"`, and the
+command says so; a reader that asks for more must refuse it. The key of --sign signs nothing but this kind of file.
 
 Exit status: 0 written, 1 a manifest does not hold or a bundle is refused, 2 malformed input or wrong use."""
 
@@ -87,7 +88,12 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     print(f"{escape(args.output)}: {len(rows)} manifests, made {instant(made)}")
     for row in rows:
+        checked = "not revoked" if row["cert"] == "good" else "their revocation not checked"
         print(
-            f"  {row['manifest']}: {row['measurements']} measurements, until {row['expires']}, signers {row['cert']}"
+            f"  {row['manifest']}: {row['measurements']} measurements, signers until {row['expires']}, {checked}"
+        )
+    if any(row["cert"] == "absent" for row in rows):
+        print(
+            "  → give the OCSP answers about these signers too: `attest endorsements fetch EVIDENCE -o vendor/` has them"
         )
     return 0
