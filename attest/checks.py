@@ -161,7 +161,9 @@ class CheckLog:
     def reject_if_bad(self) -> None:
         if self.problems:
             raise Rejected(
-                self.problems,
+                # Each once: two documents of one signer, or two manifests of one version, have it in common. Before
+                # this place each counts, as whether one was added decides what a cache may keep.
+                tuple(dict.fromkeys(self.problems)),
                 checks=self.records(),
                 warnings=tuple(self.warnings),
                 seen=reduce(Memory.merged, self._seen) if self._seen else None,

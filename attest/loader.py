@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from attest.untrusted import escape
 
 if TYPE_CHECKING:
     from attest.sources.opening import BundleReader
+
+
+STANDARD_INPUT = "-"
 
 
 def load(
@@ -61,7 +65,7 @@ def load_endorsements(files: Iterable[str | Path]) -> Endorsements:
 def read_into(found: Found, file: str | Path) -> None:
     """Add what a file holds to `found`. Raises Malformed, each problem with the file's name."""
     name = str(file)
-    data = read_file(file)
+    data = read_given(file)
     try:
         recognise(name, data, found)
     except Malformed as error:
@@ -96,8 +100,23 @@ def read_file(file: str | Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Malformed(problem("evidence.unreadable", where=str(file), found=reason)) from None
+    return _bounded(data, str(file))
+
+
+def read_given(file: str | Path) -> bytes:
+    """As `read_file`; evidence and endorsements may also come from standard input, called `-`."""
+    if str(file) != STANDARD_INPUT:
+        return read_file(file)
+    try:
+        return _bounded(sys.stdin.buffer.read(MAX_FILE + 1), STANDARD_INPUT)
+    except (OSError, AttributeError) as error:  # closed, or a folder
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise Malformed(problem("evidence.unreadable", where="standard input", found=reason)) from None
+
+
+def _bounded(data: bytes, name: str) -> bytes:
     if len(data) > MAX_FILE:
         raise Malformed(
-            problem("evidence.too-large", where=str(file), expected=f"≤ {MAX_FILE} bytes", found="more")
+            problem("evidence.too-large", where=name, expected=f"≤ {MAX_FILE} bytes", found="more")
         )
     return data

@@ -88,6 +88,38 @@ def test_wrong_use_names_the_option_and_what_was_found(
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    "options", [["--early"], ["--azure-host"], ["--renew"], ["--pccs", "https://pccs.example"]]
+)
+def test_how_to_fetch_goes_only_with_fetch(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    said = f"{options[0]} goes only with --fetch"
+    assert said in wrong(["verify", REPORT, VCEK, *AT, *options], capsys)
+    assert said in wrong(["policy", "explain", "defaults", REPORT, VCEK, *AT, *options], capsys)
+    assert said in wrong(["verify", "--batch", str(SNP), *options], capsys)
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("key", ["no-such-file", REPORT])
+def test_a_key_of_floor_data_that_is_none_is_told_though_no_floor_data_is_kept(
+    by: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ATTEST_CACHE", str(tmp_path))
+    options = ["--floors-key", key] if by == "option" else []
+    if by == "environment":
+        monkeypatch.setenv("ATTEST_FLOORS_KEY", key)
+    policy = tmp_path / "p.yaml"
+    policy.write_text("policy: 1\nname: t\nplatforms: [snp]\nrequire: {snp: {vmpl: 0}}\n")
+    for command in (
+        ["verify", REPORT, VCEK, *AT],
+        ["verify", REPORT, VCEK, *AT, "--policy", str(policy)],
+        ["policy", "check", str(policy)],
+        ["policy", "explain", "defaults"],
+    ):
+        text = wrong([*command, *options], capsys)
+        assert "--floors-key" in text
+        assert key in " ".join(text.split())
+
+
 def test_text_says_each_remedy_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = tmp_path / "p.yaml"
     policy.write_text(

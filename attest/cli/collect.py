@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import secrets
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attest.cli.inputs import check_written
 from attest.cli.options import check_length, hex_argument, print_json, read_key, usage
 from attest.errors import AttestError, Malformed
+from attest.outputs import write_file
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def run(
         args.nonce = secrets.token_bytes(32)
     machine = machine or Machine(root=Path(args.root), nvml=args.nvml, nscq=args.nscq)
     try:
+        check_written(args, {"-o": args.output})
         layout = _layout(args, machine)
     except AttestError as error:
         return _refuse(args, error, 2)
@@ -106,7 +107,7 @@ def run(
             service_provider=args.service_provider,
             interfaces=interfaces,
         )
-        _write(Path(args.output), collected.bundle())
+        write_file("-o", args.output, collected.bundle())
     except AttestError as error:
         return _refuse(args, error, 1 if isinstance(error, CollectError) else 2)
     if args.json:
@@ -145,23 +146,6 @@ def _statement(key: dict[str, Any], origins: list[str], epoch_time: datetime) ->
         told = error.problems[0]
         option = "--origin" if "origins" in (told.where or "") else "--key"
         raise usage(f"{option}: {told}") from None
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Whole or not at all. Raises Malformed (`usage`) where the file cannot be written."""
-    part = file.parent / f".attest-{secrets.token_hex(8)}.part"
-    try:
-        # New and ours: whoever guessed the name of a link in a shared folder would have root write through it.
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-            part.replace(file)
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
-    except OSError as error:
-        raise usage(f"-o {escape(str(file))} cannot be written: {error.strerror}") from None
 
 
 def _refuse(args: argparse.Namespace, error: AttestError, status: int) -> int:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from attest.cli.bundles import private_file
+from attest.cli.inputs import check_written
 from attest.cli.options import at_of, usage
-from attest.cli.policy_reading import SIGNATURE
 from attest.errors import Rejected
+from attest.outputs import write_file
 from attest.result.answer import Answer
 from attest.untrusted import escape
 
@@ -30,8 +31,6 @@ _HELP = """\
 What was found, signed for a relying party: contraindicated where the machine is refused. Evidence that could not be
 read and a policy that is invalid get no result."""
 _AHEAD = timedelta(seconds=60)
-_READ = ("ear_key", "policy", "shadow", "memory", "simulator_root", "require_signed", "floors_key")
-"""Options that name a file; `--memory` writes it too."""
 
 
 def add_ear_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,24 +84,8 @@ def asked_for(args: argparse.Namespace) -> Asked | None:
         raise usage(f"A result needs {' and '.join(missing)}: pip install 'attest[results]'")
     if at_of(args) > datetime.now(UTC) + _AHEAD:
         raise usage("--at is later than now: nobody can sign what a machine will be")
-    _check_outputs(args)
+    check_written(args, {"-o": args.output, "--ear-jwks": args.ear_jwks})
     return Asked(_key(args), _terms(args), Path(args.output))
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
-    """What is written, or taken away where there is nothing to write, is no file that somebody still needs."""
-    read = [*args.files, *args.bundle_key]
-    read += [getattr(args, name) for name in _READ if getattr(args, name) is not None]
-    read += [f"{file}{SIGNATURE}" for file in (args.policy, args.shadow) if file is not None]
-    if args.key is not None and not args.key.lstrip().startswith(("{", "[")):
-        read.append(args.key)
-    taken = {Path(file).resolve() for file in read}
-    for option, file in (("-o", args.output), ("--ear-jwks", args.ear_jwks)):
-        if file is None:
-            continue
-        if Path(file).resolve() in taken:
-            raise usage(f"{option} {escape(file)} is one of the files that are read, or written already")
-        taken.add(Path(file).resolve())
 
 
 def write_result(asked: Asked, answer: Answer, args: argparse.Namespace) -> None:
@@ -110,12 +93,11 @@ def write_result(asked: Asked, answer: Answer, args: argparse.Namespace) -> None
 
     Raises Malformed (`usage`) where it cannot be written.
     """
-    from attest.cli.endorsements_bundle import write_file
     from attest.result.ear.issue import issue
 
     if args.ear_jwks is not None:
         document = {"keys": [asked.key.public.jwk()]}
-        write_file(args.ear_jwks, json.dumps(document, indent=1).encode() + b"\n")
+        write_file("--ear-jwks", args.ear_jwks, json.dumps(document, indent=1).encode() + b"\n")
     result = _result(answer, args)
     if result is None:
         _take_away(asked.output)
@@ -130,7 +112,7 @@ def write_result(asked: Asked, answer: Answer, args: argparse.Namespace) -> None
     except ValueError as error:
         _take_away(asked.output)
         raise usage(str(error)) from None
-    write_file(args.output, token)
+    write_file("-o", args.output, token)
     print(f"attestation result in {escape(args.output)}: {result.status}", file=sys.stderr)
 
 

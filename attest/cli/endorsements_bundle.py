@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader, signing_key
+from attest.cli.inputs import check_written
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
+from attest.cli.remedies import told_lines
 from attest.errors import AttestError, Rejected
 from attest.loader import read_into
+from attest.outputs import write_file
 from attest.recognise import Found
 from attest.untrusted import escape
 
@@ -96,7 +97,7 @@ def told(args: argparse.Namespace, error: AttestError) -> int:
     if args.json:
         print_json({"problems": [problem.as_dict() for problem in error.problems]})
     for problem in () if args.json else error.problems:
-        print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+        print(told_lines(args, problem), file=sys.stderr)
     return 1 if isinstance(error, Rejected) else 2
 
 
@@ -106,6 +107,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if not 1 <= args.days <= _MAX_DAYS:
         raise usage(f"--days is 1 to {_MAX_DAYS}")
+    check_written(args, {"-o": args.output})
     made = at_of(args)
     key = signing_key("--sign", args.sign)
     anchors = simulated_anchors(args)
@@ -124,7 +126,7 @@ def _run(args: argparse.Namespace) -> int:
     if not bundle.entries:
         why = "".join(f"; {one.kind} {one.about}: {one.why}" for one in left_out[:3])
         raise usage(f"no authentic endorsement was given, so there is nothing to put into a bundle{why}")
-    write_file(args.output, seal_envelope("endorsements", bundle.payload(), key))
+    write_file("-o", args.output, seal_envelope("endorsements", bundle.payload(), key))
     needed = _needs(evidences, kept, made, anchors)
     missing = any(not need.met for needs in needed.values() for need in needs)
     if args.json:
@@ -198,25 +200,6 @@ def authentic(endorsements: Endorsements, at: Any, anchors: Any) -> tuple[Endors
         if part.init and isinstance(getattr(endorsements, part.name), tuple):
             kept[part.name] = tuple(item for item in getattr(endorsements, part.name) if next(rest).authentic)
     return replace(endorsements, **kept), [one for one in judgements if not one.authentic]
-
-
-def write_file(output: str, data: bytes) -> None:
-    """Whole or not at all. Raises Malformed (`usage`) when it cannot be written."""
-    path = Path(output)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise usage(f"-o {escape(output)} cannot be written: {error.strerror}") from None
 
 
 def _needs(

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.fetching import ENVIRONMENT, add_service_arguments, sources_of
+from attest.cli.inputs import check_written
 from attest.cli.options import print_json, simulated_anchors, usage
+from attest.cli.remedies import told_lines
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Problem, Rejected
 from attest.evidence import Evidence
 from attest.loader import read_into
+from attest.outputs import write_file
 from attest.recognise import Found
 from attest.untrusted import escape
 
@@ -136,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        _print(got, args.output, written)
+        _print(args, got, written)
     return 0 if got.complete else 1
 
 
@@ -145,7 +148,7 @@ def _ask(args: argparse.Namespace) -> _Got:
     from attest.sources.once import Once
 
     if args.output is not None:
-        _check_place(args.output)
+        _check_place(args)
     now = datetime.now(UTC).replace(microsecond=0)
     machines, have = _read(args.files, bundle_reader(args, now, None))
     sources = sources_of(args, simulated_anchors(args))
@@ -183,13 +186,13 @@ def _read(files: list[str], reader: BundleReader | None) -> tuple[list[Evidence]
     return machines, found.endorsements()
 
 
-def _check_place(output: str) -> None:
+def _check_place(args: argparse.Namespace) -> None:
     """Before anybody is asked: a fleet's answers take minutes. Raises Malformed (`usage`)."""
+    output: str = args.output
     place = Path(output)
     if not output.endswith(os.sep) and not place.is_dir():
-        place = place.parent
-        if not place.is_dir():
-            raise usage(f"-o {escape(output)} cannot be written: there is no folder {escape(str(place))}")
+        check_written(args, {"-o": output})
+        return
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
@@ -208,14 +211,14 @@ def _write(output: str, endorsements: Endorsements) -> list[str]:
         if target.is_dir() or output.endswith(os.sep):
             target.mkdir(parents=True, exist_ok=True)
             for name, _, data in entries:
-                (target / name).write_bytes(data)
+                write_file("-o", target / name, data)
             return [str(target / name) for name, _, _ in entries]
-        if len(entries) > MAX_ENTRIES:
-            raise usage(f"{len(entries)} endorsements are too many for one bundle: give -o a folder")
-        target.write_bytes(write_bundle((kind, data) for _, kind, data in entries))
     except OSError as error:
         raise usage(f"-o {escape(output)} cannot be written: {error.strerror}") from None
-    return [str(target)]
+    if len(entries) > MAX_ENTRIES:
+        raise usage(f"{len(entries)} endorsements are too many for one bundle: give -o a folder")
+    write_file("-o", output, write_bundle((kind, data) for _, kind, data in entries))
+    return [output]
 
 
 def _document(item: Item, got: _Got) -> dict[str, object]:
@@ -262,16 +265,16 @@ def _summary(got: _Got) -> str:
     return f"{'✔' if got.complete else '✘'} {whole}" + (f"; {missing}" if missing else "")
 
 
-def _print(got: _Got, output: str | None, written: list[str]) -> None:
+def _print(args: argparse.Namespace, got: _Got, written: list[str]) -> None:
     for line in _lines(got):
         print(line)
     for mark, problems in (("✘", got.problems), ("!", got.warnings)):
         for problem in problems:
-            print(f"{mark} {problem}\n    [{problem.code}] → {problem.remedy}")
+            print(told_lines(args, problem, mark))
     for name in written:
         print(f"→ {escape(name)}")
-    if output is not None and not written:
-        print(f"nothing was written to {escape(output)}: there is nothing authentic to write")
+    if args.output is not None and not written:
+        print(f"nothing was written to {escape(args.output)}: there is nothing authentic to write")
     print(_summary(got))
 
 
@@ -281,5 +284,5 @@ def _refused(args: argparse.Namespace, error: AttestError) -> int:
         print_json({"fetched": [], "problems": problems, "warnings": [], "summary": None, "written": []})
     else:
         for problem in error.problems:
-            print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+            print(told_lines(args, problem), file=sys.stderr)
     return 1 if isinstance(error, Rejected) else 2

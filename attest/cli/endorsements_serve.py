@@ -16,6 +16,7 @@ from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.endorsements_bundle import authentic, gather, told
 from attest.cli.options import simulated_anchors, usage
+from attest.cli.progress import say
 from attest.endorsements import Endorsements
 from attest.errors import AttestError
 from attest.loader import read_into
@@ -118,8 +119,19 @@ def shelf_of(args: argparse.Namespace, at: datetime) -> tuple[Shelf, datetime | 
         raise usage(f"{escape(args.source)}: {why}, so there is nothing to hand out")
     shelf = Shelf(kept, anchors=anchors, rim_ids=ids)
     if shelf.without_id:
-        print(f"not handed out: {shelf.without_id} manifests whose id is not known", file=sys.stderr)
+        print(_without_id(shelf.without_id, args), file=sys.stderr)
     return shelf, expires
+
+
+def _without_id(count: int, args: argparse.Namespace) -> str:
+    place = escape(args.source)
+    remedy = (
+        f"put the evidence of the GPU or switch into {place} beside them, or call each file ID.xml"
+        if Path(args.source).is_dir()
+        else "make the bundle again with the evidence of the GPU or switch among its FILE"
+    )
+    manifests = "1 manifest" if count == 1 else f"{count} manifests"
+    return f"not handed out: {manifests} whose id is not known, by which clients ask\n    → {remedy}"
 
 
 def _of_bundle(args: argparse.Namespace, at: datetime) -> tuple[Endorsements, dict[bytes, str], datetime]:
@@ -150,11 +162,8 @@ def asking(shelf: Shelf, expires: datetime | None, now: Callable[[], datetime]) 
 def _serve(address: tuple[str, int], shelf: Shelf, expires: datetime | None) -> int:
     from attest.sources.serve import EndorsementServer
 
-    def log(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     try:
-        server = EndorsementServer(address, asking(shelf, expires, lambda: datetime.now(UTC)), log)
+        server = EndorsementServer(address, asking(shelf, expires, lambda: datetime.now(UTC)), say)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise usage(f"--listen {address[0]}:{address[1]}: {reason}") from None

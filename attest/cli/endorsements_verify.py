@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attest.claims import instant
 from attest.cli.bundles import add_bundle_argument, bundle_reader
 from attest.cli.options import at_of, instant_argument, print_json, simulated_anchors, usage
+from attest.cli.remedies import told_lines
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed, Problem, Rejected
 from attest.loader import read_into
@@ -158,7 +159,7 @@ def _end(
         for file, judgement in rows:
             print(_line(file, judgement, at))
         for problem in problems:
-            print(f"✘ {problem}\n    [{problem.code}] → {problem.remedy}", file=sys.stderr)
+            print(told_lines(args, problem), file=sys.stderr)
     if status:
         return status
     return 0 if rows and all(judgement.state(at) == "current" for _, judgement in rows) else 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attest.anchors import Anchors
+from attest.cli.progress import say
 from attest.errors import Malformed, Problem
 from attest.problems import problem
+from attest.untrusted import escape
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from attest.sources.fetch_for import Fetched
     from attest.sources.memory_file import MemoryFile
     from attest.sources.sources import Sources
+
+_HOW_TO_FETCH = ("pccs", "early", "azure_host", "renew")
 
 ENVIRONMENT = """\
 environment:
@@ -100,8 +103,17 @@ def cache_folder(args: argparse.Namespace) -> Path:
 
 
 def tell(line: str) -> None:
-    """Progress, for a person who waits."""
-    print(f"· {line}", file=sys.stderr, flush=True)
+    say(f"· {line}")
+
+
+def check_fetch_arguments(args: argparse.Namespace) -> None:
+    """Raises Malformed (`usage`) for an option that says how to fetch where nothing is fetched."""
+    given = [name for name in _HOW_TO_FETCH if getattr(args, name)]
+    if given and not args.fetch:
+        option = "--" + given[0].replace("_", "-")
+        raise Malformed(
+            problem("usage", message=f"{option} goes only with --fetch: without it nobody is asked")
+        )
 
 
 def memory_file(args: argparse.Namespace, anchors: Anchors) -> MemoryFile | None:
@@ -111,7 +123,13 @@ def memory_file(args: argparse.Namespace, anchors: Anchors) -> MemoryFile | None
     from attest.sources.memory_file import MemoryFile
 
     if args.memory is not None:
-        return MemoryFile(Path(args.memory).absolute(), simulated=anchors.simulated)
+        file = MemoryFile(Path(args.memory).absolute(), simulated=anchors.simulated)
+        if file.new:
+            tell(
+                f"--memory {escape(args.memory)}: the memory starts empty there, nothing older is refused yet; if this "
+                "is not its first use, the name is wrong"
+            )
+        return file
     name = "memory-simulated.json" if anchors.simulated else "memory.json"
     return MemoryFile(cache_folder(args) / name, simulated=anchors.simulated, ours=True)
 

@@ -23,6 +23,13 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def exit_of(error: AttestError) -> int:
+    """1 for a machine that is refused, 2 for one that cannot be read."""
+    from attest.errors import Rejected
+
+    return 1 if isinstance(error, Rejected) else 2
+
+
 def machines(args: argparse.Namespace, paths: Sequence[str]) -> Iterator[tuple[str, Verified | AttestError]]:
     """Name and outcome of each machine. paths: each a folder whose entries are machines, or else all together the files
     of one. Raises Malformed where what they share cannot be read."""

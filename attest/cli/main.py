@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
+from attest.standard_streams import delivered
+
 _DESCRIPTION = """\
 Verify what a confidential machine proves about itself, and say whether it is what you want.
 
@@ -108,13 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             # A character that the terminal lacks is no reason to end without an answer.
             stream.reconfigure(errors="backslashreplace")
+    return delivered("attest", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     only = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     args = build_parser(only).parse(arguments)
-    try:
-        status: int = args.run(args)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 2
+    status: int = args.run(args)
     return status
 
 

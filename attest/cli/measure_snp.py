@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import base64
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attest.cli.inputs import check_written
 from attest.cli.measure_options import (
     Inputs,
     Wrong,
@@ -17,6 +17,7 @@ from attest.cli.measure_options import (
     run,
 )
 from attest.cli.options import hex_argument
+from attest.outputs import write_file
 
 if TYPE_CHECKING:
     from attest.measure import LaunchValue, Measured
@@ -90,6 +91,7 @@ def _measure(args: argparse.Namespace) -> Measured:
     from attest.measure.guided_table import MAX_FIRMWARE
     from attest.measure.snp import tool_version
 
+    check_written(args, {"--id-block": args.id_block, "--id-auth": args.id_auth})
     inputs = Inputs()
     tool = f"attest measure snp by {tool_version()}"
     firmware = inputs.read("firmware", args.ovmf, MAX_FIRMWARE)
@@ -188,8 +190,8 @@ def _write_block(args: argparse.Namespace, digests: list[LaunchValue], keys: dic
         DEFAULT_POLICY if args.guest_policy is None else args.guest_policy,
     )
     signed = block.sign(keys["id_key"], keys.get("author_key"))
-    for file, data in ((args.id_block, signed.block), (args.id_auth, signed.auth)):
-        try:
-            Path(file).write_bytes(base64.b64encode(data))
-        except OSError as error:
-            raise Wrong(f"{file} cannot be written: {error.strerror}") from None
+    for option, file, data in (
+        ("--id-block", args.id_block, signed.block),
+        ("--id-auth", args.id_auth, signed.auth),
+    ):
+        write_file(option, file, base64.b64encode(data))

@@ -6,7 +6,6 @@ import argparse
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from string import hexdigits
 from typing import Any
 
@@ -14,7 +13,8 @@ from attest.anchors import Anchors
 from attest.binding import Expected
 from attest.canonical import canonical, read_json, refuse_floats
 from attest.cli.bundles import add_bundle_argument, bundle_reader
-from attest.cli.fetching import Fetching, add_fetch_arguments, memory_file
+from attest.cli.fetching import Fetching, add_fetch_arguments, check_fetch_arguments, memory_file
+from attest.cli.inputs import key_file
 from attest.cli.unused import not_used
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Rejected
@@ -32,7 +32,7 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, *, files: str = "+")
     if files:
         parser.add_argument(
             "files", nargs=files, metavar="FILE",
-            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content",
+            help="reports, quotes, certificates, CRLs, collateral, RIMs or bundles, in any order; recognised by content; - for standard input",
         )  # fmt: skip
     parser.add_argument(
         "--at",
@@ -114,6 +114,7 @@ class Asked:
 
 def asked(args: argparse.Namespace) -> Asked:
     """Raises Malformed (`usage`) when options contradict each other."""
+    check_fetch_arguments(args)
     for name, least, most in (
         ("nonce", 16, 64),
         ("report_data", 1, 64),
@@ -222,9 +223,9 @@ def read_key(text: str | None) -> dict[str, Any] | None:
     """The JWK that --key gives as text or names as a file. Raises Malformed."""
     if text is None:
         return None
-    given = text.lstrip().startswith(("{", "["))
-    name = "--key" if given else f"--key {escape(text)}"
-    data = text.encode("utf-8", "surrogateescape") if given else read_file(Path(text))
+    file = key_file(text)
+    name = "--key" if file is None else f"--key {escape(text)}"
+    data = text.encode("utf-8", "surrogateescape") if file is None else read_file(file)
     try:
         key = read_json(data, where="--key")
     except Malformed as error:

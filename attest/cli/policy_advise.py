@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attest.cli.policy import add_parameters
 
 if TYPE_CHECKING:
+    from attest.errors import AttestError
     from attest.policy import Policy
     from attest.result.diff_text import Change
     from attest.verified import Verified
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Without evidence: graces, reference values, acceptances and floor data that end, and newer built-in policies. With
 evidence (a folder whose entries are a machine each, or the files of one) also which machines a stricter floor would
-refuse today and by how much, and whose endorsements end. Exit status: 0 told, 2 the policy cannot be read or wrong
-use."""
+refuse today and by how much, and whose endorsements end. Exit status: 0 told, 1 a machine is refused before any
+policy is asked, 2 the policy or a machine cannot be read, or wrong use; what was told of the others holds."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -49,6 +50,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from attest.cli.machines import exit_of
     from attest.cli.options import at_of, print_json
     from attest.cli.policy_reading import policy_of
     from attest.errors import AttestError
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         args.wrong("--floors is tried on machines: give evidence too")
     try:
         policy = policy_of(args, args.policy)
-        judged, unjudged = _machines(args)
+        judged, failed = _machines(args)
         changes = None if args.floors is None else _with_floors(args, policy, judged)
         advice = advise(policy, judged, at=at, built_ins=BUILTINS, soon=timedelta(days=args.days))
     except AttestError as error:
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
             for problem in error.problems:
                 print(problem.message if problem.code.startswith("policy.") else problem, file=sys.stderr)
         return 2
+    unjudged = [(name, str(error.problems[0])) for name, error in failed]
+    status = max((exit_of(error) for _, error in failed), default=0)
     if args.json:
         from attest.claims import instant
 
@@ -87,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if changes is not None:
             document["changes"] = [change.as_dict() for change in changes]
         print_json(document)
-        return 0
+        return status
     from attest.cli.colour import coloured, columns_wide
     from attest.result.advice_text import render_advice
 
@@ -104,20 +108,22 @@ def run(args: argparse.Namespace) -> int:
         colour=coloured(),
     )
     print(text, end="")
-    return 0
+    return status
 
 
-def _machines(args: argparse.Namespace) -> tuple[list[tuple[str, Verified]], list[tuple[str, str | None]]]:
+def _machines(
+    args: argparse.Namespace,
+) -> tuple[list[tuple[str, Verified]], list[tuple[str, AttestError]]]:
     from attest.errors import AttestError
 
     judged: list[tuple[str, Verified]] = []
-    unjudged: list[tuple[str, str | None]] = []
+    unjudged: list[tuple[str, AttestError]] = []
     if args.evidence:
         from attest.cli.machines import machines
 
         for name, found in machines(args, args.evidence):
             if isinstance(found, AttestError):
-                unjudged.append((name, str(found.problems[0])))
+                unjudged.append((name, found))
             else:
                 judged.append((name, found))
     return judged, unjudged

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Two policies are compared by what they mean, on machines made up for it that both judge: each difference is shown by
 one that they judge differently. --with names real evidence: a folder whose entries are a machine each, or the files
-of one machine. Exit status: 0 B is nowhere looser, 1 B is looser somewhere, 2 a policy cannot be read or wrong use."""
+of one machine. Exit status: 0 B is nowhere looser, 1 B is looser somewhere, 2 a policy or a machine cannot be read, or
+wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         a, b = _read(args, args.a, args.param_a), _read(args, args.b, args.param_b)
         comparison = compare(a, b, at=at)
-        changes = _changes(args, a, b) if args.evidence else None
+        changes, unread = _changes(args, a, b)
     except AttestError as error:
         answer = of_refusal(error, at, invalid_policy=True)
         if args.json:
@@ -66,15 +67,20 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.json:
         document = comparison.as_dict()
-        if changes is not None:
+        if args.evidence:
             document["evidence"] = [change.as_dict() for change in changes]
         print_json(document)
     else:
         from attest.result.diff_text import render_diff
 
-        print(render_diff(comparison, changes, width=columns_wide(), colour=coloured()), end="")
-    turned = any(change.a == "refused" and change.b not in (None, "refused") for change in changes or ())
-    return 1 if comparison.looser or turned else 0
+        print(
+            render_diff(
+                comparison, changes if args.evidence else None, width=columns_wide(), colour=coloured()
+            ),
+            end="",
+        )
+    turned = any(change.a == "refused" and change.b not in (None, "refused") for change in changes)
+    return 2 if unread else 1 if comparison.looser or turned else 0
 
 
 def _read(args: argparse.Namespace, file: str, own: list[tuple[str, str]]) -> Policy:
@@ -87,17 +93,20 @@ def _read(args: argparse.Namespace, file: str, own: list[tuple[str, str]]) -> Po
     return policy_of(args, file, parameters=dict(own))
 
 
-def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> list[Change]:
-    from attest.cli.machines import machines
+def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> tuple[list[Change], bool]:
+    """What changes for each machine, and whether one could not be read."""
+    from attest.cli.machines import exit_of, machines
     from attest.cli.options import at_of
     from attest.errors import AttestError
     from attest.policy import appraise
     from attest.result.diff_text import Change
 
     at = at_of(args)
-    changes = []
-    for name, verified in machines(args, args.evidence):
+    changes: list[Change] = []
+    unread = False
+    for name, verified in machines(args, args.evidence) if args.evidence else ():
         if isinstance(verified, AttestError):
+            unread |= exit_of(verified) == 2
             changes.append(Change(name, None, None, str(verified.problems[0])))
             continue
         one, other = appraise(verified, a, at=at), appraise(verified, b, at=at)
@@ -105,4 +114,4 @@ def _changes(args: argparse.Namespace, a: Policy, b: Policy) -> list[Change]:
         codes = ", ".join(dict.fromkeys(warning.code for warning in other.warnings))
         because = problems[0].message if problems else codes or None
         changes.append(Change(name, one.verdict, other.verdict, because, verified.simulated))
-    return changes
+    return changes, unread

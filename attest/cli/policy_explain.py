@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from attest.cli.policy import add_parameters
@@ -33,6 +32,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from attest.cli.inputs import check_written
     from attest.cli.options import at_of
     from attest.cli.policy_reading import defaults_of, policy_of
     from attest.errors import AttestError
@@ -40,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
     from attest.result.tree import tree_of
 
     at = at_of(args)
+    try:
+        check_written(args, {"--html": args.html})
+    except AttestError as error:
+        args.html = None
+        return _tell(args, tree_of(of_refusal(error, at)))
     try:
         policy = defaults_of(args) if args.policy == "defaults" else policy_of(args, args.policy)
     except AttestError as error:
@@ -90,11 +95,13 @@ def _tell(args: argparse.Namespace, tree: Any) -> int:
         print(render_tree(tree, width=columns_wide(), colour=coloured(), every=args.defaults), end="")
     status: int = tree.answer.exit_status
     if args.html is not None:
+        from attest.errors import Malformed
+        from attest.outputs import write_file
         from attest.result.page import render_page
 
         try:
-            Path(args.html).write_text(render_page(tree), encoding="utf-8")
-        except OSError as error:
-            print(f"attest policy explain: --html {args.html}: {error.strerror}", file=sys.stderr)
+            write_file("--html", args.html, render_page(tree).encode())
+        except Malformed as error:
+            print(f"attest policy explain: {error.problems[0].message}", file=sys.stderr)
             return 2
     return status

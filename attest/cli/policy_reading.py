@@ -13,6 +13,7 @@ from attest.problems import problem
 from attest.untrusted import escape
 
 if TYPE_CHECKING:
+    from attest.dsse import TrustedKeys
     from attest.policy import Policy
     from attest.policy.floors import Floors
 
@@ -144,10 +145,14 @@ def floors_key(args: argparse.Namespace) -> str | None:
 
 
 def kept_floors(args: argparse.Namespace) -> Floors | None:
-    """What `attest floors update` kept; None where there is nothing, or no key to open it. Raises Malformed."""
+    """What `attest floors update` kept; None where there is nothing, or no key to open it. Raises Malformed, for a key
+    that is none too: who names one believes that his floor data judges."""
     key = floors_key(args)
     folder = floors_folder(args)
-    if key is None or not (folder / FLOORS).is_file():
+    if key is None:
+        return None
+    trusted_floors(key)
+    if not (folder / FLOORS).is_file():
         return None
     from attest.policy.floors import Floors
     from attest.sources.folder import Folder
@@ -164,11 +169,24 @@ def kept_floors(args: argparse.Namespace) -> Floors | None:
 
 def opened(key: str, data: bytes, seen: Floors) -> Floors:
     """Signed floor data. Raises Malformed, Rejected."""
-    from attest.cli.bundles import trusted_keys
     from attest.dsse import Envelope
     from attest.policy.floor_update import open_floors
 
-    return open_floors(Envelope.parse(data), trusted_keys("--floors-key", [key], "floors"), seen=seen)
+    return open_floors(Envelope.parse(data), trusted_floors(key), seen=seen)
+
+
+def trusted_floors(key: str) -> TrustedKeys:
+    """The key of whoever signs floor data. Raises Malformed (`usage`)."""
+    from attest.cli.bundles import trusted_keys
+
+    try:
+        return trusted_keys("--floors-key", [key], "floors")
+    except Malformed as error:
+        if error.codes == {"usage"}:
+            raise
+        reason = error.problems[0].found or error.problems[0].message
+        message = f"--floors-key or ATTEST_FLOORS_KEY {escape(key)} cannot be read: {reason}"
+        raise Malformed(problem("usage", message=message)) from None
 
 
 def floors_folder(args: argparse.Namespace) -> Path:

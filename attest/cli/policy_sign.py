@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from attest.errors import AttestError
@@ -22,13 +21,15 @@ def _run(args: argparse.Namespace) -> int:
     from attest.cli.policy_reading import SIGNATURE, statement
     from attest.dsse import seal_envelope
     from attest.loader import read_file
+    from attest.outputs import check_outputs, write_file
 
+    target = f"{args.policy}{SIGNATURE}"
     try:
+        check_outputs({"the signature": target}, [args.policy, args.key])
         text = read_file(args.policy)
         envelope = seal_envelope("policy", statement(text), signing_key("--key", args.key))
+        write_file("the signature", target, envelope)
     except AttestError as error:
         return told(args, error)
-    target = Path(f"{args.policy}{SIGNATURE}")
-    target.write_bytes(envelope)
     print(f"signed: {target}")
     return 0

@@ -14,7 +14,7 @@ from attest.cli.options import print_json
 from attest.dsse import Envelope
 from attest.endorsements import Endorsements
 from attest.errors import Malformed, Problem
-from attest.loader import read_file
+from attest.loader import read_given
 from attest.parts import device_names
 from attest.recognise import Found, recognise
 from attest.untrusted import escape
@@ -27,7 +27,9 @@ def add_parser(commands: Any) -> None:
         description="Parse any evidence or endorsement and show its fields. Verifies nothing: anybody can write"
         " such a file.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="anything that `attest verify` takes")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="anything that `attest verify` takes; - for standard input"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files:
         found = Found()
         try:
-            recognise(str(file), read_file(file), found)
+            recognise(str(file), read_given(file), found)
         except Malformed as error:
             problems += error.problems
             continue

@@ -6,15 +6,16 @@ import argparse
 import hashlib
 import os
 import shlex
-import struct
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attest.cli.inputs import key_file
 from attest.cli.options import check_length, hex_argument, instant_argument, read_key
 from attest.errors import AttestError
+from attest.outputs import check_not_read
 
 if TYPE_CHECKING:
     from attest.simulator import Simulated, Simulator
@@ -26,7 +27,9 @@ _CHALLENGED = ("azure", "machine", "site")
 """Kinds that answer a challenge, as the guest protocol or a site binds it."""
 _ROOT = "simulator-root.pem"
 _TOKEN, _JWKS = "simulated-nras.json", "simulated-nras-jwks.json"
-_OPTIONS = ("nonce", "report_data", "key", "fault", "product")
+_ELSEWHERE = {
+    name: f"use --{name.replace('_', '-')}" for name in ("nonce", "report_data", "key", "fault", "product")
+} | {"reportdata": "use --report-data"}
 _EPILOG = """\
 examples:
   attest simulate snp -o demo --product milan --set reported_tcb.snp=20
@@ -42,8 +45,9 @@ examples:
   attest simulate --list-faults                      every fault, and the check that must refuse it
 
 A keyword of --set is a field of the report or quote, or a setting: version, signing_key, driver, vbios,
-mode … Numbers are decimal or 0x; bytes are hex: with `hex:` before them. What is made proves nothing: it is
-accepted only under --simulator-root, and then says so everywhere."""
+mode … Numbers are decimal or 0x; bytes are hex: with `hex:` before them; parts go as reported_tcb.snp=20. A field
+that there is not is answered with those that there are. What is made proves nothing: it is accepted only under
+--simulator-root, and then says so everywhere."""
 
 
 def add_parser(commands: Any) -> None:
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         simulator = _simulator(args)
         made = _make(simulator, args, keywords)
         try:
-            names = _write(Path(args.output), made)
+            names = _write(args, made)
         except OSError as error:
             return _wrong(f"-o {args.output} cannot be written: {error.strerror}")
         if args.state is not None:
@@ -104,20 +108,10 @@ def _wrong(message: str) -> int:
 
 
 def _make(simulator: Simulator, args: argparse.Namespace, keywords: dict[str, Any]) -> Simulated:
-    """Raises ValueError that speaks of fields and options, whatever the simulator met."""
-    try:
-        made: Simulated
-        if args.kind == "nras":
-            made = _with_service(simulator, args, keywords)
-        else:
-            made = getattr(simulator, args.kind)(fault=args.fault, **keywords)
-    except (TypeError, AttributeError, LookupError, OverflowError, struct.error):
-        raise _unfit(args) from None
-    except ValueError as error:
-        # int("abc") and its like, which name no field.
-        if str(error).startswith(("invalid literal", "non-hexadecimal", "byte", "bytes must")):
-            raise _unfit(args) from None
-        raise
+    """Raises ValueError that speaks of fields and options."""
+    if args.kind == "nras":
+        return _with_service(simulator, args, keywords)
+    made: Simulated = getattr(simulator, args.kind)(fault=args.fault, **keywords)
     return made
 
 
@@ -130,12 +124,6 @@ def _with_service(simulator: Simulator, args: argparse.Namespace, keywords: dict
     return replace(made, files={**made.files, _TOKEN: answer.answer, _JWKS: answer.jwks})
 
 
-def _unfit(args: argparse.Namespace) -> ValueError:
-    return ValueError(
-        f"{args.kind} does not take --set {', '.join(args.set)}: no such field, or not a value of its kind"
-    )
-
-
 def _simulator(args: argparse.Namespace) -> Simulator:
     from attest.simulator import Simulator
 
@@ -146,21 +134,12 @@ def _simulator(args: argparse.Namespace) -> Simulator:
 
 
 def _keywords(args: argparse.Namespace) -> dict[str, Any]:
-    keywords: dict[str, Any] = {}
-    for setting in args.set:
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--set takes FIELD=VALUE, not {setting!r}")
-        field, _, part = name.replace("-", "_").partition(".")
-        if field in _OPTIONS:
-            raise ValueError(f"--set {setting}: use --{field.replace('_', '-')}")
-        if not part:
-            keywords[field] = field_value(text)
-        elif not isinstance(keywords.setdefault(field, {}), dict):
-            raise ValueError(f"--set gives {field} twice")
-        else:
-            keywords[field][int(part) if part.isdecimal() else part] = _part(setting, field, text)
+    from attest.simulator.settings import assigned, fields_of, read_settings
+
+    keywords = read_settings(args.kind, assigned(args.set), elsewhere=_ELSEWHERE, option="--set ")
     if args.product is not None:
+        if "product" not in fields_of(args.kind, keywords.get("cpu") or keywords.get("kind") or "snp"):
+            raise ValueError("--product is for SEV-SNP: snp, or azure, machine and site with that CPU")
         keywords["product"] = args.product
     if args.report_data is not None:
         if args.kind not in ("snp", "tdx"):
@@ -183,32 +162,14 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
     return keywords
 
 
-def _part(given: str, field: str, text: str) -> int | bytes:
-    """One part of a field: the bytes of a measurement, and one byte of anything else."""
-    value = field_value(text)
-    if isinstance(value, bytes) if field == "measurements" else isinstance(value, int) and 0 <= value <= 255:
-        return value  # type: ignore[return-value]  # never text, by either condition
-    wanted = "hex: and 48 bytes" if field == "measurements" else "a number from 0 to 255"
-    raise ValueError(f"--set {given}: {wanted} is wanted, not {text!r}")
-
-
-def field_value(text: str) -> int | str | bytes:
-    """A number, hex after `hex:`, or text."""
-    if text.startswith("hex:"):
-        try:
-            return bytes.fromhex(text[4:])
-        except ValueError:
-            raise ValueError(f"--set: {text!r} is not hexadecimal") from None
-    try:
-        return int(text, 0)
-    except ValueError:
-        return text
-
-
-def _write(folder: Path, made: Simulated) -> list[str]:
+def _write(args: argparse.Namespace, made: Simulated) -> list[str]:
+    """Raises Malformed (`usage`) for a file that is read, OSError."""
+    folder = Path(args.output)
+    files = {folder / name: data for name, data in {**made.files, _ROOT: made.roots_pem}.items()}
+    check_not_read((("-o", file) for file in files), [args.state, key_file(args.key)])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in {**made.files, _ROOT: made.roots_pem}.items():
-        (folder / name).write_bytes(data)
+    for file, data in files.items():
+        file.write_bytes(data)
     return list(made.files)
 
 

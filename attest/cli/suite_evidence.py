@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ KEY = {
 """The generator of P-256: a key whose secret is 1, so that nobody takes it for one."""
 
 _KINDS = ("snp", "tdx", "azure", "gpu", "switch", "fabric", "machine")
-_BOUND = ("nonce", "key", "report_data")
+_BOUND = dict.fromkeys(("nonce", "key", "report_data", "reportdata"), "challenge and key are the test's own")
 
 
 class Evidence:
@@ -101,25 +101,17 @@ class Evidence:
             raise Unfit(f"line {source.place.line}: {error}") from None
 
     def _simulate(self, source: Source, at: datetime) -> tuple[Simulated, Expected]:
-        from attest.cli.simulate import field_value
+        from attest.simulator.settings import read_settings
 
-        keywords: dict[str, Any] = {}
+        said = source.simulate or {}
+        kind = str(said.get("kind"))
         try:
-            for name, value in (source.simulate or {}).items():
-                field = name.replace("-", "_")
-                if isinstance(value, Mapping):
-                    keywords[field] = {
-                        int(part) if part.isdecimal() else part: field_value(text)
-                        for part, text in value.items()
-                    }  # fmt: skip
-                elif field != "kind":
-                    keywords[field] = field_value(value)
-            kind = str((source.simulate or {})["kind"])
-            if kind not in _KINDS or set(keywords) & set(_BOUND):
-                raise ValueError(f"kind is one of {', '.join(_KINDS)}; nonce and key are the test's own")
-            keywords, expected = _bound(kind, keywords)
+            if kind not in _KINDS:
+                raise ValueError(f"kind is one of {', '.join(_KINDS)}")
+            given = ((name, text) for name, text in _settings(said) if name != "kind")
+            keywords, expected = _bound(kind, read_settings(kind, given, elsewhere=_BOUND))
             return getattr(self._simulator_at(at), kind)(**keywords), expected
-        except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        except ValueError as error:
             raise Unfit(f"line {source.place.line}: simulate: {error}") from None
 
     def _simulator_at(self, at: datetime) -> Simulator:
@@ -136,6 +128,15 @@ class Evidence:
         """Keep the simulator's keys for the next run, where a file was named for them."""
         if self._state is not None and self._simulator is not None:
             self._simulator.save(self._state)
+
+
+def _settings(said: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """FIELD or FIELD.PART, and the text of each."""
+    for name, value in said.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def _bound(kind: str, keywords: dict[str, Any]) -> tuple[dict[str, Any], Expected]:

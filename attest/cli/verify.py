@@ -29,11 +29,12 @@ examples:
   attest verify quote.bin collateral.json --report-data HEX   Intel TDX with its collateral
   attest verify gpu-report.txt chain.pem driver-rim.xml vbios-rim.xml
   attest verify machine.bundle.json --nonce HEX --key key.json --policy prod.yaml --json
-  attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub
+  attest verify machine.bundle.json fleet.bundle.json --bundle-key ours.pub --nonce HEX --key key.json
   attest verify --batch fleet/ --with fleet.crl --policy prod.yaml > answers.jsonl
   attest verify report.bin vcek.der --policy prod.yaml --ear ietf --ear-key results.key -o result.jwt
   attest verify report.bin vcek.der --policy prod.yaml --shadow next.yaml    what would the next policy say?
   attest verify report.bin --fetch                           what is missing comes from the vendors
+  attest verify - vcek.der < report.bin                      evidence from standard input
   attest verify gpus.json *.xml --gpu-nonce HEX --second-opinion nvidia --nras-token t.json --nras-jwks k.json
 
 Without --fetch only the given files are used. Neither files nor answers can add a root. With --fetch, and

@@ -16,7 +16,9 @@ from attest.bundle import is_bundle
 from attest.canonical import read_json
 from attest.errors import Malformed
 from attest.loader import read_file
+from attest.policy.suggest import did_you_mean
 from attest.problems import malformed
+from attest.untrusted import escape
 
 MAX_FILES = 256
 MAX_LINE = 64 << 20
@@ -33,6 +35,9 @@ _MEMBERS = {
     "key",
     "at",
 }
+_SHAPE = 'one object: {"id", "files": [{"name", "data"}] or "bundle"}, and of ' + ", ".join(
+    sorted(_MEMBERS - {"id", "files", "bundle"})
+)
 _ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.){1,1024}")')
 """An id that comes first, whatever becomes of the rest of the line."""
 _SMALL = 1 << 20
@@ -182,17 +187,23 @@ def _unreadable(message: str, path: Path, error: OSError | None = None) -> Malfo
 
 
 def _read_line(line: bytes, where: str) -> Content:
-    document = read_json(line, where=where, limit=MAX_LINE) if line else None
-    if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-        raise _wrong("an object with an id is wanted", where)
+    try:
+        document = read_json(line, where=where, limit=MAX_LINE) if line else None
+    except Malformed as error:
+        raise wrong(f"it is no JSON, {error.problems[0].message}", where) from None
+    if not isinstance(document, dict):
+        raise wrong("it is JSON, and no object", where)
+    if not isinstance(document.get("id"), str):
+        raise wrong("it has no id, a text", where)
     unknown = sorted(document.keys() - _MEMBERS)
     if unknown:
-        raise _wrong(f"unknown member {unknown[0]!r}", where)
+        near = did_you_mean(unknown[0], sorted(_MEMBERS))
+        raise wrong(f"unknown member {escape(unknown[0], 60)}{near}", where)
     if ("files" in document) == ("bundle" in document):
-        raise _wrong("either files or a bundle is wanted", where)
+        raise wrong("either files or a bundle is wanted", where)
     if "bundle" in document:
         if not is_bundle(document["bundle"]):
-            raise _wrong("bundle is what attest collect writes", where)
+            raise wrong("bundle is what attest collect writes", where)
         files: tuple[tuple[str, bytes], ...] = (("bundle", json.dumps(document["bundle"]).encode()),)
     else:
         files = _files(document["files"], where)
@@ -201,18 +212,18 @@ def _read_line(line: bytes, where: str) -> Content:
 
 def _files(value: object, where: str) -> tuple[tuple[str, bytes], ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_FILES:
-        raise _wrong(f"files is a list of 1 to {MAX_FILES}", where)
+        raise wrong(f"files is a list of 1 to {MAX_FILES}", where)
     files = []
     for entry in value:
         if not isinstance(entry, dict) or entry.keys() != {"name", "data"}:
-            raise _wrong("a file has name and data, base64", where)
+            raise wrong("a file has name and data, base64", where)
         name, data = entry["name"], entry["data"]
         if not isinstance(name, str) or not isinstance(data, str):
-            raise _wrong("a file has name and data, base64", where)
+            raise wrong("a file has name and data, base64", where)
         try:
             files.append((name, strict_base64.decode(data)))
         except (binascii.Error, ValueError):
-            raise _wrong("a file's data is not base64", where) from None
+            raise wrong("a file's data is not base64", where) from None
     return tuple(files)
 
 
@@ -227,11 +238,11 @@ def _expected(document: dict[str, Any], where: str) -> dict[str, Any]:
         except ValueError:
             value = b""
         if not least <= len(value) <= most:
-            raise _wrong(f"{name} is {least} to {most} bytes, hexadecimal", where)
+            raise wrong(f"{name} is {least} to {most} bytes, hexadecimal", where)
         found[name.replace("-", "_")] = value
     if document.get("key") is not None:
         if not isinstance(document["key"], dict):
-            raise _wrong("key is a JWK", where)
+            raise wrong("key is a JWK", where)
         found["key"] = document["key"]
     return found
 
@@ -246,8 +257,14 @@ def _at(text: object, where: str) -> datetime | None:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _wrong("at is a time such as 2026-11-23T12:00:00Z", where)
+    raise wrong("at is a time such as 2026-11-23T12:00:00Z", where)
 
 
-def _wrong(message: str, where: str) -> Malformed:
-    return malformed(f"The line names no evidence: {message}", where=where, code="fleet.item")
+def wrong(message: str, where: str) -> Malformed:
+    """The error of an item that names no evidence. where: as `place_of`."""
+    return malformed(
+        f"{where[:1].upper()}{where[1:]} names no evidence: {message}",
+        where=where,
+        expected=_SHAPE,
+        code="fleet.item",
+    )

@@ -15,7 +15,7 @@ from attest.checks import CheckRecord
 from attest.endorsements import Endorsements
 from attest.errors import AttestError, Malformed
 from attest.evidence import Evidence
-from attest.fleet.items import Content, Item, name_of, place_of, read_item
+from attest.fleet.items import Content, Item, name_of, place_of, read_item, wrong
 from attest.memory import Memory
 from attest.problems import problem
 from attest.recognise import Found, recognise
@@ -110,7 +110,7 @@ class Judge:
             expected = replace(self._job.expected, **content.expected)
         except ValueError as error:
             return of_refusal(
-                Malformed(problem("fleet.item", message=f"The line names no evidence: {error}", where=where)),
+                wrong(str(error), where),
                 at,
             )
         try:

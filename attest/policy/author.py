@@ -30,6 +30,11 @@ from attest.verified import Verified
 
 _WIDTH = 104
 _ORDER = ("snp", "tdx", "azure", "boot", "gpu", "switch", "binding", "evidence")
+_WANTED = {
+    "nonce": "Nothing was asked with a nonce here, so the default passes over it. With this line it must be known:",
+    "key": "Not shown, and wanted wherever a secret goes out.",
+}
+"""Claims of the binding that a policy should ask for although the evidence shown had none."""
 _WHOLE_FABRIC = "shown: the whole node in protected PCIe mode, every GPU and switch of it"
 
 
@@ -99,15 +104,27 @@ def author(machines: Sequence[Machinery], *, name: str) -> str:
     platforms = {one.platform for one in machines}
     if "none" in platforms and len(platforms) > 1:
         raise ValueError("devices without a CPU part need a policy of their own, platform none stands alone")
-    return lay_out(
-        "\n".join([*_head(machines, name), *_references(machines), "require:", *_sections(machines)]) + "\n"
-    )
+    body = [*_references(machines), "require:", *_sections(machines)]
+
+    def written(codes: Sequence[str]) -> str:
+        return lay_out("\n".join([*_head(machines, name, codes), *body]) + "\n")
+
+    # Comments alone: what the policy warns of is not known before there is one.
+    return written(_warned(machines, Policy.from_text(written(()), name)))
+
+
+def _warned(machines: Sequence[Machinery], policy: Policy) -> list[str]:
+    """Codes of all warnings, the policy's own among them, that an owner may allow."""
+    codes = {
+        warning.code for one in machines for warning in appraise(one.verified, policy, at=one.at).warnings
+    }
+    return sorted(codes - {"floors-expired"})  # which no reason makes good
 
 
 # -- head ---------------------------------------------------------------------------------------------
 
 
-def _head(machines: Sequence[Machinery], name: str) -> Iterator[str]:
+def _head(machines: Sequence[Machinery], name: str, codes: Sequence[str]) -> Iterator[str]:
     yield from comment(
         "",
         f"Written from {', '.join(escape(one.name) for one in machines)}. It accepts what was shown there and nothing weaker: older firmware, another program, missing parts are refused. Read each line; it is yours now.",
@@ -134,11 +151,10 @@ def _head(machines: Sequence[Machinery], name: str) -> Iterator[str]:
     yield f"name: {name}"
     listed = [platform for platform in PLATFORMS if any(one.platform == platform for one in machines)]
     yield f"platforms: [{', '.join(listed)}] # evidence of any other kind of machine is refused, whatever it proves"
-    codes = sorted({warning.code for one in machines for warning in one.verified.warnings})
     if codes:
         yield from comment(
             "",
-            "Warnings that came with the evidence. A secret goes out in spite of those that you list here, and of no others:",
+            "Warnings that this evidence gets from this policy. A secret goes out in spite of those that you list here, and of no others:",
         )
         yield "# allow-warnings:"
         for code in codes:
@@ -185,6 +201,8 @@ def _set(pin: Pin) -> str:
 def _sections(machines: Sequence[Machinery]) -> Iterator[str]:
     for section in _ORDER:
         shown = [(one, part) for one in machines for part in one.parts(section)]
+        if not shown and section == "binding":
+            shown = [(one, {}) for one in machines]  # what should be bound is said all the same
         if not shown:
             continue
         lines = [*_section(section, machines, shown)]
@@ -197,12 +215,17 @@ def _sections(machines: Sequence[Machinery]) -> Iterator[str]:
 
 
 def _unasked(section: str, lines: Sequence[str]) -> Iterator[str]:
-    """A section of which nothing was shown that could be asked for: its suggestions, each a line to uncomment."""
+    """A section of which nothing was shown that could be asked for: its suggestions, as one line to uncomment."""
+    suggested = []
     for line in lines:
         text = line.strip().removeprefix("# ")
-        name, colon, value = text.partition(": ")
-        suggested = colon and name in CLAIMS[section]
-        yield f"  # {section}: {{{name}: {value}}}" if suggested else f"  # {text}"
+        name, colon, _ = text.partition(": ")
+        if colon and name in CLAIMS[section]:
+            suggested.append(text)
+        else:
+            yield f"  # {text}"
+    if suggested:
+        yield f"  # {section}: {{{', '.join(suggested)}}}"
 
 
 def _section(
@@ -210,9 +233,17 @@ def _section(
 ) -> Iterator[str]:
     held = [one for one in DEFAULTS if one.section == section]
     unsafe = {name: one for machine in machines for name, one in machine.unsafe.items()}
-    kept = [f"{one.claim.name} {_default(one)}" for one in held if one.name not in unsafe]
-    if kept:
-        yield from comment("    ", f"Held by default, without a line: {'; '.join(kept)}.")
+    kept = [one for one in held if one.name not in unsafe]
+    always, where_known = (
+        "; ".join(f"{one.claim.name} {_default(one)}" for one in kept if one.absent_passes is absent)
+        for absent in (False, True)
+    )
+    if always:
+        yield from comment("    ", f"Held by default, without a line: {always}.")
+    if where_known:
+        yield from comment(
+            "    ", f"Held by default where it is known, and passed over where it is not: {where_known}."
+        )
     for name, one in unsafe.items():
         if one.section == section:
             found = sorted(
@@ -248,11 +279,11 @@ def _section(
             continue
         yield f"    {pin.claim}: {_value(pin, together, values)}"
     yield from _alternatives(section, shown, loose, unsafe)
-    if section == "binding" and all("key" not in part for part in parts):
-        yield from comment(
-            "    ", f"Not shown, and wanted wherever a secret goes out. {_protects('binding', 'key')}"
-        )
-        yield "    # key: true"
+    if section == "binding":
+        for claim, why in _WANTED.items():
+            if all(claim not in part for part in parts):
+                yield from comment("    ", f"{why} {_protects('binding', claim)}")
+                yield f"    # {claim}: true"
 
 
 def _count(section: str, machines: Sequence[Machinery]) -> Iterator[str]:

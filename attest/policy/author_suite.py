@@ -26,7 +26,7 @@ class Shown:
 def author_suite(shown: Sequence[Shown], policy: Policy, *, simulator_root: str | None) -> str:
     """The suite's text, laid out. Each expectation is what the policy says now: read them as you would read a diff."""
     lines = [
-        f"# Tests of {policy.name}. Each line takes one claim away, or adds one, after the evidence was verified:",
+        f"# Tests of {policy.name}. Each line takes a part or a claim away, or adds one, after the evidence was verified:",
         "# `because` is what then refuses. Change the policy, run this again, and see which lines changed.",
         f"at: {instant(shown[0].machine.at)}",
     ]
@@ -71,7 +71,11 @@ def _reason(reason: str) -> str:
 
 
 def _changes(policy: Policy, machine: Machinery) -> Iterator[Change]:
-    """One change for each claim that a rule speaks of."""
+    """The CPU part taken away, which leaves no platform that the policy lists; one change for each claim that a rule
+    speaks of."""
+    for section in ("snp", "tdx"):
+        if machine.parts(section):
+            yield removal(section)
     for section, entries in policy.body.sections.items():
         parts = machine.parts(section)
         if not parts:

@@ -76,4 +76,9 @@ PROBLEMS: dict[str, Meaning] = {
         "memory of collateral",
         "restore the file of --memory; deleting it makes old lists acceptable once more",
     ),
+    "sources.memory-access": Meaning(
+        "The memory of collateral cannot be read or written",
+        "memory of collateral",
+        "give this user the right to read the file and to write its folder, or name another with --memory",
+    ),
 }

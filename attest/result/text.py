@@ -119,9 +119,10 @@ def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
     """Where `allow-warnings` has its effect: on releases, and not on the verdict above."""
     if release is None:
         return
-    # A warning is named by its code, which stands in `found`; what a part must prove by its claim.
+    # A warning is named by its code, which stands in `found`; what a part must prove by its claim, with what a release
+    # wants of it: the rule about the same claim may well have passed.
     against = [
-        one["found"] if one["found"] in PROBLEMS else one["where"] or one["message"]
+        one["found"] if one["found"] in PROBLEMS else _unproved(one) or one["message"]
         for one in release["withheld"]
     ]
     said = (
@@ -136,6 +137,12 @@ def release_lines(release: dict[str, Any] | None, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         text, width, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
     )
+
+
+def _unproved(withheld: dict[str, Any]) -> str | None:
+    if not withheld["where"]:
+        return None
+    return f"{withheld['where']} (found {withheld['found'] or 'nothing'}, a release needs {withheld['expected']})"
 
 
 def shadow_lines(shadow: dict[str, Any] | None, width: int) -> Iterator[str]:

@@ -32,7 +32,7 @@ from attest.simulator.snp import plan as snp_plan
 from attest.simulator.switch import plan as switch_plan
 from attest.simulator.tdx import TdxPlan
 from attest.simulator.tdx import plan as tdx_plan
-from attest.site import SiteStatement
+from attest.site import SiteStatement, is_origin
 
 _RTMRS = ("rtmr0", "rtmr1", "rtmr2", "rtmr3")
 """All zero in Azure's TDs: the paravisor measures into the TPM."""
@@ -172,6 +172,8 @@ class Simulator:
         """
         if cpu not in ("snp", "tdx"):
             raise ValueError("cpu is snp or tdx")
+        if gpus < 0 or switches < 0:
+            raise ValueError("gpus and switches are counts, 0 or more")
         device_keywords = dict(gpu_keywords or {})
         for name in ("architecture", "driver", "vbios", "mode", "measurements", "opaque_version"):
             if name in cpu_keywords:
@@ -217,6 +219,10 @@ class Simulator:
         """
         if cpu not in ("snp", "tdx"):
             raise ValueError("cpu is snp or tdx")
+        if gpus < 0:
+            raise ValueError("gpus is a count, 0 or more")
+        if not is_origin(origin):
+            raise ValueError("origin is https://host, as browsers write it")
 
         def make_cpu(report_data: bytes) -> Simulated:
             plan: SnpPlan | TdxPlan

@@ -246,6 +246,8 @@ def _tcbs(
     for name, value in fields.items():
         if not isinstance(value, Mapping):
             rest[name] = value
+        elif name not in _TCBS:
+            raise ValueError(f"{name} is one value, without parts")
     return tcbs, rest
 
 

@@ -1,8 +1,9 @@
 """AMD's Key Distribution Service: the VCEK of a chip and TCB, the CAs of a product, the ARK's list.
 
 Paths are built from fields of the report that are numbers or become hex: nothing an attester writes can
-leave its place in the URL. KDS answers about one request in ten seconds for an address, so certificates
-are kept as long as they live, and the intermediates we ship save a request.
+leave its place in the URL. AMD's own service answers about one request in ten seconds for an address, so
+certificates are kept as long as they live, and the intermediates we ship save a request; a mirror is asked at
+once.
 Source: AMD 57230, VCEK Certificate and KDS Interface Specification.
 """
 
@@ -80,8 +81,9 @@ def vcek(hosts: Hosts, product: Product, chip_id: bytes, reported_tcb: bytes) ->
         return Endorsements(certificates=(certificate,))
 
     return _question(
+        hosts,
         f"VCEK of {_TITLE[product]} chip {hwid.hex()[:16]}… for {tcb}",
-        f"{hosts.kds}/vcek/v1/{_TITLE[product]}/{hwid.hex()}?{query}",
+        f"/vcek/v1/{_TITLE[product]}/{hwid.hex()}?{query}",
         MAX_CERTIFICATE,
         read,
         None,  # the same question always has the same answer
@@ -96,8 +98,9 @@ def chain(hosts: Hosts, kind: Kind, product: Product) -> Question:
         return Endorsements(certificates=certificates)
 
     return _question(
+        hosts,
         f"{'ASK' if kind == 'vcek' else 'ASVK'} of {_TITLE[product]}",
-        f"{hosts.kds}/{kind}/v1/{_TITLE[product]}/cert_chain",
+        f"/{kind}/v1/{_TITLE[product]}/cert_chain",
         4 * MAX_CERTIFICATE,
         read,
         30 * _DAY,
@@ -111,8 +114,9 @@ def crl(hosts: Hosts, kind: Kind, product: Product) -> Question:
         return Endorsements(crls=(Crl(body, where=f"CRL of ARK-{_TITLE[product]}"),))
 
     return _question(
+        hosts,
         f"CRL of ARK-{_TITLE[product]}",
-        f"{hosts.kds}/{kind}/v1/{_TITLE[product]}/crl",
+        f"/{kind}/v1/{_TITLE[product]}/crl",
         MAX_CRL,
         read,
         _DAY,
@@ -120,6 +124,12 @@ def crl(hosts: Hosts, kind: Kind, product: Product) -> Question:
 
 
 def _question(
-    about: str, url: str, limit: int, read: Callable[[bytes, bytes], Endorsements], renew: timedelta | None
+    hosts: Hosts,
+    about: str,
+    path: str,
+    limit: int,
+    read: Callable[[bytes, bytes], Endorsements],
+    renew: timedelta | None,
 ) -> Question:
-    return Question(about, Request(url, limit, pace=PACE, budget=_BUDGET), read, renew)
+    pace = PACE if hosts.asks_amd else 0.0
+    return Question(about, Request(hosts.kds + path, limit, pace=pace, budget=_BUDGET), read, renew)

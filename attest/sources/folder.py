@@ -108,6 +108,18 @@ class Folder:
             os.close(descriptor)
         return data if len(data) <= limit else None
 
+    def obstacle(self, name: str, limit: int) -> str:
+        """Why `read` gave nothing, in words."""
+        try:
+            descriptor = os.open(
+                name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._fd
+            )
+        except OSError as error:
+            return "a link" if error.errno == errno.ELOOP else error.strerror or type(error).__name__
+        state = os.fstat(descriptor)
+        os.close(descriptor)
+        return f"more than {limit} bytes" if stat.S_ISREG(state.st_mode) else "no regular file"
+
     def write(self, name: str, data: bytes) -> None:
         """Put `data` in place as a whole, mode 0600. Raises FetchFailed (`sources.cache`)."""
         temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"

@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 from attest.errors import Malformed
 from attest.problems import problem
 
+AMD = "https://kdsintf.amd.com"
+
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """pccs: a caching service of the operator's, asked in place of Intel's; None for Intel itself. thim:
     the metadata service of the Azure host this very program runs on. Raises Malformed (`usage`)."""
 
-    kds: str = "https://kdsintf.amd.com"
+    kds: str = AMD
     pcs: str = "https://api.trustedservices.intel.com"
     pcs_root_crl: str = "https://certificates.trustedservices.intel.com"
     pccs: str | None = None
@@ -42,6 +44,11 @@ class Hosts:
         chosen = {field: values[name] for field, name in VARIABLES.items() if values.get(name)}
         chosen |= {name: value for name, value in given.items() if value}
         return cls(**chosen)
+
+    @property
+    def asks_amd(self) -> bool:
+        """Whether the KDS is AMD's own service, and no mirror of it."""
+        return urlsplit(self.kds).hostname == urlsplit(AMD).hostname
 
 
 VARIABLES = {

@@ -7,12 +7,15 @@ up, and must not hold against the vendors'.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attest.canonical import canonical, read_json
 from attest.errors import Malformed
 from attest.memory import Memory
 from attest.problems import problem
+from attest.sources.failure import FetchFailed
 from attest.sources.folder import Folder
 
 FORMAT = "attest-memory/1"
@@ -23,22 +26,33 @@ _PATIENCE = 30.0
 class MemoryFile:
     """path: need not exist yet. simulated: whether it is kept for evidence under a simulator's root.
 
-    Raises FetchFailed (`sources.cache`) when its folder cannot be used.
+    Raises Malformed (`sources.memory-access`) when its folder cannot be used, of the cache's own FetchFailed
+    (`sources.cache`).
     """
 
     def __init__(self, path: Path, *, simulated: bool = False, ours: bool = False) -> None:
         """ours: it lies in the cache folder, which nobody else may write."""
         self.path = path
         self._simulated = simulated
-        self._folder = Folder(path.parent, shared=not ours)
+        self._ours = ours
+        with self._access("made or opened"):
+            self._folder = Folder(path.parent, shared=not ours)
+
+    @property
+    def new(self) -> bool:
+        """Whether nothing was ever kept here. Raises as `read`."""
+        with self._access("looked for"):
+            return not self._folder.has(self.path.name)
 
     def read(self) -> Memory:
-        """Empty where there is no file yet. Raises Malformed (`sources.memory`), FetchFailed (`sources.cache`)."""
-        if not self._folder.has(self.path.name):
+        """Empty where there is no file yet. Raises Malformed (`sources.memory`, `sources.memory-access`)."""
+        if self.new:
             return Memory()
         data = self._folder.read(self.path.name, MAX_SIZE)
         if data is None:
-            raise self._unusable("not a file of this size", None)
+            raise self._inaccessible(
+                "a file that can be read", self._folder.obstacle(self.path.name, MAX_SIZE)
+            )
         try:
             document = read_json(data, where=str(self.path), limit=MAX_SIZE)
             if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -55,8 +69,8 @@ class MemoryFile:
         return memory
 
     def update(self, seen: Memory) -> Memory:
-        """Keep whatever is later of both, on disk too; returns it. Raises Malformed (`sources.memory`)."""
-        with self._folder.locked(self.path.name, patience=_PATIENCE) as held:
+        """Keep whatever is later of both, on disk too; returns it. Raises as `read`."""
+        with self._access("written"), self._folder.locked(self.path.name, patience=_PATIENCE) as held:
             if not held:
                 raise self._unusable("free", "another process holds it")
             kept = self.read()
@@ -67,6 +81,24 @@ class MemoryFile:
                 document = {"format": FORMAT, "memory": merged.as_dict(), "simulated": self._simulated}
                 self._folder.write(self.path.name, canonical(document))
         return merged
+
+    @contextmanager
+    def _access(self, done: str) -> Iterator[None]:
+        """What hinders the folder of a memory that was named is said of that file, not of a cache."""
+        try:
+            yield
+        except FetchFailed as error:
+            if self._ours:
+                raise
+            reason = error.reason
+            raise self._inaccessible(
+                f"a file that can be {done}", f"{reason.found or 'nothing'}: {self.path.parent}"
+            ) from None
+
+    def _inaccessible(self, expected: str, found: str) -> Malformed:
+        return Malformed(
+            problem("sources.memory-access", where=str(self.path), expected=expected, found=found)
+        )
 
     def _unusable(self, expected: str, found: object) -> Malformed:
         return Malformed(

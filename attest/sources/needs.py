@@ -18,6 +18,7 @@ from attest.evidence import Evidence, Verifiable
 from attest.nvidia.chain import given_chain
 from attest.nvidia.ocsp_request import device_pairs, rim_pairs
 from attest.nvidia.rim import Rim
+from attest.parts import device_names
 from attest.snp.report import Report
 from attest.snp.tcb import Tcb, product_of
 from attest.sources.coverage import (
@@ -67,8 +68,9 @@ def needs(evidence: Evidence, held: Endorsements, *, at: datetime, anchors: Anch
         found += _snp_needs(cpu, held, at, anchors)
     elif isinstance(cpu, Quote):
         found += _tdx_needs(cpu, held, at, anchors)
-    for index, device in enumerate(evidence.devices):
-        found += _device_needs(device, f"{device.section}[{index}]", held, at)
+    names = device_names(device.section for device in evidence.devices)
+    for device, name in zip(evidence.devices, names, strict=True):
+        found += _device_needs(device, name, held, at)
     return tuple(dict.fromkeys(found))
 
 

@@ -9,8 +9,8 @@ RFC 8785 JSON of text, the same bytes for the same manifests and time:
        "signers": [{"serial": "…", "issuer-name-hash": {"sha1", "sha256", "sha384"}, "issuer-key-hash": {…}}, …]}, …]}
 
 Only what `attest.nvidia` verified gets in. sha256: of the XML document. not-before, expires: of its signers'
-chain. cert: what OCSP answers and lists at hand said of the signers at `made`: good or absent; anything worse
-keeps a manifest out. signers: leaf first, without the root; how an OCSP answer names each (RFC 6960 §4.1.1), so
+chain. cert: what OCSP answers and lists at hand said of the signers at `made`: good, or absent where none was at hand
+and revocation was not checked; anything worse keeps a manifest out. signers: leaf first, without the root; how an OCSP answer names each (RFC 6960 §4.1.1), so
 that a reader can ask for itself. No field of a manifest says driver or VBIOS: the version does.
 """
 

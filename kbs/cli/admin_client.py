@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_HELP = f"the broker's address; KBS_URL otherwise, or else {DEFAULT_URL}"
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
+"""Seconds between tries while a broker of this machine starts."""
 
 
 class CommandError(Exception):
@@ -45,7 +48,7 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
     try:
         with httpx.Client(verify=tls(args.ca), trust_env=False, timeout=60.0) as http:
             url = f"{args.url.rstrip('/')}/admin/v1/{path}"
-            response = http.request(method, url, headers=headers, **request)
+            response = _asked(http, args.url, method, url, headers=headers, **request)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError(3, f"no broker answers at {args.url}: {type(error).__name__}") from None
     try:
@@ -59,6 +62,26 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
         detail = answer.get("detail", "refused") if isinstance(answer, dict) else "refused"
         raise CommandError(1, escape(str(detail), 2000))
     return answer
+
+
+def _asked(http: Any, broker: str, method: str, url: str, **request: Any) -> Any:
+    """httpx's response. A broker of this machine that was started a moment ago is waited for: what is not connected was
+    not asked, so asking again does nothing twice. Raises httpx.HTTPError, httpx.InvalidURL."""
+    import httpx
+
+    pauses = iter(_PAUSES if httpx.URL(url).host in _THIS_MACHINE else ())
+    waited = False
+    while True:
+        try:
+            return http.request(method, url, **request)
+        except httpx.ConnectError:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+        if not waited:
+            print(f"waiting for a broker at {broker}", file=sys.stderr)
+            waited = True
+        time.sleep(pause)
 
 
 def require_tls(args: argparse.Namespace) -> None:

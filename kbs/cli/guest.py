@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from kbs.cli.admin_client import DEFAULT_URL, URL_HELP, CommandError, require_tls, tls
 
 REFUSED, MISUSE, UNREACHABLE, NOT_FOUND, DOES_NOT_OPEN = 1, 2, 3, 4, 5
+
+
+_ELSEWHERE = {
+    "cpu": "use --cpu",
+    "gpus": "use --gpus",
+    **dict.fromkeys(("nonce", "report_data", "reportdata"), "it follows from the broker's challenge"),
+    "key": "the guest makes a key for each attestation",
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -56,9 +62,9 @@ def add_parser(commands: Any) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="NAME=VALUE",
+        metavar="FIELD=VALUE",
         dest="settings",
-        help="a keyword of the simulated machine, as tcb.snp=20 or driver=550.54.14; hex:… for bytes",
+        help="change one field of the simulated machine, as tcb.snp=20 or driver=550.54.14; hex:… for bytes",
     )
     get.set_defaults(run=run)
 
@@ -79,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _get(args: argparse.Namespace) -> None:
+    from attest.errors import Malformed
+    from attest.outputs import check_outputs
     from attest.simulator import Simulator
+    from attest.simulator.settings import assigned, read_settings
     from kbs.domain import InvalidName, ResourcePath
     from kbs.guest.attester import SimulatedAttester
     from kbs.guest.client import BadAnswer, KbsClient, NotFound, Refused, Unreachable
@@ -87,8 +96,13 @@ def _get(args: argparse.Namespace) -> None:
 
     require_tls(args)
     try:
+        check_outputs({"-o": args.output}, [args.simulate, args.ca])
         resource = ResourcePath.parse(args.path)
-        settings = read_settings(args.settings)
+        settings = read_settings(
+            "machine", assigned(args.settings), cpu=args.cpu, elsewhere=_ELSEWHERE, option="--set "
+        )
+    except Malformed as error:
+        raise CommandError(MISUSE, error.problems[0].message) from None
     except (InvalidName, ValueError) as error:
         raise CommandError(MISUSE, str(error)) from None
     try:
@@ -111,7 +125,7 @@ def _get(args: argparse.Namespace) -> None:
         raise CommandError(UNREACHABLE, f"{args.url}: {error}") from None
     except CannotOpen as error:
         raise CommandError(DOES_NOT_OPEN, str(error)) from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise CommandError(MISUSE, f"no evidence from this machine: {error}") from None
     finally:
         client.close()
@@ -121,49 +135,16 @@ def _get(args: argparse.Namespace) -> None:
     print(f"attested a {machine} to {args.url}; {resource} written to {place}", file=sys.stderr)
 
 
-def read_settings(pairs: list[str]) -> dict[str, Any]:
-    """`tcb.snp=20` → {"tcb": {"snp": 20}}; integers, `hex:` bytes, or text. Raises ValueError."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise ValueError(f"{pair} is not NAME=VALUE")
-        *parents, last = name.replace("-", "_").split(".")
-        place = settings
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ValueError(f"{name} is both a value and a group")
-        place[last] = _value(text)
-    return settings
-
-
-def _value(text: str) -> Any:
-    if text.startswith("hex:"):
-        return bytes.fromhex(text[4:])
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, int) else text
-
-
 def write(output: Path, secret: bytes) -> None:
     """Readable by its owner only, and in place only when whole."""
+    from attest.errors import Malformed
+    from attest.outputs import write_file
+
     if str(output) == "-":
         sys.stdout.buffer.write(secret)
         sys.stdout.buffer.flush()
         return
     try:
-        handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")  # 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secret)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(output)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CommandError(MISUSE, f"{output}: {error.strerror}") from None
+        write_file("-o", output, secret, private=True)
+    except Malformed as error:
+        raise CommandError(MISUSE, error.problems[0].message) from None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from attest.standard_streams import delivered
 from attest.untrusted import escape
 
 _DESCRIPTION = """\
@@ -20,7 +21,7 @@ Release secrets to confidential machines that their owners' policies accept.
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
   kbs audit verify                                    is the trail whole?
-  kbs guest get --path acme/key/model -o FILE         the guest at boot
+  kbs guest get --path acme/key/model -o FILE --simulate STATE    the guest at boot
 
 Exit status: 0 done, 1 refused, 2 wrong use or unreadable input, 3 no broker answers; `guest get` also
 4 no such resource, 5 the answer does not open."""
@@ -66,14 +67,16 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    only = given[0] if given and given[0] in COMMANDS else None
-    args = build_parser(only).parse_args(given)
     try:
-        status: int = args.run(args)
+        return delivered("kbs", lambda: _run(given))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
+
+
+def _run(given: Sequence[str]) -> int:
+    only = given[0] if given and given[0] in COMMANDS else None
+    args = build_parser(only).parse_args(given)
+    status: int = args.run(args)
     return status
 
 

@@ -196,7 +196,9 @@ def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (b"{", "evidence.malformed"),
+        (b"{", "fleet.item"),
+        (b"hi", "fleet.item"),
+        (b'"hi"', "fleet.item"),
         (b"[]", "fleet.item"),
         (b"{}", "fleet.item"),
         (b'{"id":1,"files":[]}', "fleet.item"),
@@ -219,7 +221,10 @@ def test_lines_carry_what_each_machine_must_bind(simulator: Simulator) -> None:
 def test_a_line_that_is_no_item_is_answered_too(line: bytes, code: str) -> None:
     answer = json.loads(Judge(Job(NOON)).line(Item(0, line=line, number=3)))
     assert (answer["verdict"], answer["problems"][0]["code"]) == ("malformed", code)
-    assert answer["problems"][0]["where"].startswith("line 3")
+    (found,) = answer["problems"]
+    assert found["where"] == "line 3"
+    assert found["message"].startswith("Line 3 names no evidence: ")
+    assert '"files": [{"name", "data"}] or "bundle"' in found["expected"]
     assert answer["id"] == ("a" if b'"a"' in line else "1" if b'"id":1' in line else None)
 
 
@@ -238,6 +243,12 @@ def test_a_broken_line_keeps_the_id_that_can_be_told(line: bytes, name: str | No
     assert json.loads(Judge(Job(NOON)).line(Item(0, line=line, number=1)))["id"] == name
     lost = next(run(iter([Item(0, line=line, number=1)]), Scripted(1, {0}), at=NOON))
     assert (json.loads(lost)["id"], json.loads(lost)["problems"][0]["code"]) == (name, "fleet.worker-lost")
+
+
+def test_a_member_that_is_nearly_one_is_named() -> None:
+    line = b'{"id":"a","files":[{"name":"x","data":"AA=="}],"nonse":"00"}'
+    (found,) = json.loads(Judge(Job(NOON)).line(Item(0, line=line, number=7)))["problems"]
+    assert found["message"] == 'Line 7 names no evidence: unknown member nonse. Did you mean "nonce"?'
 
 
 def test_an_endless_line_ends_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:

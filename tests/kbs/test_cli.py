@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ import httpx
 import pytest
 
 from attest.simulator import Simulator
-from kbs.cli.guest import read_settings
 from tests.kbs.conftest import PATH, SECRET, SNP_POLICY
 from tests.kbs.twin import refusal_of
 
@@ -196,7 +196,6 @@ def test_client_that_sends_far_too_much_still_reads_why(served: Served) -> None:
 )
 def test_what_is_no_http_request_gets_a_readable_answer_too(served: Served, request_head: bytes) -> None:
     import contextlib
-    import socket
 
     port = int(served.url.rpartition(":")[2])
     answer = b""
@@ -260,12 +259,51 @@ def test_serve_without_init_says_so(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_settings_of_the_simulated_machine() -> None:
-    assert read_settings(["tcb.snp=20", "driver=550.90", "host-data=hex:00ff"]) == {
-        "tcb": {"snp": 20},
-        "driver": "550.90",
-        "host_data": b"\x00\xff",
-    }
-    for bad in ("x", "=1", "x=hex:zz"):
-        with pytest.raises(ValueError):
-            read_settings([bad])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("policy.debug=1", "policy has no part debug; it takes a number"),
+        ("measurement.x=1", "measurement has no part x; it takes hex: and 48 bytes"),
+        ("gpus=2", "use --gpus"),
+        ("cpu=tdx", "use --cpu"),
+        ("nonce=hex:00", "it follows from the broker's challenge"),
+        ("vmpl=x", "vmpl takes a number"),
+        ("vmpl", "--set takes FIELD=VALUE, not vmpl"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused_before_anybody_is_asked(
+    stocked: Served, setting: str, said: str
+) -> None:
+    rows = stocked.run("audit", "list").stdout
+    done = stocked.get("--set", setting)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kbs guest get: --set ")
+    assert said in done.stderr
+    assert stocked.run("audit", "list").stdout == rows
+
+
+@pytest.mark.parametrize("place", ["none/x", "."])
+def test_a_secret_that_cannot_be_kept_is_not_asked_for(stocked: Served, place: str) -> None:
+    """The trail would say that it was released."""
+    rows = stocked.run("audit", "list").stdout
+    done = stocked.get("-o", str(stocked.folder / place))
+    assert done.returncode == 2
+    assert "-o " in done.stderr
+    assert "cannot be written" in done.stderr
+    assert stocked.run("audit", "list").stdout == rows
+
+
+def test_commands_wait_for_a_broker_that_is_starting(served: Served, tmp_path: Path) -> None:
+    """`kbs serve &` and the first command stand in one script."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    state, key = str(tmp_path / "state"), tmp_path / "key"
+    assert kbs("init", "--state", state, "--admin-key-file", str(key)).returncode == 0
+    script = f"sleep 1.5; exec {sys.executable} -m kbs.cli.main serve --state {state} --port {port}"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as late:
+        url = f"http://127.0.0.1:{port}"
+        done = kbs("owner", "add", "acme", "--url", url, "--key-file", str(key))
+        late.terminate()
+    assert done.returncode == 0
+    assert done.stderr == f"waiting for a broker at {url}\n"
+    assert done.stdout == "owner acme: enabled\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def test_the_command_says_it_in_words_and_json(
     assert "! grace period snp.smt" in said
     assert "ends on 2025-09-20, in 14 days; the rule refuses from then on" in said
     assert "stricter floor" not in said, "no machine was given to say it of"
-    assert main(["policy", "advise", policy, str(fleet), *at, "--json"]) == 0
+    assert main(["policy", "advise", policy, str(fleet), *at, "--json"]) == 2, "one cannot be read"
     document = json.loads(capsys.readouterr().out)
     assert [one["machine"] for one in document["machines"]] == [
         "machine-0",
@@ -168,8 +169,12 @@ def test_the_command_says_it_in_words_and_json(
     ]
     assert {one["machine"] for one in document["unjudged"]} == {"machine-2", "nothing"}
     assert document["endings"][-1]["kind"] in ("grace", "endorsements")
-    assert main(["policy", "advise", policy, str(fleet), *at]) == 0
+    (fleet / "nothing").unlink()
+    assert main(["policy", "advise", policy, str(fleet), *at]) == 1, "one is not genuine"
     assert "What a stricter floor would refuse today" in capsys.readouterr().out
+    shutil.rmtree(fleet / "machine-2")
+    assert main(["policy", "advise", policy, str(fleet), *at]) == 0
+    capsys.readouterr()
 
 
 def test_other_floor_data_is_tried_on_the_machines(
@@ -191,6 +196,8 @@ def test_other_floor_data_is_tried_on_the_machines(
         "--floors",
         str(floors),
     ]
+    (fleet / "nothing").unlink()
+    shutil.rmtree(fleet / "machine-2")
     assert main([*command, "--json"]) == 0
     changes = json.loads(capsys.readouterr().out)["changes"]
     assert {(one["a"], one["b"]) for one in changes} == {("conforms-with-warnings", "refused")}

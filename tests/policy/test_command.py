@@ -125,3 +125,18 @@ def test_explain_says_what_to_do_next(genoa: Sample, capsys: pytest.CaptureFixtu
     assert main(["policy", "explain", "defaults", *map(str, genoa.files), "--at", at]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "the evidence may be old or another's. → pass --nonce and --key" in shown
+
+
+def test_what_a_release_needs_is_said_beside_a_rule_that_passed(
+    genoa: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The default passes an absent list, so `snp.crl` alone would name what stands there with a tick."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text("policy: 1\nname: t\nplatforms: [snp]\nrequire: {snp: {product: genoa}}\n")
+    files = [str(file) for file in genoa.files if file.suffix != ".crl"]
+    asked = [*files, "--at", genoa.at.isoformat()]
+    assert main(["verify", *asked, "--policy", str(policy)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "snp.crl (found absent, a release needs fresh)" in said
+    assert main(["policy", "explain", str(policy), *asked, "--defaults"]) == 0
+    assert "snp.crl (found absent, a release needs fresh)" in " ".join(capsys.readouterr().out.split())

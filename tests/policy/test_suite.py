@@ -274,7 +274,7 @@ def test_refused_and_malformed_evidence_has_its_codes(
         (lambda suite: suite.with_name("p.yaml").unlink(), "p.yaml"),
         (lambda suite: suite.unlink(), "No such file or directory"),
         (lambda suite: suite.write_text("evidence: {a: {simulate: {kind: snpp}}}\ntests: [{evidence: a, expect: conforms}]\n"), "line 1: simulate: kind is one of"),
-        (lambda suite: suite.write_text("evidence: {a: {simulate: {kind: snp, nonsense: 1}}}\ntests: [{evidence: a, expect: conforms}]\n"), "line 1: simulate: a report has no field nonsense"),
+        (lambda suite: suite.write_text("evidence: {a: {simulate: {kind: snp, nonsense: 1}}}\ntests: [{evidence: a, expect: conforms}]\n"), "line 1: simulate: nonsense=1: snp has no field nonsense. It has "),
         (lambda suite: suite.write_text("evidence: {a: {files: report.bin, nonce: xy}}\ntests: [{evidence: a, expect: conforms}]\n"), "line 1"),
     ],
 )  # fmt: skip

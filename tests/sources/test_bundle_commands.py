@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import urllib.request
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from attest.cli.main import main
+from attest.cli.remedies import remedy_for
 from attest.dsse import Envelope, TrustedKey, TrustedKeys, open_envelope
+from attest.problems import PROBLEMS, problem
 from attest.simulator import Simulator
 from tests.conftest import EVIDENCE, ROOT, Sample
 
@@ -185,6 +189,8 @@ def test_manifests_of_a_bundle_become_measurements(
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "2 manifests" in out
+    assert out.count("not revoked") == 2
+    assert "→" not in out
 
 
 @pytest.mark.parametrize("root", [True, False])
@@ -286,6 +292,8 @@ def test_rims_are_written_plain_or_signed(
     status, out, _ = run(capsys, "endorsements", "rims", *rims, "-o", plain, *at)
     assert status == 0
     assert "GPU GH100 550.90.07: 21 measurements" in out
+    assert out.count("their revocation not checked") == 2
+    assert "→ give the OCSP answers about these signers too" in out
     assert run(capsys, "endorsements", "rims", *rims, "-o", signed, *at, "--sign", keys[0])[0] == 0
     assert open_(signed, keys[1], "rims") == plain.read_bytes()
     assert json.loads(plain.read_text())["rims"][0]["version"] == "550.90.07"
@@ -321,6 +329,40 @@ def test_serve_hands_a_folder_out_and_ends_when_told(tmp_path: Path) -> None:
     assert err.endswith(" 127.0.0.1 GET /vcek/v1/Genoa/crl 200 890\n")
 
 
+def test_manifests_without_an_id_are_told_with_what_to_do(
+    capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "rims"
+    folder.mkdir()
+    for index, file in enumerate(sorted(fleet["folder"].glob("*.xml"))):
+        (folder / f"rim-{index}.xml").write_bytes(file.read_bytes())
+    made = run(capsys, "endorsements", "bundle", *folder.iterdir(), "--sign", keys[0], "-o", fleet["bundle"],
+               "--simulator-root", fleet["root"])  # fmt: skip
+    assert made[0] == 0, made
+    for source, remedy in (
+        (
+            folder,
+            f"put the evidence of the GPU or switch into {folder} beside them, or call each file ID.xml",
+        ),
+        (fleet["bundle"], "make the bundle again with the evidence of the GPU or switch among its FILE"),
+    ):
+        # A listener that cannot be: everything is said before it.
+        _, _, err = run(capsys, "endorsements", "serve", source, "--bundle-key", keys[1], "--simulator-root",
+                        fleet["root"], "--listen", "192.0.2.1:9")  # fmt: skip
+        assert "not handed out: 2 manifests whose id is not known" in err
+        assert f"→ {remedy}" in " ".join(err.split())
+
+
+def test_no_command_advises_an_option_that_it_lacks() -> None:
+    serve, verify = Namespace(listen="x", bundle_key=[]), Namespace(at=None, fetch=False)
+    told = {code: remedy_for(serve, problem(code)) for code in PROBLEMS}
+    assert not [code for code, remedy in told.items() if re.search(r"--(at|fetch|renew|memory)\b", remedy)]
+    assert told["bundle.expired"] == "get the current bundle from its signer"
+    assert told["x509.crl.stale"] == "give a current list"
+    assert told["bundle.key-missing"] == PROBLEMS["bundle.key-missing"].remedy
+    assert remedy_for(verify, problem("x509.crl.stale")) == PROBLEMS["x509.crl.stale"].remedy
+
+
 def test_serve_opens_a_bundle_with_its_key_only(
     capsys: pytest.CaptureFixture[str], fleet: dict[str, Path], keys: tuple[str, str]
 ) -> None:
@@ -335,6 +377,7 @@ def test_serve_opens_a_bundle_with_its_key_only(
     status, _, err = run(capsys, "endorsements", "serve", old, "--bundle-key", keys[1])
     assert status == 1
     assert "bundle.expired" in err
+    assert "--at" not in err, "serve has no such option"
     status, _, err = run(capsys, "endorsements", "serve", EVIDENCE / "snp-genoa" / "vcek.der")
     assert "is no signed bundle" in err
 

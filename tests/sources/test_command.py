@@ -17,7 +17,6 @@ from attest.memory import Memory
 from attest.simulator import Simulator
 from attest.simulator.device import list_of
 from attest.simulator.simulated import Simulated
-from attest.sources import amd_kds
 from attest.sources.hosts import VARIABLES
 from attest.sources.memory_file import MemoryFile
 from attest.sources.sources import Sources
@@ -37,7 +36,6 @@ def folder(site: Site, simulator: Simulator, tmp_path: Path, monkeypatch: pytest
             monkeypatch.setenv(name, site.vendors.base)
     monkeypatch.delenv("ATTEST_PCCS_URL", raising=False)
     monkeypatch.setenv("ATTEST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(amd_kds, "PACE", 0.0)
     honest = fetching.sources_of
 
     def at_noon(args: Any, anchors: Anchors) -> Sources:

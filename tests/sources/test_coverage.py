@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 from attest import verify
 from attest.anchors import Anchors
@@ -108,6 +109,15 @@ def test_real_evidence_says_what_it_needs(genoa: Sample, td: Sample, h100: Sampl
         "driver manifest 550.90.07",
         "VBIOS manifest 96.00.9F.00.01",
     ]
+
+
+def test_a_switch_behind_gpus_is_counted_among_switches(simulator: Simulator, anchors: Anchors) -> None:
+    """Its name is the one that checks, problems and claims have."""
+    devices = simulator.fabric().evidence.devices
+    unreadable = [SimpleNamespace(section=device.section) for device in devices]
+    found = needs(Evidence(devices=tuple(unreadable)), Endorsements(), at=NOON, anchors=anchors)
+    names = [need.what.partition(":")[0] for need in found]
+    assert names == [*(f"gpu[{index}]" for index in range(8)), *(f"switch[{index}]" for index in range(4))]
 
 
 def test_a_quote_gives_its_authorities_and_never_its_platform(td: Sample) -> None:

@@ -91,10 +91,21 @@ def test_a_chip_seen_before_costs_no_request(site: Site, snp: Simulated) -> None
     assert (len(site.vendors.requests), len(site.clock.slept)) == (asked, slept)
 
 
-def test_kds_is_asked_once_in_ten_seconds(site: Site, snp: Simulated) -> None:
+def test_amds_kds_is_asked_once_in_ten_seconds(
+    site: Site, snp: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "attest.sources.hosts.AMD", site.vendors.base
+    )  # the server of this test stands for it
     fetch(site, snp.evidence)
     assert len(site.vendors.requests) == 3
     assert site.clock.slept == pytest.approx([10, 10], abs=0.1)
+
+
+def test_a_mirror_of_it_is_asked_at_once(site: Site, snp: Simulated) -> None:
+    fetch(site, snp.evidence)
+    assert len(site.vendors.requests) == 3
+    assert site.clock.slept == []
 
 
 def test_a_certificate_at_hand_is_not_asked_for_and_the_list_is(site: Site, snp: Simulated) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from attest.cli.main import main
 from attest.errors import Malformed
 from attest.memory import Memory
 from attest.sources.failure import FetchFailed
 from attest.sources.memory_file import MemoryFile
-from tests.conftest import NOON
+from tests.conftest import EVIDENCE, NOON
 
+REPORT = EVIDENCE / "snp-genoa"
 DAY = timedelta(days=1)
 SEEN = Memory({"a": NOON}, {"TDX/00806f050000/21": NOON}, None, {"a": 4})
 
@@ -63,9 +69,60 @@ def test_a_broken_memory_is_an_error_and_not_an_empty_one(file: MemoryFile, text
 
 def test_a_memory_that_cannot_be_looked_for_is_not_an_empty_one(tmp_path: Path) -> None:
     """A folder without the right to search it answers in the same way; root has that right everywhere."""
-    with pytest.raises(FetchFailed) as refusal:
+    with pytest.raises(Malformed) as refusal:
         MemoryFile(tmp_path / ("m" * 300)).read()
-    assert refusal.value.codes == {"sources.cache"}
+    assert refusal.value.codes == {"sources.memory-access"}
+    with pytest.raises(FetchFailed) as failure:
+        MemoryFile(tmp_path / ("m" * 300), ours=True).read()
+    assert failure.value.codes == {"sources.cache"}
+
+
+@pytest.fixture
+def nobodys() -> Iterator[Path]:
+    """A folder where permissions count, whoever runs this: root works as somebody else for the time."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_what_may_not_be_read_or_written_is_named_with_the_reason(nobodys: Path) -> None:
+    file = nobodys / "memory.json"
+    MemoryFile(file).update(SEEN)
+    file.chmod(0o200)
+    with pytest.raises(Malformed) as refusal:
+        MemoryFile(file).read()
+    (told,) = refusal.value.problems
+    assert (told.code, told.where, told.found) == ("sources.memory-access", str(file), "Permission denied")
+    file.chmod(0o600)
+    nobodys.chmod(0o555)
+    with pytest.raises(Malformed) as refusal:
+        MemoryFile(file).update(Memory({"a": NOON + DAY}))
+    (told,) = refusal.value.problems
+    assert (told.code, told.where) == ("sources.memory-access", str(file))
+    assert told.found == f"Permission denied: {nobodys}"
+    with pytest.raises(Malformed) as refusal:
+        MemoryFile(nobodys / "none" / "memory.json")
+    assert refusal.value.codes == {"sources.memory-access"}
+
+
+def test_a_memory_that_begins_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name with a slip in it would make every old list acceptable once more, without a word."""
+    asked = ["verify", str(REPORT / "report.bin"), str(REPORT / "vcek.der"), "--at", "2025-09-06T17:21:41Z"]
+    name = str(tmp_path / "new" / "memory.json")
+    for said in (True, False):
+        assert main([*asked, "--memory", name]) == 0
+        err = capsys.readouterr().err
+        assert (f"--memory {name}: the memory starts empty there" in err) is said
 
 
 def test_a_link_in_its_place_is_not_followed(file: MemoryFile, tmp_path: Path) -> None:

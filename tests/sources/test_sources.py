@@ -12,8 +12,9 @@ import pytest
 from attest.anchors import Anchors
 from attest.simulator import Simulator
 from attest.simulator.simulated import Simulated
-from attest.sources import intel_pcs
+from attest.sources import amd_kds, intel_pcs
 from attest.sources.failure import FetchFailed
+from attest.sources.hosts import Hosts
 from attest.sources.question import Question
 from attest.sources.sources import Sources
 from tests.conftest import NOON
@@ -33,6 +34,26 @@ def test_the_second_time_nobody_is_asked(site: Site, question: Question) -> None
     assert (first.kept, second.kept) == (False, True)
     assert [c.der for c in first.endorsements.crls] == [c.der for c in second.endorsements.crls]
     assert len(site.vendors.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "pace"),
+    [
+        ("https://kdsintf.amd.com", 10.0),
+        ("https://kdsintf.amd.com:443", 10.0),
+        ("http://127.0.0.1:8081", 0.0),
+        ("https://mirror.example/kdsintf.amd.com", 0.0),
+    ],
+)
+def test_only_amds_own_service_is_asked_slowly(address: str, pace: float, simulator: Simulator) -> None:
+    hosts = Hosts(kds=address)
+    questions = [
+        amd_kds.crl(hosts, "vcek", "genoa"),
+        amd_kds.chain(hosts, "vcek", "genoa"),
+        amd_kds.vcek(hosts, "genoa", bytes(range(64)), bytes(8)),
+    ]
+    assert {one.request.pace for one in questions} == {pace}
+    assert all(one.request.url.startswith(f"{address}/vcek/v1/Genoa/") for one in questions)
 
 
 def test_refresh_comes_ahead_of_the_end(site: Site, question: Question) -> None:

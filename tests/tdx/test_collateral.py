@@ -355,3 +355,18 @@ def test_a_qe_identity_of_another_form_is_malformed(changes: dict[str, object]) 
 def test_any_body_gives_an_identity_or_malformed(data: bytes) -> None:
     with contextlib.suppress(Malformed):
         QeIdentity.parse(data)
+
+
+def test_what_two_documents_have_in_common_is_told_once(simulator: Simulator) -> None:
+    """One signer of both, whose certificate has ended: two equal lines say no more than one."""
+    made = simulator.tdx()
+    with pytest.raises(Rejected) as refusal:
+        verify(
+            made.evidence,
+            endorsements=made.endorsements,
+            at=made.at + 40 * 365 * DAY,
+            anchors=simulator.anchors(),
+        )
+    told = [(one.code, one.where, one.expected) for one in refusal.value.problems]
+    assert sum(code == "x509.expired" for code, _, _ in told) > 1
+    assert len(told) == len(set(told))

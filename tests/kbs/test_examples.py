@@ -1,0 +1,34 @@
+"""The examples of `kbs --help`, one after the other, against a served broker."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from kbs.cli.main import build_parser
+from tests.examples import of_help
+from tests.kbs.test_cli import Served, kbs, served  # noqa: F401  # a fixture
+
+STATED = {"policy put": {"p.yaml": "policy.yaml"}, "secret put": {"FILE": "secret"}}
+
+
+def test_the_examples_of_the_help_do_what_they_say(served: Served, tmp_path: Path) -> None:  # noqa: F811
+    examples = list(of_help(build_parser()))
+    assert len(examples) == 10
+    (tmp_path / "kbs.yaml").write_text("state: state\n")
+    for example in examples:
+        if example.startswith("kbs serve"):
+            continue  # the fixture serves
+        name = " ".join(example.split()[1:3])
+        files = {word: str(served.folder / file) for word, file in STATED.get(name, {}).items()}
+        files |= {
+            "kbs.yaml": str(tmp_path / "kbs.yaml"),
+            "DIR": str(tmp_path / "state"),
+            "STATE": str(served.folder / "simulator.json"),
+        }
+        files.setdefault("FILE", str(tmp_path / "out"))
+        words = [files.get(word, word) for word in shlex.split(example)[1:]]
+        done = kbs(*words) if words[0] == "init" else served.run(*words)
+        assert done.returncode == 0, example + done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "out").read_bytes() == (served.folder / "secret").read_bytes()
