@@ -106,7 +106,7 @@ def database_address(config: Config) -> Address:
     password = None
     if said.password_file is not None:
         password = read_private(said.password_file).decode("utf-8", "surrogateescape").rstrip("\r\n")
-    tls = said.tls and Tls(said.tls.ca, said.tls.certificate, said.tls.key)
+    tls = None if said.tls is None else Tls(said.tls.ca, said.tls.certificate, said.tls.key)
     return PostgresServer(
         host=url.host,
         database=url.name,

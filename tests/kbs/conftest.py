@@ -6,8 +6,8 @@ import base64
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +93,7 @@ class Bench:
     administration: Administration
     app: Any
     admin_key: str
+    opened: list[Store] = field(default_factory=list)
 
     def http(self) -> TestClient:
         return TestClient(self.app, raise_server_exceptions=False)
@@ -134,6 +135,13 @@ class Bench:
     def secret(self, *owners: str, path: str = PATH, value: bytes = SECRET) -> None:
         self.administration.put_secret("test", path, owners, value)
 
+    def replica(self, clock: Callable[[], datetime] | None = None) -> Broker:
+        """Another broker on the same database and keys, with a store of its own."""
+        store = Store.open(self.address)
+        self.opened.append(store)
+        settings = self.broker._settings
+        return Broker(store, self.keys, self.broker._verification, settings, Clock(clock or self.clock))
+
     def sql(self, statement: str, **values: Any) -> list[Any]:
         return run_sql(self.address, statement, **values)
 
@@ -148,8 +156,8 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def simulator() -> Simulator:
-    return Simulator.create(NOON)
+def simulator(simulator: Simulator) -> Simulator:
+    return simulator.moved_to(NOON)
 
 
 @pytest.fixture(scope="session")
@@ -217,10 +225,12 @@ def make_bench(
     administration = Administration(store, keys, Clock(clock))
     store.write(lambda tx: give_key(tx, "test", admin_key, clock.now))
     app = create_app(broker, administration, store)
-    yield Bench(
+    bench = Bench(
         folder, simulator, empty, store, keys, clock, collateral, broker, administration, app, admin_key
     )
-    store.close()
+    yield bench
+    for opened in (store, *bench.opened):
+        opened.close()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kbs-pg-"))
-        self._as = {}
+        self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._as = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             shutil.chown(self.folder, "nobody", "nogroup")
@@ -55,7 +55,7 @@ class Postgres:
             "local all protected scram-sha-256\nlocal all all trust\n", encoding="ascii"
         )
         options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
-        command = [binaries / "postgres", "-D", data, "-k", self.folder, *options]
+        command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self.folder), *options]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._as)
         self._wait()
@@ -93,8 +93,8 @@ class Postgres:
 
     def do(self, statement: str, *names: str, database: str = "postgres") -> None:
         """One statement outside any transaction. names: for the {} in it."""
-        where = {"host": str(self.folder), "user": "kbs", "dbname": database}
-        with psycopg.connect(**where, autocommit=True) as connection:  # type: ignore[arg-type]
+        host = str(self.folder)
+        with psycopg.connect(host=host, user="kbs", dbname=database, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
 
     def make(self, template: str = "template1", **settings: Any) -> PostgresServer:

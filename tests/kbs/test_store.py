@@ -117,11 +117,10 @@ def test_transaction_that_fails_leaves_nothing(acme: Bench) -> None:
 
 def test_collateral_memory_only_grows(acme: Bench) -> None:
     later, earlier = NOON, NOON.replace(year=2030)
-    for seen in (
-        Memory({"a": later}, {"d/f/1": earlier}),
-        Memory({"a": earlier, "b": earlier}, {"d/f/1": later}, minimum_evaluation=99),
-    ):
-        acme.store.write(lambda tx, seen=seen: tx.sessions.remember(seen))
+    first = Memory({"a": later}, {"d/f/1": earlier})
+    second = Memory({"a": earlier, "b": earlier}, {"d/f/1": later}, minimum_evaluation=99)
+    acme.store.write(lambda tx: tx.sessions.remember(first))
+    acme.store.write(lambda tx: tx.sessions.remember(second))
     memory = acme.store.read(lambda tx: tx.sessions.memory())
     assert memory == Memory({"a": later, "b": earlier}, {"d/f/1": later})
 
