@@ -29,7 +29,7 @@ from kbs.keys.ring import KeyRing
 from kbs.store.address import Address, SqliteFile
 from kbs.store.database import Store, migrate
 from kbs.store.sqlite import create_file
-from tests.kbs.databases import Postgres, run_sql
+from tests.kbs.databases import Postgres, run_sql, url_of
 from tests.kbs.databases import postgres as postgres  # a fixture
 from tests.kbs.twin import Machine, TwinGuest, jcs
 
@@ -141,6 +141,12 @@ class Bench:
         self.opened.append(store)
         settings = self.broker._settings
         return Broker(store, self.keys, self.broker._verification, settings, Clock(clock or self.clock))
+
+    def configuration(self) -> Path:
+        """A file that names this broker's state and database, for commands."""
+        file = self.folder / "kbs.yaml"
+        file.write_text(f"state: {self.folder}\ndatabase: {{url: '{url_of(self.address)}'}}\n")
+        return file
 
     def sql(self, statement: str, **values: Any) -> list[Any]:
         return run_sql(self.address, statement, **values)

@@ -130,3 +130,10 @@ def run_sql(address: Address, statement: str, **values: Any) -> list[Any]:
     with connected(address) as database, database.transaction(Purpose.SCHEMA) as connection:
         result = connection.execute(text(statement), values)
         return list(result) if result.returns_rows else []
+
+
+def url_of(address: Address) -> str:
+    """As a configuration names it."""
+    if isinstance(address, PostgresServer):
+        return f"postgresql://{address.user}@/{address.database}?host={address.host}"
+    return f"sqlite:///{address.path}"
