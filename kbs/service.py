@@ -54,10 +54,10 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         raise InvalidConfig(
             [f"there is no broker in {config.state}: make one, kbs init --state {config.state}"]
         )
-    keys = KeyRing.open(config.state / KEYS)
     with connected(address) as database:
         if whole(database, Purpose.READ, current) is None:
             raise InvalidConfig([f"there is no broker in {address}: make one, kbs init"])
+    keys = KeyRing.open(config.state / KEYS)
     migrate(address)
     store = Store.open(address)
     store.read(lambda tx: require_heads(tx, heads))

@@ -39,7 +39,7 @@ def read_place(args: argparse.Namespace, *above: Any) -> Config:
 
 @contextmanager
 def told(name: str) -> Iterator[None]:
-    """Says what is wrong, a sentence a line, and ends the command with its status."""
+    """Says what is wrong, a sentence a line, and ends the command with its status. Logs go to stderr."""
     from attest import Malformed
     from kbs.backup import BackupError
     from kbs.config import InvalidConfig
@@ -49,6 +49,7 @@ def told(name: str) -> Iterator[None]:
     from kbs.store.rollback import RolledBack
     from kbs.store.schema import SchemaMismatch
 
+    _log_to_stderr()
     status = 2
     try:
         yield
@@ -67,3 +68,16 @@ def told(name: str) -> Iterator[None]:
     for sentence in sentences:
         print(f"kbs {name}: {sentence}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def _log_to_stderr() -> None:
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -72,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
     from kbs.http.server import ReadableProtocol
     from kbs.service import build
 
-    _log_to_stderr()
     with told("serve"):
         config = _config(args)
         _look_at_tls(config)
@@ -156,16 +155,3 @@ def _listen(host: str, port: int) -> socket.socket:
         number = error.errno or 0  # negative where a name does not resolve
         cause = os.strerror(number) if number > 0 else "no such address"
         raise CommandError(2, f"cannot listen on {host} port {port}: {cause}") from None
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import httpx
 import pytest
+import structlog
 
 from attest import Endorsements
 from attest.composite import write_primary
@@ -173,6 +174,13 @@ def endorsements(simulator: Simulator) -> Endorsements:
     for cpu in ("snp", "tdx"):
         kept = kept + simulator.machine(cpu=cpu, gpus=1, nonce=bytes(range(32))).endorsements
     return kept
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands that run in this process send them to a stream which ends with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

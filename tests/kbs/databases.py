@@ -52,7 +52,7 @@ class Postgres:
         data = self.folder / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "kbs", "-A", "trust", "-E", "UTF8", "--no-sync")
         (data / "pg_hba.conf").write_text(
-            "local all protected scram-sha-256\nlocal all all trust\n", encoding="ascii"
+            "local protected all scram-sha-256\nlocal all all trust\n", encoding="ascii"
         )
         options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self.folder), *options]
