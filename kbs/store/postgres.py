@@ -45,7 +45,11 @@ class Postgres:
                 if purpose is Purpose.WRITE:
                     connection.exec_driver_sql("LOCK TABLE audit_head IN EXCLUSIVE MODE")
                 elif purpose is Purpose.SCHEMA:
+                    # Large tables take their time, and so does whoever migrates first.
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATIONS})
+                    connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
                 yield connection
 
     def describe(self) -> str:

@@ -95,7 +95,7 @@ class Postgres:
         """One statement outside any transaction. names: for the {} in it."""
         host = str(self.folder)
         with psycopg.connect(host=host, user="kbs", dbname=database, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def make(self, template: str = "template1", **settings: Any) -> PostgresServer:
         """A new database."""

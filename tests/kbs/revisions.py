@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from attest.canonical import canonical
 from attest.memory import Memory
 from kbs.audit import AuditRow
-from kbs.domain import Challenge, Owner, Rule, SecretVersion, Session
+from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session
 from kbs.store.repository import Repository
 from tests.kbs.conftest import PATH, Bench
 
@@ -36,18 +36,18 @@ class Left:
 
 
 def left_by(bench: Bench, sessions: Sequence[bytes], challenges: Sequence[bytes]) -> Left:
-    from kbs.domain import ResourcePath
-
     def look(tx: Repository) -> Left:
         secret = tx.registry.current(ResourcePath.parse(PATH))
         assert secret is not None
+        attested = [tx.sessions.session(name) for name in sessions]
+        asked = [tx.sessions.challenge(name) for name in challenges]
         return Left(
             tx.registry.principals(),
             tx.registry.owners(),
             tx.registry.rules(),
             secret,
-            [found for name in sessions if (found := tx.sessions.session(name))],
-            [found for name in challenges if (found := tx.sessions.challenge(name))],
+            [session for session in attested if session],
+            [challenge for challenge in asked if challenge],
             tx.sessions.memory(),
             list(tx.audit.rows()),
         )

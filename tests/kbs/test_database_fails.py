@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy import text as sql
 
+from attest.claims import instant
 from kbs.domain import ResourcePath, hashed
 from kbs.protocol.v0_4 import Version04
-from kbs.store.address import PostgresServer, SqliteFile
+from kbs.store.address import PostgresServer
 from kbs.store.audit_rows import AuditRows
 from kbs.store.database import Store, whole
 from kbs.store.failures import Unavailable
@@ -168,8 +171,7 @@ def test_connection_that_breaks_before_the_commit_releases_nothing(
 
 def hurried(bench: Bench, **bounds: int) -> Store:
     """A store on the same database that waits a second only."""
-    assert isinstance(bench.address, PostgresServer | SqliteFile)
-    store = Store.open(replace(bench.address, wait_seconds=1, **bounds))
+    store = Store.open(replace(bench.address, wait_seconds=1, **bounds))  # type: ignore[arg-type]
     bench.opened.append(store)
     return store
 
@@ -225,6 +227,33 @@ def test_statement_that_takes_too_long_is_ended(bench: Bench) -> None:
         )
 
 
+def test_writers_queue_and_none_is_sent_back(bench: Bench) -> None:
+    """Each moves the trail's head: one that waited for the head itself would find it changed."""
+    tries = []
+
+    def act(tx: Repository) -> None:
+        tries.append(tx.audit.head())
+        time.sleep(0.01)
+        tx.audit.append({"event": "x", "at": instant(NOON)})
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(bench.store.write, act) for _ in range(24)]:
+            done.result()
+    assert [head.number for head in tries] == list(range(24))
+    assert bench.administration.verify_audit()[1] == []
+
+
+def test_what_is_committed_is_on_the_disk(bench: Bench, kind: str) -> None:
+    """Whatever the server's own settings say."""
+    if kind == "sqlite":
+        pragmas = {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1, "secure_delete": 1}
+        assert {name: bench.sql(f"PRAGMA {name}")[0][0] for name in pragmas} == pragmas
+        return
+    assert isinstance(bench.address, PostgresServer)
+    bench.sql(f"ALTER DATABASE {bench.address.database} SET synchronous_commit = off")
+    assert bench.sql("SHOW synchronous_commit") == [("on",)]
+
+
 # -- sent back -----------------------------------------------------------------------------------------
 
 
@@ -266,7 +295,8 @@ def test_secret_is_wrapped_anew_when_its_release_is_sent_back(
     acme: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guest = attested(acme)
-    append, wrap, made = AuditRows.append, Version04.write_answer, []
+    made: list[bytes] = []
+    append, wrap = AuditRows.append, Version04.write_answer
 
     def sent_back_once(rows: AuditRows, content: Any) -> Any:
         row = append(rows, content)
