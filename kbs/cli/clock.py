@@ -45,6 +45,7 @@ def _accept(args: argparse.Namespace) -> None:
 
     def accept(tx: Repository) -> None:
         tx.sessions.forget_all()
+        tx.releases.forget_all()
         tx.audit.append({"event": "clock-accepted", "at": here})
 
     store = Store.open(database_address(read_place(args)))

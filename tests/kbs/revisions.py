@@ -31,11 +31,16 @@ class Left:
     secret: SecretVersion
     sessions: Sequence[Session]
     challenges: Sequence[Challenge]
+    releases: Sequence[tuple[bytes, str, int, str, int, int]]
     memory: Memory
     audit: Sequence[AuditRow]
 
 
 def left_by(bench: Bench, sessions: Sequence[bytes], challenges: Sequence[bytes]) -> Left:
+    releases = [
+        tuple(row) for row in bench.sql("SELECT session, path, version, key, audit, expires FROM releases")
+    ]
+
     def look(tx: Repository) -> Left:
         secret = tx.registry.current(ResourcePath.parse(PATH))
         assert secret is not None
@@ -48,6 +53,7 @@ def left_by(bench: Bench, sessions: Sequence[bytes], challenges: Sequence[bytes]
             secret,
             [session for session in attested if session],
             [challenge for challenge in asked if challenge],
+            releases,
             tx.sessions.memory(),
             list(tx.audit.rows()),
         )
@@ -130,5 +136,23 @@ def fill_0001(connection: Connection, left: Left) -> None:
     _into(connection, "audit_head", id=1, number=last.number, hash=last.hash)
 
 
-FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {"0001": fill_0001}
+def fill_0002(connection: Connection, left: Left) -> None:
+    fill_0001(connection, left)
+    for session, path, version, key, audit, expires in left.releases:
+        _into(
+            connection,
+            "releases",
+            session=session,
+            path=path,
+            version=version,
+            key=key,
+            audit=audit,
+            expires=expires,
+        )
+
+
+FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
+    "0001": fill_0001,
+    "0002": fill_0002,
+}
 """Schema → what writes `Left` into its tables."""

@@ -16,7 +16,7 @@ from sqlalchemy import text as sql
 
 from attest.claims import instant
 from kbs.domain import ResourcePath, hashed
-from kbs.protocol.v0_4 import Version04
+from kbs.protocol.v0_4_0 import Version040
 from kbs.store.address import PostgresServer
 from kbs.store.audit_rows import AuditRows
 from kbs.store.database import Store, whole
@@ -67,7 +67,7 @@ def test_full_disk_releases_nothing_without_its_row(acme: Bench) -> None:
     assert (refusal.value.status, refusal.value.kind) == (503, "InternalError")
     assert "database" in refusal.value.detail
     event.remove(engine, "connect", full)
-    assert len(acme.rows("released")) == answers
+    assert len(acme.rows("released") + acme.rows("repeat")) == answers
     assert acme.administration.verify_audit()[1] == []
     assert guest.resource(PATH) == SECRET
 
@@ -296,7 +296,7 @@ def test_secret_is_wrapped_anew_when_its_release_is_sent_back(
 ) -> None:
     guest = attested(acme)
     made: list[bytes] = []
-    append, wrap = AuditRows.append, Version04.write_answer
+    append, wrap = AuditRows.append, Version040.write_answer
 
     def sent_back_once(rows: AuditRows, content: Any) -> Any:
         row = append(rows, content)
@@ -304,12 +304,12 @@ def test_secret_is_wrapped_anew_when_its_release_is_sent_back(
             rows._connection.execute(sql("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"))
         return row
 
-    def counted(codec: Version04, *arguments: Any) -> bytes:
+    def counted(codec: Version040, *arguments: Any) -> bytes:
         made.append(wrap(codec, *arguments))
         return made[-1]
 
     monkeypatch.setattr(AuditRows, "append", sent_back_once)
-    monkeypatch.setattr(Version04, "write_answer", counted)
+    monkeypatch.setattr(Version040, "write_answer", counted)
     session = hashed(guest.http.cookies["kbs-session-id"])
     answer = acme.broker.release(session, ResourcePath.parse(PATH))
     assert len(set(made)) == 2
