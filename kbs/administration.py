@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from attest import Malformed, Policy
 from attest.claims import instant
 from kbs.audit import AuditRow, Head, faults
+from kbs.clock import Clock
 from kbs.domain import InvalidName, Owner, PathPattern, ResourcePath, Rule, Secret, owner_name
 from kbs.keys.envelope import seal
 from kbs.keys.ring import KeyRing
@@ -24,27 +25,26 @@ MAX_POLICY: Final = 256 << 10
 class Administration:
     """Every method takes the principal's name first, for the trail. Raises Refusal."""
 
-    def __init__(
-        self, store: Store, keys: KeyRing, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, store: Store, keys: KeyRing, clock: Clock | None = None) -> None:
         self._store = store
         self._keys = keys
-        self._clock = clock
-
-    def _now(self) -> datetime:
-        return self._clock().astimezone(UTC).replace(microsecond=0)
+        self._clock = clock or Clock()
 
     def _act(
         self, who: str, event: str, facts: Mapping[str, Any], change: Callable[[Repository, datetime], Any]
     ) -> Any:
-        now = self._now()
+        """change: may run several times, like every act of the store; `facts` is read after it."""
+
+        def act(tx: Repository) -> Any:
+            now = self._clock.now(tx)
+            result = change(tx, now)
+            tx.audit.append({**facts, "event": event, "at": instant(now), "by": who})
+            return result
+
         try:
-            with self._store.transaction() as tx:
-                result = change(tx, now)
-                tx.audit.append({**facts, "event": event, "at": instant(now), "by": who})
+            return self._store.write(act)
         except (Conflict, InvalidName) as error:
             raise Refusal(409, "InvalidRequest", str(error)) from None
-        return result
 
     # -- owners -------------------------------------------------------------------------------------
 
@@ -59,8 +59,7 @@ class Administration:
         return Owner(name, enabled)
 
     def owners(self) -> list[Owner]:
-        with self._store.transaction() as tx:
-            return tx.registry.owners()
+        return self._store.read(lambda tx: tx.registry.owners())
 
     # -- rules --------------------------------------------------------------------------------------
 
@@ -106,8 +105,7 @@ class Administration:
         self._act(who, event, facts, noted)
 
     def rules(self, owner: str | None) -> list[Rule]:
-        with self._store.transaction() as tx:
-            return tx.registry.rules(owner)
+        return self._store.read(lambda tx: tx.registry.rules(owner))
 
     # -- secrets ------------------------------------------------------------------------------------
 
@@ -140,32 +138,30 @@ class Administration:
         )
 
     def secrets(self) -> list[Secret]:
-        with self._store.transaction() as tx:
-            return tx.registry.secrets()
+        return self._store.read(lambda tx: tx.registry.secrets())
 
     def versions(self, path: str) -> list[tuple[int, datetime]]:
         resource = _named(ResourcePath.parse, path)
-        with self._store.transaction() as tx:
-            return tx.registry.versions(resource)
+        return self._store.read(lambda tx: tx.registry.versions(resource))
 
     # -- audit --------------------------------------------------------------------------------------
 
     def audit(self, after: int, limit: int) -> list[AuditRow]:
-        with self._store.transaction() as tx:
-            return list(tx.audit.rows(after=after, limit=limit))
+        return self._store.read(lambda tx: list(tx.audit.rows(after=after, limit=limit)))
 
     def audit_of(self, reason: str) -> AuditRow:
         """The row of a reason id that a guest was given."""
-        with self._store.transaction() as tx:
-            row = tx.audit.by_reason(reason)
+        row = self._store.read(lambda tx: tx.audit.by_reason(reason))
         if row is None:
             raise Refusal(404, "ResourceNotFound", "no row has this reason")
         return row
 
     def verify_audit(self) -> tuple[Head, list[str]]:
-        with self._store.transaction() as tx:
+        def look(tx: Repository) -> tuple[Head, list[str]]:
             head = tx.audit.head()
             return head, faults(tx.audit.rows(), head)
+
+        return self._store.read(look)
 
 
 def _named(parse: Callable[[str], Any], text: str) -> Any:

@@ -45,6 +45,14 @@ class Head:
     def __str__(self) -> str:
         return f"{self.number}:{self.hash.hex()}"
 
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """The reverse. Raises ValueError."""
+        number, _, digest = text.partition(":")
+        if not (number.isascii() and number.isdecimal() and int(number) > 0 and len(digest) == 64):
+            raise ValueError("a head is NUMBER:HASH, as kbs audit verify prints it")
+        return cls(int(number), bytes.fromhex(digest))
+
 
 def link(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + body).digest()

@@ -21,7 +21,7 @@ import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ from attest.evidence import Evidence
 from attest.untrusted import escape
 from attest.verified import Vouched
 from kbs.attestation_result import claims_for
+from kbs.clock import Clock
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.keys import KeyStoreError
@@ -65,7 +66,6 @@ from kbs.store.repository import Repository
 from kbs.token import Tokens, TokenTerms
 
 _log = structlog.get_logger("kbs.broker")
-_CORRECTION: Final = timedelta(seconds=10)
 _PASSPORTS: Final = CODECS["0.4.0"]
 """Who brings a token of another verifier speaks no protocol with us; his answer is the JWE of today."""
 _UNSIGNED: Final = frozenset(
@@ -135,8 +135,8 @@ class Issued:
 
 
 class Broker:
-    """Every replica on the same database and keys is equal: all that a broker remembers by itself is the
-    latest time it saw, so that a clock that is turned back does not revive what had ended (T-CLOCK)."""
+    """Every replica on the same database and keys is equal: a broker remembers nothing by itself, so any of
+    them goes on where another stopped."""
 
     def __init__(
         self,
@@ -144,24 +144,14 @@ class Broker:
         keys: KeyRing,
         verification: Verification,
         settings: Settings | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock | None = None,
     ) -> None:
         self._store = store
         self._keys = keys
         self._verification = verification
         self._settings = settings or Settings()
         self._tokens = Tokens(keys.tokens, self._settings.tokens)
-        self._clock = clock
-        self._latest = datetime.min.replace(tzinfo=UTC)
-
-    def _now(self) -> datetime:
-        """Raises Refusal where the clock went back by more than a correction."""
-        now = self._clock().astimezone(UTC).replace(microsecond=0)
-        if now + _CORRECTION < self._latest:
-            _log.error("the clock went back; start again if it is right now", latest=instant(self._latest))
-            raise Refusal(503, "InternalError", "the broker does not know the time")
-        self._latest = max(self._latest, now)
-        return now
+        self._clock = clock or Clock()
 
     # -- challenge ----------------------------------------------------------------------------------
 
@@ -174,11 +164,12 @@ class Broker:
         self._codec(request.version)
         if request.tee not in TEES:
             raise Refusal(400, "AttestationError", f"this broker serves {', '.join(sorted(TEES))} guests")
-        now = self._now()
         cookie = os.urandom(32).hex()
         nonce = base64.b64encode(os.urandom(32)).decode()
-        expires = now + timedelta(seconds=self._settings.session_seconds)
-        with self._store.transaction() as tx:
+
+        def keep(tx: Repository) -> datetime:
+            now = self._clock.now(tx)
+            expires = now + timedelta(seconds=self._settings.session_seconds)
             tx.sessions.forget_expired(now)
             tx.releases.forget_expired(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
@@ -186,7 +177,9 @@ class Broker:
             tx.sessions.add_challenge(
                 Challenge(hashed(cookie), request.tee, request.version, nonce, now, expires)
             )
-        return Issued(write_challenge(nonce), cookie, expires)
+            return expires
+
+        return Issued(write_challenge(nonce), cookie, self._store.write(keep))
 
     def _codec(self, version: str) -> Codec:
         """Raises Refusal, also for what another replica, or this broker before a restart, did serve."""
@@ -203,9 +196,8 @@ class Broker:
 
         Whether any owner wants that guest is asked at release, never here. Raises Refusal.
         """
-        now = self._now()
         body_digest = hashlib.sha256(body).digest()
-        challenge = self._challenge_of(cookie, now)
+        challenge, now = self._challenge_of(cookie)
         if challenge.consumed is not None:
             return self._same_answer(cookie, challenge, body_digest)
         codec = self._codec(challenge.protocol)
@@ -215,9 +207,8 @@ class Broker:
             raise malformed_request(_sentence(error)) from None
 
         # From here on the nonce is spent, whatever comes of it. Two calls at once: one goes on.
-        with self._store.transaction() as tx:
-            if not tx.sessions.consume(challenge.id, body_digest, now):
-                raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
+        if not self._store.write(lambda tx: tx.sessions.consume(challenge.id, body_digest, now)):
+            raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
         epoch = self._verification.collateral.current()
         try:
             verified, evidence = self._verify(challenge, codec, message, epoch, now)
@@ -232,16 +223,19 @@ class Broker:
                     audited=True,
                 ),
                 {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
-                now,
             ) from None
         return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now)
 
-    def _challenge_of(self, cookie: str | None, now: datetime) -> Challenge:
-        with self._store.transaction() as tx:
-            challenge = tx.sessions.challenge(hashed(cookie)) if cookie else None
+    def _challenge_of(self, cookie: str | None) -> tuple[Challenge, datetime]:
+        """The challenge that `cookie` names, and the time it was found open at."""
+
+        def look(tx: Repository) -> tuple[Challenge | None, datetime]:
+            return tx.sessions.challenge(hashed(cookie)) if cookie else None, self._clock.now(tx)
+
+        challenge, now = self._store.read(look)
         if challenge is None or not challenge.created <= now < challenge.expires:
             raise Refusal(401, "AttestationError", "there is no open challenge for this session; ask for one")
-        return challenge
+        return challenge, now
 
     def _same_answer(self, cookie: str | None, challenge: Challenge, body_digest: bytes) -> Issued:
         """A client that lost the answer and sends the very same body again gets it again; nothing is
@@ -261,8 +255,7 @@ class Broker:
             raise Rejected([problem("kbs.nonce.mismatch")])
         evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
         self._require_version(evidence)
-        with self._store.transaction() as tx:
-            memory = tx.sessions.memory()
+        memory = self._store.read(lambda tx: tx.sessions.memory())
         init_data = message.init_data
         try:
             verified = verify(
@@ -285,10 +278,10 @@ class Broker:
                 cheapest_first=True,
             )
         except Rejected as refusal:
-            if refusal.seen is not None:
+            seen = refusal.seen
+            if seen is not None:
                 # The list that revokes is the one to be kept from going back.
-                with self._store.transaction() as tx:
-                    tx.sessions.remember(refusal.seen)
+                self._store.write(lambda tx: tx.sessions.remember(seen))
             raise
         if init_data is not None and not init_data.signed_in(
             challenge.tee, verified.claims, verified.paravisor_claims
@@ -342,7 +335,8 @@ class Broker:
         token = self._tokens.issue(
             claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
         )
-        with self._store.transaction() as tx:
+
+        def keep(tx: Repository) -> None:
             tx.sessions.add_session(session)
             tx.sessions.answer(challenge.id, token)
             tx.sessions.remember(verified.memory)
@@ -359,6 +353,8 @@ class Broker:
                     "warnings": [warning.as_dict() for warning in verified.warnings],
                 }
             )
+
+        self._store.write(keep)
         return Issued(_token_answer(token), session_cookie, session.expires)
 
     # -- release ------------------------------------------------------------------------------------
@@ -368,6 +364,9 @@ class Broker:
 
         session_id: hash of the cookie, or None. Raises Refusal.
         """
+        if session_id is None or not self.is_attested(session_id):
+            # Who has no session does not queue with those who write.
+            raise _attest_first()
         return self._release(resource, lambda tx, facts, now: self._of_session(tx, session_id, facts, now))
 
     def release_to(self, passport: Passport, resource: ResourcePath) -> bytes:
@@ -380,64 +379,75 @@ class Broker:
     def _release(
         self,
         resource: ResourcePath,
-        identify: Callable[[Repository, dict[str, Any], datetime], Recipient],
+        identify: Callable[[Repository, dict[str, Any], datetime], Recipient | None],
     ) -> bytes:
         """One transaction from the first read to the audit row: what was decided is what was committed, and
-        without the row there is no answer."""
-        now = self._now()
-        facts: dict[str, Any] = {"resource": str(resource)}
+        without the row there is no answer. identify: None where the session has ended."""
+        facts: dict[str, Any] = {}
+
+        def decide(tx: Repository) -> bytes | None:
+            now = self._clock.now(tx)
+            facts.clear()
+            facts["resource"] = str(resource)
+            recipient = identify(tx, facts, now)
+            if recipient is None:
+                return None
+            vouched = recipient.vouched
+            secret = tx.registry.current(resource)
+            rules = tx.registry.matching_rules(resource)
+            if secret is None:
+                # Whoever the owners of such a path would trust may know that it is not there; for
+                # all others it looks like a denial.
+                self._all_agree(tx, vouched, {rule.owner for rule in rules}, rules, now)
+                raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
+            agreed = self._all_agree(tx, vouched, secret.owners, rules, now)
+            plaintext = open_envelope(secret, self._keys.wrap)
+            answer = recipient.codec.write_answer(plaintext, recipient.key)
+            _record_release(
+                tx,
+                recipient,
+                secret,
+                {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
+            )
+            return answer
+
         try:
-            with self._store.transaction() as tx:
-                recipient = identify(tx, facts, now)
-                vouched = recipient.vouched
-                secret = tx.registry.current(resource)
-                rules = tx.registry.matching_rules(resource)
-                if secret is None:
-                    # Whoever the owners of such a path would trust may know that it is not there; for
-                    # all others it looks like a denial.
-                    self._all_agree(tx, vouched, {rule.owner for rule in rules}, rules, now)
-                    raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
-                agreed = self._all_agree(tx, vouched, secret.owners, rules, now)
-                plaintext = open_envelope(secret, self._keys.wrap)
-                answer = recipient.codec.write_answer(plaintext, recipient.key)
-                _record_release(
-                    tx,
-                    recipient,
-                    secret,
-                    {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
-                )
+            answer = self._store.write(decide)
         except KeyStoreError as error:
             facts["cause"] = str(error)
             refusal = Refusal(500, "InternalError", "the secret cannot be opened", audited=True)
-            raise self._refused("release-denied", refusal, facts, now) from None
+            raise self._refused("release-denied", refusal, facts) from None
         except Refusal as refusal:
-            raise self._refused("release-denied", refusal, facts, now) from None
+            raise self._refused("release-denied", refusal, facts) from None
+        if answer is None:
+            raise _attest_first()
         return answer
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of the tokens that count now."""
-        return self._tokens.jwks(self._now())
+        return self._tokens.jwks(self._store.read(self._clock.now))
 
     def is_attested(self, session_id: bytes) -> bool:
         """Whether a session of this name is kept. It may have ended: `release` decides that."""
-        with self._store.transaction() as tx:
-            return tx.sessions.session(session_id) is not None
+        return self._store.read(lambda tx: tx.sessions.session(session_id)) is not None
 
     def session_of_token(self, token: str) -> bytes | None:
         """The session that a bearer token stands for, None where it stands for none."""
         from kbs.token import InvalidToken
 
+        def look(tx: Repository) -> Session | None:
+            payload = self._tokens.read(token, self._clock.now(tx))
+            return tx.sessions.session_of_token(str(payload["jti"]))
+
         try:
-            payload = self._tokens.read(token, self._now())
+            session = self._store.read(look)
         except InvalidToken:
             return None
-        with self._store.transaction() as tx:
-            session = tx.sessions.session_of_token(str(payload["jti"]))
         return None if session is None else session.id
 
     def passport(self, token: str) -> Passport | None:
         """What a token of a configured issuer says; None for a token of nobody here. Raises Refusal."""
-        now = self._now()
+        now = self._store.read(self._clock.now)
         try:
             return self._verification.issuers.read(
                 token, at=now, simulated=self._verification.anchors.simulated
@@ -453,12 +463,14 @@ class Broker:
                 problems=error.problems,
                 audited=not error.codes & _UNSIGNED,
             )
-            raise self._refused("passport-refused", refusal, {"token": hashed(token).hex()}, now) from None
+            raise self._refused("passport-refused", refusal, {"token": hashed(token).hex()}) from None
 
     def _of_session(
-        self, tx: Repository, session_id: bytes | None, facts: dict[str, Any], now: datetime
-    ) -> Recipient:
+        self, tx: Repository, session_id: bytes, facts: dict[str, Any], now: datetime
+    ) -> Recipient | None:
         session = self._live_session(tx, session_id, now)
+        if session is None:
+            return None
         facts["session"] = session.id.hex()
         verified = self._claims_of(session, now)
         facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
@@ -466,12 +478,13 @@ class Broker:
         key = codec.read_key(dict(session.key))
         return Recipient(session.id, verified, key, codec, session.expires)
 
-    def _live_session(self, tx: Repository, session_id: bytes | None, now: datetime) -> Session:
-        session = tx.sessions.session(session_id) if session_id else None
-        # `attested <= now` also refuses when the clock was turned back (T-CLOCK).
-        if session is None or not session.attested <= now < session.expires:
-            raise Refusal(401, "TokenNotFound", "attest first")
-        return session
+    def _live_session(self, tx: Repository, session_id: bytes, now: datetime) -> Session | None:
+        session = tx.sessions.session(session_id)
+        if session is not None and session.attested <= now < session.expires:
+            return session
+        # Gone as soon as somebody saw that it ended: no clock that is turned back revives it (T-CLOCK).
+        tx.sessions.forget_expired(now)
+        return None
 
     def _claims_of(self, session: Session, now: datetime) -> Verified:
         """The session's claims, opened under the key, times and TEE they were sealed with."""
@@ -544,26 +557,33 @@ class Broker:
 
     # -- refusals -----------------------------------------------------------------------------------
 
-    def _refused(self, event: str, refusal: Refusal, facts: Mapping[str, Any], now: datetime) -> Refusal:
+    def _refused(self, event: str, refusal: Refusal, facts: Mapping[str, Any]) -> Refusal:
         """Write the refusal's row in a transaction of its own: the one it ends was rolled back.
 
         Requests without evidence leave no row: anyone could fill the trail with them. Refused evidence does,
         once for each challenge, because an owner wants to know of it.
         """
+
+        def note(tx: Repository) -> None:
+            tx.audit.append(
+                {
+                    **facts,
+                    "event": event,
+                    "at": instant(self._clock.now(tx)),
+                    "reason": refusal.reason,
+                    "status": refusal.status,
+                    "type": refusal.kind,
+                    "problems": [problem.as_dict() for problem in refusal.problems],
+                }
+            )
+
         if refusal.audited:
-            with self._store.transaction() as tx:
-                tx.audit.append(
-                    {
-                        **facts,
-                        "event": event,
-                        "at": instant(now),
-                        "reason": refusal.reason,
-                        "status": refusal.status,
-                        "type": refusal.kind,
-                        "problems": [problem.as_dict() for problem in refusal.problems],
-                    }
-                )
+            self._store.write(note)
         return refusal
+
+
+def _attest_first() -> Refusal:
+    return Refusal(401, "TokenNotFound", "attest first")
 
 
 def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Recipient:

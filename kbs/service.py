@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from attest import Anchors, Malformed, Policy
 from kbs.administration import Administration
+from kbs.audit import Head
 from kbs.broker import Broker, Settings, Verification
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
+from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
+from kbs.keys.file import read_private
 from kbs.keys.ring import KeyRing
 from kbs.passport import Issuers
 from kbs.passport.fetched import FetchedKeys
 from kbs.passport.keys import KeyFile, KeySource
-from kbs.state import DATABASE, KEYS, database_url
-from kbs.store.database import Store, migrate
+from kbs.state import DATABASE, KEYS
+from kbs.store.address import Address, PostgresServer, SqliteFile, Tls
+from kbs.store.database import Store, connected, migrate, whole
+from kbs.store.kinds import Purpose
+from kbs.store.rollback import require_heads
+from kbs.store.schema import current
 from kbs.token import TokenTerms
 
 _log = structlog.get_logger("kbs")
@@ -34,19 +43,24 @@ class Service:
     administration: Administration
 
 
-def build(config: Config) -> Service:
+def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     """Bring the schema to this version, and make the broker ready.
 
-    Raises InvalidConfig, KeyStoreError, SchemaMismatch, attest.Malformed, OSError and
-    sqlalchemy.exc.DatabaseError.
+    heads: of the audit trail, kept elsewhere: a database that lacks one was rolled back, and is not served.
+    Raises InvalidConfig, KeyStoreError, SchemaMismatch, Unavailable, RolledBack, attest.Malformed and OSError.
     """
-    if not (config.state / DATABASE).is_file():
+    address = database_address(config)
+    if isinstance(address, SqliteFile) and not address.path.is_file():
         raise InvalidConfig(
             [f"there is no broker in {config.state}: make one, kbs init --state {config.state}"]
         )
+    with connected(address) as database:
+        if whole(database, Purpose.READ, current) is None:
+            raise InvalidConfig([f"there is no broker in {address}: make one, kbs init"])
     keys = KeyRing.open(config.state / KEYS)
-    migrate(database_url(config.state))
-    store = Store.open(database_url(config.state))
+    migrate(address)
+    store = Store.open(address)
+    store.read(lambda tx: require_heads(tx, heads))
     settings = Settings(
         session_seconds=config.guests.session_seconds,
         open_challenges=config.guests.open_challenges,
@@ -80,6 +94,30 @@ def _keys_of(section: IssuerSection) -> KeySource:
     ca = section.keys_ca
     trusted = ssl.create_default_context(cafile=None if ca is None else str(ca))
     return FetchedKeys(section.keys_url or "", verify=trusted)
+
+
+def database_address(config: Config) -> Address:
+    """Raises KeyStoreError where the password's file cannot be read, or is open to others."""
+    said = config.database
+    url = None if said.url is None else Url.parse(said.url)
+    if url is None or url.host is None:
+        path = config.state / DATABASE if url is None else Path(url.name)
+        return SqliteFile(path, said.wait_seconds)
+    password = None
+    if said.password_file is not None:
+        password = read_private(said.password_file).decode("utf-8", "surrogateescape").rstrip("\r\n")
+    tls = None if said.tls is None else Tls(said.tls.ca, said.tls.certificate, said.tls.key)
+    return PostgresServer(
+        host=url.host,
+        database=url.name,
+        user=url.user,
+        port=url.port,
+        password=password,
+        tls=tls,
+        connections=said.connections,
+        wait_seconds=said.wait_seconds,
+        statement_seconds=said.statement_seconds,
+    )
 
 
 def verification(config: Config) -> Verification:

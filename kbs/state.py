@@ -1,12 +1,6 @@
-"""The state folder of a broker: `keys/` and `broker.db`."""
+"""The state folder of a broker: `keys/`, and `broker.db` where no other database is named."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 KEYS = "keys"
 DATABASE = "broker.db"
-
-
-def database_url(state: Path) -> str:
-    return f"sqlite:///{(state / DATABASE).resolve()}"

@@ -7,9 +7,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kbs.cli.admin_client import read_input
+from kbs.cli.configured import told
+
+if TYPE_CHECKING:
+    from kbs.config import Config
 
 _LIMIT = 256 << 10
 
@@ -29,6 +33,9 @@ def add_parser(commands: Any) -> None:
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="print what holds, defaults included, as JSON")
+    check.add_argument(
+        "--connect", action="store_true", help="ask the database, too: does it answer, is the broker in it?"
+    )
     check.set_defaults(run=_check)
     show = actions.add_parser(
         "show", help="every key with its default and meaning", description="Every key, default and meaning."
@@ -50,11 +57,32 @@ def _check(args: argparse.Namespace) -> int:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2
+    if args.connect:
+        with told("config check"):
+            print(_answer(config), file=sys.stderr)
     if args.json:
         print(json.dumps(config.model_dump(mode="json", by_alias=True), indent=1))
     else:
         print(f"{args.file}: right")
     return 0
+
+
+def _answer(config: Config) -> str:
+    """What the database says. Raises Unavailable, KeyStoreError and SchemaMismatch."""
+    from kbs.service import database_address
+    from kbs.store.database import connected, whole
+    from kbs.store.kinds import Purpose
+    from kbs.store.schema import current, versions
+
+    address = database_address(config)
+    with connected(address) as database:
+        found = whole(database, Purpose.READ, current)
+        said = f"{address} answers: {database.describe()}"
+    if found is None:
+        return f"{said}, and has no broker yet: kbs init"
+    if found not in versions():
+        return f"{said}, schema {found}, which came after this program"
+    return f"{said}, schema {found}{'' if found == versions()[-1] else ', which kbs serve will migrate'}"
 
 
 def _show(args: argparse.Namespace) -> int:

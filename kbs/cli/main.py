@@ -21,12 +21,25 @@ Release secrets to confidential machines that their owners' policies accept.
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
   kbs audit verify                                    is the trail whole?
+  kbs backup --state DIR -o FILE                      all that lasts, while serving; kbs restore puts it back
   kbs guest get --path acme/key/model -o FILE --simulate STATE    the guest at boot
 
 Exit status: 0 done, 1 refused, 2 wrong use or unreadable input, 3 no broker answers; `guest get` also
 4 no such resource, 5 the answer does not open."""
 
-COMMANDS = ("init", "serve", "config", "owner", "policy", "secret", "audit", "guest")
+COMMANDS = (
+    "init",
+    "serve",
+    "config",
+    "owner",
+    "policy",
+    "secret",
+    "audit",
+    "backup",
+    "restore",
+    "clock",
+    "guest",
+)
 
 
 class Parser(argparse.ArgumentParser):

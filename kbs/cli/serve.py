@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbs.cli.admin_client import CommandError
+from kbs.cli.configured import add_place, read_place, told
 
 if TYPE_CHECKING:
     from kbs.config import Config
@@ -35,8 +35,7 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the broker's configuration, YAML")
-    parser.add_argument("--state", metavar="DIR", help="as made by kbs init; needed without --config")
+    add_place(parser)
     parser.add_argument("--host", help="address to listen on; 127.0.0.1, this machine only, unless given")
     parser.add_argument("--port", type=_port, help="8080 unless given; 0 takes a free one")
     parser.add_argument(
@@ -68,37 +67,16 @@ def _port(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     import uvicorn
-    from sqlalchemy.exc import DatabaseError
 
-    from attest import Malformed
-    from kbs.config import InvalidConfig
     from kbs.http.app import create_app
     from kbs.http.server import ReadableProtocol
-    from kbs.keys import KeyStoreError
     from kbs.service import build
-    from kbs.store.database import SchemaMismatch
 
-    _log_to_stderr()
-    try:
+    with told("serve"):
         config = _config(args)
         _look_at_tls(config)
         service = build(config)
         listening = _listen(config.listen.host, config.listen.port)
-    except InvalidConfig as error:
-        for fault in error.faults:
-            print(f"kbs serve: {fault}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(
-            f"kbs serve: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr
-        )
-        return 2
-    except DatabaseError as error:
-        print(f"kbs serve: the broker's database cannot be used: {error.orig}", file=sys.stderr)
-        return 2
-    except (CommandError, KeyStoreError, SchemaMismatch, Malformed) as error:
-        print(f"kbs serve: {error}", file=sys.stderr)
-        return 2
     tls = config.listen.tls
     server = uvicorn.Config(
         create_app(service.broker, service.administration, service.store),
@@ -126,21 +104,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> Config:
     """The file's sections with what the options say above them. Raises InvalidConfig and CommandError."""
-    from kbs.config import Above, read_config
+    from kbs.config import Above
 
     if bool(args.tls_cert) != bool(args.tls_key):
         raise CommandError(2, "TLS needs both --tls-cert and --tls-key")
-    if args.config is None and args.state is None:
-        raise CommandError(2, "name the broker: --state DIR, as made by kbs init, or --config FILE")
-    above = [Above(keys, option, value) for keys, option, value in _options(args) if value is not None]
-    file = Path() if args.config is None else args.config
-    return read_config(None if args.config is None else args.config.read_bytes(), file, above)
+    above = (Above(keys, option, value) for keys, option, value in _options(args) if value is not None)
+    return read_place(args, *above)
 
 
 def _options(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
     """Key of the configuration, option, and what was given. Paths count from here, not from the file."""
     paths = {
-        "--state": (("state",), args.state),
         "--endorsements": (("endorsements",), args.endorsements),
         "--simulator-root": (("simulator-root",), args.simulator_root),
         "--tls-cert": (("listen", "tls", "certificate"), args.tls_cert),
@@ -181,16 +155,3 @@ def _listen(host: str, port: int) -> socket.socket:
         number = error.errno or 0  # negative where a name does not resolve
         cause = os.strerror(number) if number > 0 else "no such address"
         raise CommandError(2, f"cannot listen on {host} port {port}: {cause}") from None
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

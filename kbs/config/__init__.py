@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from kbs.config.database import Database
 from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
 from kbs.config.listen import Listen
@@ -24,13 +25,18 @@ __all__ = ["Above", "Config", "InvalidConfig", "Section", "read_config"]
 class Config(Section):
     """The whole file. Relative paths count from the folder that the file stands in."""
 
-    state: Folder = Field(description="The folder that `kbs init --state` made: keys, and the database.")
+    state: Folder = Field(
+        description="The folder that `kbs init` made: keys, and the database unless another is named."
+    )
     endorsements: Folder | None = Field(
         default=None, description="A folder of certificates, CRLs, collateral and RIMs; read again on change."
     )
     simulator_root: Named | None = Field(
         default=None,
         description="Accept simulated machines under this root. They prove nothing about hardware.",
+    )
+    database: Database = Field(
+        default=Database(), description="Where owners, secrets, sessions and the audit trail are kept."
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")

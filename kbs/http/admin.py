@@ -67,8 +67,8 @@ By = Annotated[str, Depends(_by)]
 
 def router(administration: Administration, store: Store) -> APIRouter:
     def authenticate(request: Request) -> None:
-        with store.transaction() as tx:
-            request.state.principal = principal(tx, request.headers.get("authorization"))
+        given = request.headers.get("authorization")
+        request.state.principal = store.read(lambda tx: principal(tx, given))
 
     class AfterTheKey(APIRoute):
         """Asks for the key before the framework parses a body: a dependency would run after that."""

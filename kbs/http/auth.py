@@ -15,11 +15,14 @@ from kbs.store.repository import Repository
 PREFIX: Final = "kbsadm_"
 
 
-def new_key(tx: Repository, name: str, now: datetime) -> str:
-    """A key for the principal `name`; shown once, for only its hash is kept."""
-    key = PREFIX + encode(os.urandom(32))
+def make_key() -> str:
+    """A new administration key, of nobody yet."""
+    return PREFIX + encode(os.urandom(32))
+
+
+def give_key(tx: Repository, name: str, key: str, now: datetime) -> None:
+    """Make `key` that of the principal `name`; only its hash is kept."""
     tx.registry.add_principal(name, hashed(key), now)
-    return key
 
 
 def principal(tx: Repository, authorization: str | None) -> str:

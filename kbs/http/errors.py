@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from kbs.refusals import Kind, Refusal
+from kbs.store.failures import Unavailable
 
+_log = structlog.get_logger("kbs.http")
 _KINDS: dict[int, Kind] = {404: "PluginNotFound", 405: "MethodNotAllowed", 413: "RequestTooLarge"}
 NO_STORE = {"cache-control": "no-store"}
 
@@ -17,6 +20,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Unavailable, _database)
     app.add_exception_handler(Exception, _failure)
 
 
@@ -38,6 +42,12 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     reasons = [f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in error.errors()]
     refusal = Refusal(422, "InvalidRequest", "; ".join(reasons[:5]))
     return JSONResponse(refusal.body(), 422, headers=NO_STORE)
+
+
+async def _database(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("the database does not serve; nothing was released", cause=str(error))
+    refusal = Refusal(503, "InternalError", "the broker's database does not serve; nothing was released")
+    return JSONResponse(refusal.body(), 503, headers=NO_STORE)
 
 
 async def _failure(_request: Request, _error: Exception) -> JSONResponse:

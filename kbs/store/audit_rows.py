@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from attest.claims import read_instant
 from kbs.audit import GENESIS, AuditRow, Head, next_row
 from kbs.store.tables import audit, audit_head
 
@@ -40,9 +42,22 @@ class AuditRows:
         found = self._connection.execute(select(audit_head.c.number, audit_head.c.hash)).one_or_none()
         return Head(*found) if found else Head(0, GENESIS)
 
+    def newest(self) -> datetime | None:
+        """When the last act was, by the row it left; None where there is none."""
+        query = select(audit.c.number, audit.c.body, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+        last = self._connection.execute(query).first()
+        return read_instant(AuditRow(last[0], _raw(last[1]), _raw(last[2])).content["at"]) if last else None
+
+    def holds(self, head: Head) -> bool:
+        """Whether this head, kept elsewhere, is a row of the trail: what was cut, or rolled back, lacks it."""
+        query = select(audit.c.hash).where(audit.c.number == head.number)
+        found = self._connection.execute(query).scalar_one_or_none()
+        return found is not None and _raw(found) == head.hash
+
     def rows(self, *, after: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
         query = select(audit.c.number, audit.c.body, audit.c.hash).where(audit.c.number > after)
-        for number, body, digest in self._connection.execute(query.order_by(audit.c.number).limit(limit)):
+        query = query.order_by(audit.c.number).limit(limit).execution_options(yield_per=1000)
+        for number, body, digest in self._connection.execute(query):
             yield AuditRow(number, _raw(body), _raw(digest))
 
     def by_reason(self, reason: str) -> AuditRow | None:

@@ -1,92 +1,99 @@
-"""Opening the database: connection settings, transactions, and the schema's version."""
+"""The broker's database, whichever kind it is: acts in transactions, and tried again where it asks for that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
+from kbs.store.address import Address, SqliteFile
+from kbs.store.failures import Again, Unavailable
+from kbs.store.kinds import Database, Purpose
 from kbs.store.repository import Repository
+from kbs.store.schema import bring, require_current
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-class SchemaMismatch(Exception):
-    """The database is of another version than this program."""
+_TRIES: Final = 8
+_FIRST_PAUSE_SECONDS: Final = 0.005
+T = TypeVar("T")
 
 
 class Store:
-    """Hands out transactions. One writes at a time; each is whole or leaves nothing."""
+    """Runs acts in transactions. One writes at a time; each is whole or leaves nothing."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """url: `sqlite:////absolute/file.db`. The schema must be current: see `migrate`.
+    def open(cls, address: Address) -> Store:
+        """The schema must be current: see `migrate`. Raises SchemaMismatch and Unavailable."""
+        database = connect(address)
+        whole(database, Purpose.READ, require_current)
+        return cls(database)
 
-        Raises SchemaMismatch.
+    def write(self, act: Callable[[Repository], T]) -> T:
+        """What `act` returns, once it is committed; nothing where it raises.
+
+        act: runs several times where the database asks for it, so everything that it makes it makes in there,
+        and what it has for the world it returns. Raises what `act` raises, and Unavailable.
         """
-        store = cls(_engine(url))
-        store._require_current()
-        return store
+        return self._whole(Purpose.WRITE, act)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Repository]:
-        """A repository whose acts commit together when the block ends, and vanish when it raises."""
-        with self._engine.begin() as connection:
-            yield Repository(connection)
+    def read(self, act: Callable[[Repository], T]) -> T:
+        """What `act` returns; it sees one state and can change nothing. Raises as `write` does."""
+        return self._whole(Purpose.READ, act)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
-    def _require_current(self) -> None:
-        from alembic.migration import MigrationContext
-        from alembic.script import ScriptDirectory
-
-        wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-        with self._engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        if found != wanted:
-            raise SchemaMismatch(f"the database is at schema {found or 'none'}, this program wants {wanted}")
+    def _whole(self, purpose: Purpose, act: Callable[[Repository], T]) -> T:
+        return whole(self._database, purpose, lambda connection: act(Repository(connection)))
 
 
-def migrate(url: str) -> None:
-    """Bring the schema to this program's version; does nothing where it is there already."""
-    from alembic import command
-    from alembic.config import Config
+def whole(database: Database, purpose: Purpose, act: Callable[[Connection], T]) -> T:
+    """`act` in a transaction, and again where the database sends it back. Raises Unavailable."""
+    for tried in range(_TRIES):
+        try:
+            with database.transaction(purpose) as connection:
+                return act(connection)
+        except Again:
+            # Whoever was sent back at the same moment comes at another.
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.5))  # noqa: S311
+    raise Unavailable(f"the database asked {_TRIES} times to begin again")
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    engine = _engine(url)
+
+def migrate(address: Address) -> None:
+    """Bring the schema to this program's version; does nothing where it is there already.
+
+    Of several that start at once one migrates and the others wait. Raises SchemaMismatch and Unavailable.
+    """
+    with connected(address) as database:
+        whole(database, Purpose.SCHEMA, bring)
+
+
+@contextmanager
+def connected(address: Address) -> Iterator[Database]:
+    """Raises Unavailable."""
+    database = connect(address)
     try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        yield database
     finally:
-        engine.dispose()
+        database.close()
 
 
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite:"):
-        raise ValueError("only SQLite is served so far")
-    # A connection a transaction: threads share nothing, and SQLite opens in microseconds.
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30, "isolation_level": None})
+def connect(address: Address) -> Database:
+    """Nothing is asked yet. Raises Unavailable where the driver is not installed."""
+    if isinstance(address, SqliteFile):
+        from kbs.store.sqlite import Sqlite
 
-    @event.listens_for(engine, "connect")
-    def _settings(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # a released key without its audit row must not exist
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA secure_delete=ON")
+        return Sqlite(address)
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise Unavailable("PostgreSQL needs its driver: install attest[kbs,postgres]") from None
+    from kbs.store.postgres import Postgres
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # The write lock first: between reading the rules and writing the row nobody changes them.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    return Postgres(address)

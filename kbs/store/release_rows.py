@@ -44,5 +44,8 @@ class ReleaseRows:
             )
         )
 
+    def forget_all(self) -> None:
+        self._connection.execute(delete(releases))
+
     def forget_expired(self, now: datetime) -> None:
         self._connection.execute(delete(releases).where(releases.c.expires <= to_row(now)))

@@ -6,6 +6,8 @@ what happens in one block commits together.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from kbs.store.audit_rows import AuditRows
@@ -25,3 +27,7 @@ class Repository:
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
         self.audit = AuditRows(connection)
+
+    def newest(self) -> datetime | None:
+        """The time of the newest act that left something here, by whichever replica; None before the first."""
+        return max(filter(None, (self.audit.newest(), self.sessions.newest())), default=None)

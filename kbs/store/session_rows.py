@@ -22,6 +22,17 @@ class SessionRows:
         for table in (challenges, sessions):
             self._connection.execute(delete(table).where(table.c.expires <= to_row(now)))
 
+    def forget_all(self) -> None:
+        """Every guest attests anew."""
+        for table in (challenges, sessions):
+            self._connection.execute(delete(table))
+
+    def newest(self) -> datetime | None:
+        """When the challenge that ends last was given; None where none is open."""
+        query = select(challenges.c.created).order_by(challenges.c.expires.desc()).limit(1)
+        created = self._connection.execute(query).scalar_one_or_none()
+        return None if created is None else from_row(created)
+
     def open_challenges(self) -> int:
         return self._connection.execute(select(func.count()).select_from(challenges)).scalar_one()
 

@@ -6,14 +6,15 @@ import base64
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import pytest
+import structlog
 
 from attest import Endorsements
 from attest.composite import write_primary
@@ -21,11 +22,16 @@ from attest.simulator import Simulator
 from attest.x509 import Certificate
 from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
+from kbs.clock import Clock
 from kbs.collateral import Epoch
 from kbs.http.app import create_app
-from kbs.http.auth import new_key
+from kbs.http.auth import give_key, make_key
 from kbs.keys.ring import KeyRing
+from kbs.store.address import Address, SqliteFile
 from kbs.store.database import Store, migrate
+from kbs.store.sqlite import create_file
+from tests.kbs.databases import Postgres, run_sql, url_of
+from tests.kbs.databases import postgres as postgres  # a fixture
 from tests.kbs.twin import Machine, TwinGuest, jcs
 
 with warnings.catch_warnings():
@@ -52,7 +58,9 @@ PATH = "acme/key/model"
 SECRET = b"the model key: \x00\x01\x02, and thirty-two more bytes of it"
 
 
-class Clock:
+class Turned:
+    """A machine's clock that a test turns."""
+
     def __init__(self) -> None:
         self.now = NOON
 
@@ -77,14 +85,16 @@ class Kept:
 class Bench:
     folder: Path
     simulator: Simulator
+    address: Address
     store: Store
     keys: KeyRing
-    clock: Clock
+    clock: Turned
     collateral: Kept
     broker: Broker
     administration: Administration
     app: Any
     admin_key: str
+    opened: list[Store] = field(default_factory=list)
 
     def http(self) -> TestClient:
         return TestClient(self.app, raise_server_exceptions=False)
@@ -126,6 +136,22 @@ class Bench:
     def secret(self, *owners: str, path: str = PATH, value: bytes = SECRET) -> None:
         self.administration.put_secret("test", path, owners, value)
 
+    def replica(self, clock: Callable[[], datetime] | None = None) -> Broker:
+        """Another broker on the same database and keys, with a store of its own."""
+        store = Store.open(self.address)
+        self.opened.append(store)
+        settings = self.broker._settings
+        return Broker(store, self.keys, self.broker._verification, settings, Clock(clock or self.clock))
+
+    def configuration(self) -> Path:
+        """A file that names this broker's state and database, for commands."""
+        file = self.folder / "kbs.yaml"
+        file.write_text(f"state: {self.folder}\ndatabase: {{url: '{url_of(self.address)}'}}\n")
+        return file
+
+    def sql(self, statement: str, **values: Any) -> list[Any]:
+        return run_sql(self.address, statement, **values)
+
     def rows(self, event: str | None = None) -> list[dict[str, Any]]:
         rows = [row.content for row in self.administration.audit(0, 1000)]
         return [row for row in rows if event in (None, row["event"])]
@@ -137,8 +163,8 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def simulator() -> Simulator:
-    return Simulator.create(NOON)
+def simulator(simulator: Simulator) -> Simulator:
+    return simulator.moved_to(NOON)
 
 
 @pytest.fixture(scope="session")
@@ -150,37 +176,75 @@ def endorsements(simulator: Simulator) -> Endorsements:
     return kept
 
 
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands that run in this process send them to a stream which ends with the test."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def kind() -> str:
+    """Which database; modules that import `both_kinds` run on each."""
+    return "sqlite"
+
+
 @pytest.fixture(scope="session")
-def empty_state(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A migrated database, made once: migrations are tested on their own."""
     file = tmp_path_factory.mktemp("empty") / "broker.db"
-    migrate(f"sqlite:///{file}")
+    create_file(file)
+    migrate(SqliteFile(file))
     return file.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def empty_template(postgres: Postgres) -> str:
+    """The same of PostgreSQL, by its name."""
+    made = postgres.make()
+    migrate(made)
+    return made.database
+
+
+@pytest.fixture
+def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Address]:
+    """A migrated database of the kind, with nothing in it."""
+    if kind == "sqlite":
+        file = tmp_path / "broker.db"
+        file.write_bytes(request.getfixturevalue("empty_file"))
+        yield SqliteFile(file)
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    made = server.make(request.getfixturevalue("empty_template"))
+    yield made
+    server.drop(made)
 
 
 @pytest.fixture
 def bench(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> Iterator[Bench]:
-    yield from make_bench(tmp_path, simulator, endorsements, empty_state, Settings())
+    yield from make_bench(tmp_path, simulator, endorsements, empty, Settings())
 
 
 def make_bench(
-    folder: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes, settings: Settings
+    folder: Path, simulator: Simulator, endorsements: Endorsements, empty: Address, settings: Settings
 ) -> Iterator[Bench]:
-    (folder / "broker.db").write_bytes(empty_state)
-    store = Store.open(f"sqlite:///{folder / 'broker.db'}")
+    store = Store.open(empty)
     KeyRing.create(folder / "keys")
     keys = KeyRing.open(folder / "keys")
-    clock, collateral = Clock(), Kept(endorsements)
+    clock, collateral, admin_key = Turned(), Kept(endorsements), make_key()
     verification = Verification(simulator.anchors(), collateral)
-    broker = Broker(store, keys, verification, settings, clock)
-    administration = Administration(store, keys, clock)
-    with store.transaction() as tx:
-        admin_key = new_key(tx, "test", clock.now)
+    broker = Broker(store, keys, verification, settings, Clock(clock))
+    administration = Administration(store, keys, Clock(clock))
+    store.write(lambda tx: give_key(tx, "test", admin_key, clock.now))
     app = create_app(broker, administration, store)
-    yield Bench(folder, simulator, store, keys, clock, collateral, broker, administration, app, admin_key)
-    store.close()
+    bench = Bench(
+        folder, simulator, empty, store, keys, clock, collateral, broker, administration, app, admin_key
+    )
+    yield bench
+    for opened in (store, *bench.opened):
+        opened.close()
 
 
 @pytest.fixture

@@ -75,10 +75,7 @@ def test_administration_key_is_not_accepted_by_the_guests_door(acme: Bench) -> N
 
 
 def test_database_has_no_principal_until_one_is_made(bench: Bench) -> None:
-    from sqlalchemy import text as sql
-
-    with bench.store._engine.begin() as connection:
-        connection.execute(sql("DELETE FROM principals"))
+    bench.sql("DELETE FROM principals")
     assert bench.admin("GET", "owners").status_code == 401
 
 

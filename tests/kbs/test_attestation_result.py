@@ -13,6 +13,7 @@ import pytest
 from attest import Endorsements, Policy
 from attest.simulator import Simulator
 from kbs.broker import Settings
+from kbs.store.address import Address
 from kbs.token import TokenTerms
 from tests.kbs.conftest import MEASUREMENT, SNP_POLICY, Bench, make_bench
 from tests.kbs.test_azure import guest as azure_guest
@@ -163,10 +164,10 @@ def test_a_whole_node_fits_into_a_header(bench: Bench) -> None:
 
 @pytest.fixture
 def pinned(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> Iterator[Bench]:
     terms = TokenTerms("https://kbs.example", None, Policy.from_text(PINNED, where="tokens"))
-    yield from make_bench(tmp_path, simulator, endorsements, empty_state, Settings(tokens=terms))
+    yield from make_bench(tmp_path, simulator, endorsements, empty, Settings(tokens=terms))
 
 
 def test_the_operators_policy_for_tokens_judges_their_status(pinned: Bench) -> None:

@@ -16,6 +16,7 @@ from attest.simulator import Simulator
 from attest.simulator.azure import GUEST_SVN, ID_KEY, default_pcrs
 from kbs.broker import Settings
 from kbs.protocol import Served
+from kbs.store.address import Address
 from tests.kbs.conftest import ALLOWED, PATH, SECRET, Bench, make_bench
 from tests.kbs.twin import TwinGuest, TwinRefused
 
@@ -75,11 +76,11 @@ def test_t_version_downgrade_version_1_gets_nothing(azure: Bench) -> None:
 
 
 def test_t_version_downgrade_an_owner_has_a_minimum_of_his_own(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> None:
     """T-VERSION-DOWNGRADE: where the broker takes version 1, the claim is there for the owner's rule."""
     lenient = Settings(served=Served(azure_evidence=1))
-    for bench in make_bench(tmp_path, simulator, endorsements, empty_state, lenient):
+    for bench in make_bench(tmp_path, simulator, endorsements, empty, lenient):
         bench.owner("acme", POLICY)
         bench.secret("acme")
         with pytest.raises(TwinRefused):

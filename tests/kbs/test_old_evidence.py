@@ -17,6 +17,7 @@ from attest.simulator import Simulator
 from attest.snp.containers import read_report_document
 from kbs.broker import Settings
 from kbs.protocol import Served
+from kbs.store.address import Address
 from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench, make_bench
 from tests.kbs.test_azure import POLICY as AZURE_POLICY
 from tests.kbs.test_azure import guest as azure_guest
@@ -29,9 +30,9 @@ SERVED = Served(versions=frozenset({"0.2.0", "0.4.0"}), azure_evidence=0)
 
 @pytest.fixture
 def lenient(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> Iterator[Bench]:
-    yield from make_bench(tmp_path, simulator, endorsements, empty_state, Settings(served=SERVED))
+    yield from make_bench(tmp_path, simulator, endorsements, empty, Settings(served=SERVED))
 
 
 def test_an_old_snp_document_by_an_old_protocol(lenient: Bench) -> None:

@@ -18,6 +18,7 @@ from attest.simulator import Simulator
 from kbs.broker import Settings
 from kbs.passport import Issuers
 from kbs.passport.keys import KeyFile, KeysUnavailable
+from kbs.store.address import Address, SqliteFile
 from tests.kbs.conftest import MEASUREMENT, NOON, PATH, SECRET, SNP_POLICY, Bench, make_bench
 from tests.kbs.test_release import refused
 from tests.kbs.twin import TwinGuest, TwinKey, refusal_of
@@ -246,12 +247,16 @@ def test_keys_that_cannot_be_had_release_nothing(passports: Bench) -> None:
 
 
 @pytest.fixture
-def two(tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes) -> Any:
+def two(
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address, empty_file: bytes
+) -> Any:
     """A broker that attests, and one that releases on its word."""
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
-    for first in make_bench(tmp_path / "first", simulator, endorsements, empty_state, Settings()):
-        for second in make_bench(tmp_path / "second", simulator, endorsements, empty_state, Settings()):
+    (tmp_path / "other.db").write_bytes(empty_file)
+    other = SqliteFile(tmp_path / "other.db")
+    for first in make_bench(tmp_path / "first", simulator, endorsements, empty, Settings()):
+        for second in make_bench(tmp_path / "second", simulator, endorsements, other, Settings()):
             file = tmp_path / "jwks.json"
             file.write_bytes(first.http().get("/.well-known/jwks.json").content)
             trust(second, [(Issuer("first", "kbs", "kbs", "kbs-guest"), KeyFile(file))])
@@ -282,8 +287,8 @@ def test_a_token_of_another_broker_of_ours_carries_all_its_claims(two: Any) -> N
     assert claims["snp"]["crl"] == "fresh"
     assert len(claims["gpu"]) == 2
     assert claims["binding"]["gpu-to-cpu"] == "true"
-    with first.store.transaction() as tx:
-        session = tx.sessions.session_of_token(json.loads(_payload(text))["jti"])
+    name = json.loads(_payload(text))["jti"]
+    session = first.store.read(lambda tx: tx.sessions.session_of_token(name))
     assert session is not None
     verified = first.broker._claims_of(session, first.clock.now)
     for section in ("snp", "binding", "gpu", "time"):

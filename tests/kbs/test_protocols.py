@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from attest import Endorsements, Malformed
 from attest.simulator import Simulator
 from kbs.broker import Broker, Settings
+from kbs.clock import Clock
 from kbs.domain import ResourcePath, hashed
 from kbs.protocol import CODECS, Served, jwe_rsa1_5
 from kbs.protocol.tee_key import RSA1_5, TeeKey
 from kbs.refusals import Refusal
+from kbs.store.address import Address
 from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench, make_bench
 from tests.kbs.test_release import refused
 from tests.kbs.twin import TwinGuest, TwinKey, unb64
@@ -38,10 +40,10 @@ MATRIX = [
 
 @pytest.fixture
 def open_bench(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> Iterator[Bench]:
     """Serves all there is."""
-    for bench in make_bench(tmp_path, simulator, endorsements, empty_state, Settings(served=ALL)):
+    for bench in make_bench(tmp_path, simulator, endorsements, empty, Settings(served=ALL)):
         bench.owner("acme", CPU_POLICY)
         bench.secret("acme")
         yield bench
@@ -84,10 +86,10 @@ def test_t_version_downgrade_an_old_version_is_refused_until_it_is_configured(
 
 
 def test_the_mismatch_names_every_version_that_is_served(
-    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty_state: bytes
+    tmp_path: Path, simulator: Simulator, endorsements: Endorsements, empty: Address
 ) -> None:
     served = Served(versions=frozenset({"0.2.0", "0.4.0"}))
-    for bench in make_bench(tmp_path, simulator, endorsements, empty_state, Settings(served=served)):
+    for bench in make_bench(tmp_path, simulator, endorsements, empty, Settings(served=served)):
         with pytest.raises(Exception, match=r"expect =0\.4\.0 or =0\.2\.0 while the request is 0\.3\.0"):
             old_guest(bench, "0.3.0").auth()
 
@@ -119,7 +121,11 @@ def test_t_version_downgrade_a_version_that_is_served_no_more_ends_its_sessions(
         guest.attest(body)
     cookie = guest.http.cookies["kbs-session-id"]
     strict = Broker(
-        open_bench.store, open_bench.keys, open_bench.broker._verification, Settings(), open_bench.clock
+        open_bench.store,
+        open_bench.keys,
+        open_bench.broker._verification,
+        Settings(),
+        Clock(open_bench.clock),
     )
     with pytest.raises(Refusal, match="Protocol Version Mismatch") as refusal:
         if step == "attest":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text as sql
-
 from tests.kbs.conftest import PATH, SECRET, Bench
+from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.test_release import NEWER_FIRMWARE, refused
 
 
@@ -71,5 +70,4 @@ def test_what_was_given_is_forgotten_with_the_session(acme: Bench) -> None:
     acme.guest().boot(PATH)
     acme.clock.pass_seconds(301)
     acme.guest().auth()
-    with acme.store._engine.begin() as connection:
-        assert connection.execute(sql("SELECT count(*) FROM releases")).scalar() == 0
+    assert acme.sql("SELECT count(*) FROM releases") == [(0,)]

@@ -13,6 +13,7 @@ from kbs.protocol.codec import Attestation
 from kbs.protocol.v0_4_0 import Version040
 from kbs.refusals import Refusal
 from tests.kbs.conftest import PATH, SECRET, Bench
+from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.twin import TwinGuest, TwinRefused
 
 
@@ -123,8 +124,8 @@ def test_nonce_is_consumed_before_verification_starts(acme: Bench, monkeypatch: 
     guest.auth()
 
     def while_verifying(*arguments: object, **_: object) -> None:
-        with acme.store.transaction() as tx:
-            challenge = tx.sessions.challenge(hashed(guest.http.cookies["kbs-session-id"]))
+        cookie = guest.http.cookies["kbs-session-id"]
+        challenge = acme.store.read(lambda tx: tx.sessions.challenge(hashed(cookie)))
         consumed.append(challenge is not None and challenge.consumed is not None)
         raise RuntimeError("stop here")
 
@@ -155,10 +156,8 @@ def test_consume_is_conditional_in_the_database_itself(acme: Bench) -> None:
     guest = acme.guest()
     guest.auth()
     challenge_id = hashed(guest.http.cookies["kbs-session-id"])
-    with acme.store.transaction() as tx:
-        assert tx.sessions.consume(challenge_id, b"1" * 32, acme.clock.now)
-    with acme.store.transaction() as tx:
-        assert not tx.sessions.consume(challenge_id, b"1" * 32, acme.clock.now)
+    assert acme.store.write(lambda tx: tx.sessions.consume(challenge_id, b"1" * 32, acme.clock.now))
+    assert not acme.store.write(lambda tx: tx.sessions.consume(challenge_id, b"1" * 32, acme.clock.now))
 
 
 def test_cookie_changes_on_attest_and_the_old_one_opens_nothing(acme: Bench) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attest.result.ear import SigningKey
 from attest.result.passport.kbs import TYPE
 from kbs.broker import Broker
+from kbs.clock import Clock
 from kbs.keys.ring import KeyRing
 from kbs.protocol.tee_key import TeeKey
 from kbs.token import InvalidToken, Tokens, TokenTerms
@@ -171,7 +172,7 @@ def test_t_ephemeral_a_second_broker_on_the_same_keys_believes_the_token(acme: B
     guest.auth()
     token = guest.attest()
     other = Broker(
-        acme.store, KeyRing.open(acme.folder / "keys"), acme.broker._verification, None, acme.clock
+        acme.store, KeyRing.open(acme.folder / "keys"), acme.broker._verification, None, Clock(acme.clock)
     )
     assert other.session_of_token(token) is not None
 

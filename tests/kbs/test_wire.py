@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kbs.broker import Settings
+from kbs.store.address import Address
 from tests.counts import tenth
 from tests.kbs.conftest import PATH, SECRET, Bench, make_bench
 from tests.kbs.twin import TwinKey, refusal_of
@@ -262,9 +263,9 @@ def test_bodies_of_all_requests_together_have_a_limit_and_give_their_room_back(b
 
 
 def test_too_many_waiting_guests_are_429_and_make_room_again(
-    tmp_path: Any, simulator: Any, endorsements: Any, empty_state: bytes
+    tmp_path: Any, simulator: Any, endorsements: Any, empty: Address
 ) -> None:
-    for bench in make_bench(tmp_path, simulator, endorsements, empty_state, Settings(open_challenges=2)):
+    for bench in make_bench(tmp_path, simulator, endorsements, empty, Settings(open_challenges=2)):
         http = bench.http()
         statuses = [http.post("/kbs/v0/auth", content=REQUEST).status_code for _ in range(3)]
         assert statuses == [200, 200, 429]

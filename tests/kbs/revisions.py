@@ -1,0 +1,158 @@
+"""What a broker left in a database of each released schema: written in that schema's own words.
+
+The tables of the program are not used here, because they are today's. Whoever adds a migration adds what a
+broker leaves after it; a test asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from attest.canonical import canonical
+from attest.memory import Memory
+from kbs.audit import AuditRow
+from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session
+from kbs.store.repository import Repository
+from tests.kbs.conftest import PATH, Bench
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a broker keeps, apart from how."""
+
+    principals: Sequence[tuple[str, bytes]]
+    owners: Sequence[Owner]
+    rules: Sequence[Rule]
+    secret: SecretVersion
+    sessions: Sequence[Session]
+    challenges: Sequence[Challenge]
+    releases: Sequence[tuple[bytes, str, int, str, int, int]]
+    memory: Memory
+    audit: Sequence[AuditRow]
+
+
+def left_by(bench: Bench, sessions: Sequence[bytes], challenges: Sequence[bytes]) -> Left:
+    releases = [
+        tuple(row) for row in bench.sql("SELECT session, path, version, key, audit, expires FROM releases")
+    ]
+
+    def look(tx: Repository) -> Left:
+        secret = tx.registry.current(ResourcePath.parse(PATH))
+        assert secret is not None
+        attested = [tx.sessions.session(name) for name in sessions]
+        asked = [tx.sessions.challenge(name) for name in challenges]
+        return Left(
+            tx.registry.principals(),
+            tx.registry.owners(),
+            tx.registry.rules(),
+            secret,
+            [session for session in attested if session],
+            [challenge for challenge in asked if challenge],
+            releases,
+            tx.sessions.memory(),
+            list(tx.audit.rows()),
+        )
+
+    return bench.store.read(look)
+
+
+def _into(connection: Connection, table: str, **values: Any) -> None:
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+
+def fill_0001(connection: Connection, left: Left) -> None:
+    for name, key_hash in left.principals:
+        _into(connection, "principals", name=name, key_hash=key_hash, created=1)
+    for owner in left.owners:
+        _into(connection, "owners", name=owner.name, enabled=owner.enabled, created=2)
+    for rule in left.rules:
+        _into(
+            connection,
+            "rules",
+            owner=rule.owner,
+            pattern=str(rule.pattern),
+            policy=rule.policy,
+            digest=rule.digest,
+            enabled=rule.enabled,
+            changed=3,
+        )
+    secret, path = left.secret, str(left.secret.path)
+    _into(
+        connection,
+        "secrets",
+        path=path,
+        last_version=secret.version,
+        current_version=secret.version,
+        created=4,
+    )
+    for name in secret.owners:
+        _into(connection, "secret_owners", path=path, owner=name)
+    _into(
+        connection,
+        "secret_versions",
+        path=path,
+        version=secret.version,
+        wrapped_key=secret.envelope.wrapped_key,
+        iv=secret.envelope.iv,
+        ciphertext=secret.envelope.ciphertext,
+        created=5,
+    )
+    for challenge in left.challenges:
+        _into(
+            connection,
+            "challenges",
+            id=challenge.id,
+            tee=challenge.tee,
+            protocol=challenge.protocol,
+            nonce=challenge.nonce,
+            created=int(challenge.created.timestamp()),
+            expires=int(challenge.expires.timestamp()),
+        )
+    for session in left.sessions:
+        _into(
+            connection,
+            "sessions",
+            id=session.id,
+            tee=session.tee,
+            protocol=session.protocol,
+            key=json.dumps(session.key),
+            attested=int(session.attested.timestamp()),
+            expires=int(session.expires.timestamp()),
+            collateral=session.collateral,
+            token_id=session.token_id,
+            sealed=session.sealed,
+        )
+    _into(connection, "collateral_memory", id=1, content=canonical(left.memory.as_dict()).decode())
+    for row in left.audit:
+        _into(connection, "audit", number=row.number, body=row.body, hash=row.hash)
+    last = left.audit[-1]
+    _into(connection, "audit_head", id=1, number=last.number, hash=last.hash)
+
+
+def fill_0002(connection: Connection, left: Left) -> None:
+    fill_0001(connection, left)
+    for session, path, version, key, audit, expires in left.releases:
+        _into(
+            connection,
+            "releases",
+            session=session,
+            path=path,
+            version=version,
+            key=key,
+            audit=audit,
+            expires=expires,
+        )
+
+
+FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
+    "0001": fill_0001,
+    "0002": fill_0002,
+}
+"""Schema → what writes `Left` into its tables."""
