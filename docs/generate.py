@@ -22,7 +22,7 @@ from attest.result.ear.table import CATEGORIES_OF, VALUES
 from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, tier_of
 from attest.simulator import FAULTS
 from kbs.config import Config, Section
-from kbs.config.section import is_list, sections_of
+from kbs.config.section import is_list, kind_of, sections_of
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -229,9 +229,9 @@ def _configuration() -> str:
             else "none"
             if field.default is None
             else f"`{_written(field.default)}`",
-            field.description or "",
+            (f"Kind `{kind}`: " if kind else "") + (field.description or ""),
         )
-        for key, field in _keys(Config, "")
+        for key, kind, field in _keys(Config, "", None)
     ]
     return (
         f"# The broker's configuration\n\n{_NOTE}\n"
@@ -248,15 +248,16 @@ def _written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def _keys(section: type[Section], above: str) -> Iterator[tuple[str, FieldInfo]]:
+def _keys(section: type[Section], above: str, of: str | None) -> Iterator[tuple[str, str | None, FieldInfo]]:
+    """Key, the kind of section it belongs to where there are several, and field."""
     for name, field in section.model_fields.items():
         key = f"{above}{field.alias or name}"
         below = sections_of(field.annotation)
         if not below:
-            yield key, field
+            yield key, of, field
         key += "[]" if is_list(field.annotation) else ""
         for kind in below:
-            yield from _keys(kind, f"{key}.")
+            yield from _keys(kind, f"{key}.", kind_of(kind) or of)
 
 
 def _short(value: str | None) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from attest import Malformed, Policy
 from attest.claims import instant
 from kbs.audit import AuditRow, Head, faults
 from kbs.clock import Clock
-from kbs.domain import InvalidName, Owner, PathPattern, ResourcePath, Rule, Secret, owner_name
+from kbs.domain import Envelope, InvalidName, Owner, PathPattern, ResourcePath, Rule, Secret, owner_name
+from kbs.key_administration import KeyAdministration, key_store
 from kbs.keys.envelope import seal
 from kbs.keys.ring import KeyRing
 from kbs.refusals import Refusal
@@ -20,6 +23,7 @@ from kbs.store.repository import Repository
 
 MAX_SECRET: Final = 1 << 20
 MAX_POLICY: Final = 256 << 10
+_TRIES: Final = 5
 
 
 class Administration:
@@ -29,6 +33,7 @@ class Administration:
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
+        self.keys = KeyAdministration(store, keys, self._clock)
 
     def _act(
         self, who: str, event: str, facts: Mapping[str, Any], change: Callable[[Repository, datetime], Any]
@@ -112,21 +117,32 @@ class Administration:
     def put_secret(
         self, who: str, path: str, owners: Iterable[str], value: bytes
     ) -> tuple[ResourcePath, int]:
-        """A new version, current at once. The first fixes the set of owners."""
+        """A new version, current at once. The first fixes the set of owners.
+
+        The version is sealed before the transaction that puts it, for a key store may be slow; where somebody
+        else put one meanwhile, it is sealed again for the number that comes now.
+        """
         resource = _named(ResourcePath.parse, path)
         if not 0 < len(value) <= MAX_SECRET:
             raise Refusal(413, "RequestTooLarge", f"a secret is 1 to {MAX_SECRET} bytes")
         names = sorted(set(owners))
+        # The row names the act, not the content: a digest of a short secret could be searched for.
+        facts = {"resource": str(resource), "owners": names}
 
-        def change(tx: Repository, now: datetime) -> int:
+        def put(coming: int, envelope: Envelope, tx: Repository, now: datetime) -> int:
             version = tx.registry.next_version(resource, names, now)
-            envelope = seal(value, resource, version, names, self._keys.wrap)
+            if version != coming:
+                raise _Overtaken
             tx.registry.put_version(resource, version, envelope, now)
             return version
 
-        # The row names the act, not the content: a digest of a short secret could be searched for.
-        facts = {"resource": str(resource), "owners": names}
-        return resource, self._act(who, "secret-put", facts, change)
+        for _ in range(_TRIES):
+            coming = self._store.read(lambda tx: tx.registry.coming_version(resource))
+            with key_store():
+                envelope = seal(value, resource, coming, names, self._keys.wrap)
+            with suppress(_Overtaken):
+                return resource, self._act(who, "secret-put", facts, partial(put, coming, envelope))
+        raise Refusal(503, "InternalError", "others put versions of this secret at the same time; try again")
 
     def delete_secret(self, who: str, path: str) -> None:
         resource = _named(ResourcePath.parse, path)
@@ -162,6 +178,10 @@ class Administration:
             return head, faults(tx.audit.rows(), head)
 
         return self._store.read(look)
+
+
+class _Overtaken(Exception):
+    """The version that was sealed is not the one that comes next."""
 
 
 def _named(parse: Callable[[str], Any], text: str) -> Any:

@@ -27,7 +27,8 @@ from attest.canonical import canonical, read_json
 from attest.claims import instant, read_instant
 from attest.errors import Malformed
 from kbs.audit import Head
-from kbs.keys import KeyStoreError, KeyWrap
+from kbs.keys import KeyStoreError, KeyStoreUnavailable
+from kbs.keys.wrap import KeyWrap
 from kbs.store.lasting import Row
 
 KIND: Final = "kbs-backup/1"
@@ -78,7 +79,7 @@ class Backup:
     """A backup that is whole and was made by a broker with the same wrapping key."""
 
     def __init__(self, stream: BinaryIO, wrap: KeyWrap) -> None:
-        """Reads all of it once. Raises BackupError."""
+        """Reads all of it once. Raises BackupError, and KeyStoreUnavailable."""
         self._stream = stream
         header = _json(_line(stream))
         try:
@@ -88,6 +89,8 @@ class Backup:
                 str(header["schema"]), Head.parse(header["head"]), read_instant(header["made"])
             )
             self._mac_key = wrap.unwrap(base64.b64decode(header["mac-key"], validate=True), _CONTEXT)
+        except KeyStoreUnavailable:
+            raise
         except KeyStoreError:
             raise BackupError(
                 "it is of a broker with other keys: nothing in it could be opened with those given"

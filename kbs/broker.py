@@ -3,8 +3,9 @@
     challenge   32 random bytes, kept with an expiry; the cookie's hash is its name
     attest      the nonce is consumed by one conditional UPDATE, then the evidence is verified against
                 that nonce and the key beside it; the verified claims are kept sealed, the key with them
-    release     in one transaction: session, secret and rules as they are now, every owner's policy again
-                over the sealed claims, the secret wrapped for the attested key, the audit row
+    release     session, secret and rules are read, every owner's policy asked again over the sealed claims,
+                the secret opened and wrapped for the attested key; then, in one transaction, all that was
+                read is read again, decided again where anything changed, and the audit row written
 
 A guest that attested elsewhere brings a token: `passport` reads it, `release_to` decides over what it says.
 
@@ -20,9 +21,10 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import structlog
@@ -50,10 +52,10 @@ from attest.verified import Vouched
 from kbs.attestation_result import claims_for
 from kbs.clock import Clock
 from kbs.collateral import Collateral, Epoch, NoCollateral
-from kbs.domain import Challenge, ResourcePath, Rule, SecretVersion, Session, hashed
-from kbs.keys import KeyStoreError
+from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session, hashed
+from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
-from kbs.keys.ring import KeyRing
+from kbs.keys.ring import KeyRing, SessionKey
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
 from kbs.problems import problem
@@ -72,6 +74,8 @@ _UNSIGNED: Final = frozenset(
     {"ear.malformed", "ear.header", "ear.key", "ear.algorithm", "ear.type", "ear.signature"}
 )
 """What is wrong with a token before its signature was found to hold."""
+_TRIES: Final = 3
+"""How often a secret may change while it is being opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,23 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a decision rests on, as one transaction found it. Two that are equal decide the same.
+
+    at: to the second. asks: None for a session that is not kept. basis: of `Verification`, as it is now. secret:
+    its current version, None where there is none. owners: by name, those of the secret, or of the rules where
+    there is none.
+    """
+
+    at: datetime
+    asks: Session | Passport | None
+    basis: str
+    secret: SecretVersion | None
+    owners: Mapping[str, Owner | None]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recipient:
     """Who is given a secret, once it is settled who asks. id: SHA-256 of the cookie or token that names him. vouched:
     claims about his machine. key: what the secret is wrapped for, the one in the digest that the hardware signed.
@@ -123,6 +144,24 @@ class Recipient:
     key: TeeKey
     codec: Codec
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A decision: this secret, to this recipient. agreed: the rules of all owners."""
+
+    at: datetime
+    recipient: Recipient
+    secret: SecretVersion
+    agreed: list[dict[str, str]]
+
+
+class _Ended(Refusal):
+    """The session that asks has ended at `at`."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(401, "TokenNotFound", "attest first")
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +238,7 @@ class Broker:
         body_digest = hashlib.sha256(body).digest()
         challenge, now = self._challenge_of(cookie)
         if challenge.consumed is not None:
-            return self._same_answer(cookie, challenge, body_digest)
+            return self._same_answer(cookie, challenge, body_digest, now)
         codec = self._codec(challenge.protocol)
         try:
             message = codec.read_attestation(body)
@@ -237,14 +276,18 @@ class Broker:
             raise Refusal(401, "AttestationError", "there is no open challenge for this session; ask for one")
         return challenge, now
 
-    def _same_answer(self, cookie: str | None, challenge: Challenge, body_digest: bytes) -> Issued:
+    def _same_answer(
+        self, cookie: str | None, challenge: Challenge, body_digest: bytes, now: datetime
+    ) -> Issued:
         """A client that lost the answer and sends the very same body again gets it again; nothing is
         verified anew, nothing is learned."""
         same = challenge.body is not None and hmac.compare_digest(challenge.body, body_digest)
         if not same or challenge.answer is None:
             raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
-        session_cookie = self._keys.session_cookie(_known(cookie))
-        return Issued(_token_answer(challenge.answer), session_cookie, challenge.expires)
+        names = [key.session_cookie(_known(cookie)) for key in self._keys.sessions(now)]
+        # Its session may be named by a key that another took over from since.
+        kept = next((name for name in names if self.is_attested(hashed(name))), names[0])
+        return Issued(_token_answer(challenge.answer), kept, challenge.expires)
 
     def _verify(
         self, challenge: Challenge, codec: Codec, message: Attestation, epoch: Epoch, now: datetime
@@ -317,7 +360,8 @@ class Broker:
         now: datetime,
     ) -> Issued:
         """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
-        session_cookie = self._keys.session_cookie(cookie)
+        keys = self._keys.session
+        session_cookie = keys.session_cookie(cookie)
         token_id = os.urandom(16)
         session = Session(
             id=hashed(session_cookie),
@@ -330,7 +374,7 @@ class Broker:
             token_id=encode(token_id),
             sealed=b"",
         )
-        session = replace(session, sealed=verified.seal(self._keys.seal, _context(session)))
+        session = replace(session, sealed=verified.seal(keys.seal, _context(session)))
         claims_digest = _claims_digest(verified)
         token = self._tokens.issue(
             claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
@@ -364,64 +408,96 @@ class Broker:
 
         session_id: hash of the cookie, or None. Raises Refusal.
         """
-        if session_id is None or not self.is_attested(session_id):
-            # Who has no session does not queue with those who write.
+        if session_id is None:
             raise _attest_first()
-        return self._release(resource, lambda tx, facts, now: self._of_session(tx, session_id, facts, now))
+        return self._release(resource, lambda tx: tx.sessions.session(session_id))
 
     def release_to(self, passport: Passport, resource: ResourcePath) -> bytes:
         """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
 
         Whether the word of that issuer counts, each owner's rule says. Raises Refusal.
         """
-        return self._release(resource, lambda _, facts, now: _of_passport(passport, facts, now))
+        return self._release(resource, lambda _: passport)
 
     def _release(
-        self,
-        resource: ResourcePath,
-        identify: Callable[[Repository, dict[str, Any], datetime], Recipient | None],
+        self, resource: ResourcePath, who: Callable[[Repository], Session | Passport | None]
     ) -> bytes:
-        """One transaction from the first read to the audit row: what was decided is what was committed, and
-        without the row there is no answer. identify: None where the session has ended."""
-        facts: dict[str, Any] = {}
-
-        def decide(tx: Repository) -> bytes | None:
-            now = self._clock.now(tx)
-            facts.clear()
-            facts["resource"] = str(resource)
-            recipient = identify(tx, facts, now)
-            if recipient is None:
-                return None
-            vouched = recipient.vouched
-            secret = tx.registry.current(resource)
-            rules = tx.registry.matching_rules(resource)
-            if secret is None:
-                # Whoever the owners of such a path would trust may know that it is not there; for
-                # all others it looks like a denial.
-                self._all_agree(tx, vouched, {rule.owner for rule in rules}, rules, now)
-                raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
-            agreed = self._all_agree(tx, vouched, secret.owners, rules, now)
-            plaintext = open_envelope(secret, self._keys.wrap)
-            answer = recipient.codec.write_answer(plaintext, recipient.key)
-            _record_release(
-                tx,
-                recipient,
-                secret,
-                {**facts, "at": instant(now), "version": secret.version, "agreed": agreed},
-            )
-            return answer
-
+        """Decided, and the secret opened, between a transaction that reads and one that writes, so that nobody
+        waits for a policy or a key store. The second finds the facts as they were, or decides anew on those of
+        now; it commits with the audit row. Without the row there is no answer."""
+        look = partial(self._facts, who, resource)
+        noted: dict[str, Any] = {"resource": str(resource)}
         try:
-            answer = self._store.write(decide)
+            for _ in range(_TRIES):
+                facts = self._store.read(look)
+                grant = self._decide(facts, noted)
+                answer = self._answer(grant)
+                if self._store.write(partial(self._commit, look, facts, grant, noted)):
+                    return answer
+            raise Refusal(503, "InternalError", "the secret changes too often; try again", audited=True)
         except KeyStoreError as error:
-            facts["cause"] = str(error)
-            refusal = Refusal(500, "InternalError", "the secret cannot be opened", audited=True)
-            raise self._refused("release-denied", refusal, facts) from None
+            noted["cause"] = str(error)
+            _log.error("a secret cannot be opened", cause=str(error))  # its path is not for logs
+            raise self._refused("release-denied", _cannot_open(error), noted) from None
+        except _Ended as ended:
+            # Gone as soon as somebody saw that it ended: no clock that is turned back revives it (T-CLOCK).
+            at = ended.at
+            self._store.write(lambda tx: tx.sessions.forget_expired(at))
+            raise
         except Refusal as refusal:
-            raise self._refused("release-denied", refusal, facts) from None
-        if answer is None:
+            raise self._refused("release-denied", refusal, noted) from None
+
+    def _facts(
+        self, who: Callable[[Repository], Session | Passport | None], resource: ResourcePath, tx: Repository
+    ) -> Facts:
+        now = self._clock.now(tx)
+        secret = tx.registry.current(resource)
+        rules = tuple(tx.registry.matching_rules(resource))
+        names = {rule.owner for rule in rules} if secret is None else secret.owners
+        owners = {name: tx.registry.owner(name) for name in sorted(names)}
+        basis = self._verification.basis(self._verification.collateral.current())
+        return Facts(now, who(tx), basis, secret, owners, rules)
+
+    def _decide(self, facts: Facts, noted: dict[str, Any]) -> Grant:
+        """Whether who asks gets the secret. Rests on `facts` and the keys of sessions alone. Raises Refusal.
+
+        noted: what is found on the way, for the audit row of a refusal too.
+        """
+        if facts.asks is None:
             raise _attest_first()
-        return answer
+        if isinstance(facts.asks, Passport):
+            recipient = _of_passport(facts.asks, noted, facts.at)
+        else:
+            recipient = self._of_session(facts.asks, facts, noted)
+        # Where there is no secret: whoever the owners of such a path would trust may know that it is not
+        # there; for all others it looks like a denial.
+        agreed = self._all_agree(recipient.vouched, facts)
+        if facts.secret is None:
+            raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
+        return Grant(facts.at, recipient, facts.secret, agreed)
+
+    def _answer(self, grant: Grant) -> bytes:
+        """The secret for the attested key. In no transaction: a key store may be slow. Raises KeyStoreError."""
+        plaintext = open_envelope(grant.secret, self._keys.wrap)
+        return grant.recipient.codec.write_answer(plaintext, grant.recipient.key)
+
+    def _commit(
+        self,
+        look: Callable[[Repository], Facts],
+        facts: Facts,
+        grant: Grant,
+        noted: dict[str, Any],
+        tx: Repository,
+    ) -> bool:
+        """Write the row of what was decided; False where the answer is of another version, or for another
+        session, than those of now. Raises Refusal."""
+        now = look(tx)
+        if now != facts:
+            grant = self._decide(now, noted)
+            if (now.secret, now.asks) != (facts.secret, facts.asks):
+                return False
+        _record_release(tx, grant, noted)
+        return True
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of the tokens that count now."""
@@ -465,52 +541,34 @@ class Broker:
             )
             raise self._refused("passport-refused", refusal, {"token": hashed(token).hex()}) from None
 
-    def _of_session(
-        self, tx: Repository, session_id: bytes, facts: dict[str, Any], now: datetime
-    ) -> Recipient | None:
-        session = self._live_session(tx, session_id, now)
-        if session is None:
-            return None
-        facts["session"] = session.id.hex()
-        verified = self._claims_of(session, now)
-        facts |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+    def _of_session(self, session: Session, facts: Facts, noted: dict[str, Any]) -> Recipient:
+        """Raises Refusal."""
+        if not session.attested <= facts.at < session.expires:
+            raise _Ended(facts.at)
+        noted["session"] = session.id.hex()
+        verified = self._claims_of(session, facts)
+        noted |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
         codec = self._codec(session.protocol)
         key = codec.read_key(dict(session.key))
         return Recipient(session.id, verified, key, codec, session.expires)
 
-    def _live_session(self, tx: Repository, session_id: bytes, now: datetime) -> Session | None:
-        session = tx.sessions.session(session_id)
-        if session is not None and session.attested <= now < session.expires:
-            return session
-        # Gone as soon as somebody saw that it ended: no clock that is turned back revives it (T-CLOCK).
-        tx.sessions.forget_expired(now)
-        return None
-
-    def _claims_of(self, session: Session, now: datetime) -> Verified:
+    def _claims_of(self, session: Session, facts: Facts) -> Verified:
         """The session's claims, opened under the key, times and TEE they were sealed with."""
-        try:
-            verified = Verified.unseal(self._keys.seal, _context(session), session.sealed)
-        except Malformed:
-            raise Refusal(401, "TokenNotFound", "attest again", audited=True) from None
-        if session.collateral != self._verification.basis(self._verification.collateral.current()):
+        verified = _first_open(session, self._keys.sessions(facts.at))
+        if verified is None:
+            raise Refusal(401, "TokenNotFound", "attest again", audited=True)
+        if session.collateral != facts.basis:
             # A list of today may revoke what yesterday's did not, and roots may be others (another replica,
             # another start); the claims alone cannot tell.
             raise Refusal(401, "AttestationError", "the endorsements changed; attest again", audited=True)
-        if now >= verified.expires:
+        if facts.at >= verified.expires:
             raise Refusal(401, "AttestationError", "the endorsements ran out; attest again", audited=True)
         binding = verified.claims.get("binding", {})
         if binding.get("nonce") != "true" or binding.get("key") != "true":
             raise Refusal(401, "AttestationError", "the evidence binds no key", audited=True)
         return verified
 
-    def _all_agree(
-        self,
-        tx: Repository,
-        vouched: Vouched,
-        owners: Sequence[str] | set[str],
-        rules: Sequence[Rule],
-        now: datetime,
-    ) -> list[dict[str, str]]:
+    def _all_agree(self, vouched: Vouched, facts: Facts) -> list[dict[str, str]]:
         """Every owner has at least one enabled rule for the path, and every such rule agrees, now.
 
         Returns what agreed, for the audit row. All owners and rules are asked before the refusal, so that
@@ -518,20 +576,19 @@ class Broker:
         """
         problems: list[Problem] = []
         agreed: list[dict[str, str]] = []
-        if not owners:
+        if not facts.owners:
             problems.append(problem("kbs.owner.none"))
-        for name in sorted(owners):
-            owner = tx.registry.owner(name)
+        for name, owner in facts.owners.items():
             if owner is None or not owner.enabled:
                 problems.append(problem("kbs.owner.disabled", where=name))
                 continue
-            own = [rule for rule in rules if rule.owner == name]
+            own = [rule for rule in facts.rules if rule.owner == name]
             if not own:
                 problems.append(problem("kbs.owner.no-rule", where=name))
             for rule in own:
                 try:
                     policy = _policy(rule.policy, f"{name}:{rule.pattern}")
-                    appraise(vouched, policy, at=now).require_release()
+                    appraise(vouched, policy, at=facts.at).require_release()
                 except (Denied, Malformed) as error:
                     problems.extend(error.problems)
                 else:
@@ -610,12 +667,11 @@ def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Re
     return Recipient(passport.id, attested, key, _PASSPORTS, attested.expires)
 
 
-def _record_release(
-    tx: Repository, recipient: Recipient, secret: SecretVersion, facts: Mapping[str, Any]
-) -> None:
+def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> None:
     """The row of this release. Whoever asks again for what his session and key were given (his answer was lost)
     was decided about again, but is given nothing that counts: `repeat`, with the number of the first row."""
-    key = recipient.key
+    recipient, secret, key = grant.recipient, grant.secret, grant.recipient.key
+    facts = {**noted, "at": instant(grant.at), "version": secret.version, "agreed": grant.agreed}
     given = (recipient.id, secret.path, secret.version, key.thumbprint)
     first = tx.releases.first(*given)
     if first is not None:
@@ -645,6 +701,20 @@ def _context(session: Session) -> bytes:
             "token": session.token_id,
         }
     )
+
+
+def _first_open(session: Session, keys: Sequence[SessionKey]) -> Verified | None:
+    for key in keys:
+        with suppress(Malformed):
+            return Verified.unseal(key.seal, _context(session), session.sealed)
+    return None
+
+
+def _cannot_open(error: KeyStoreError) -> Refusal:
+    """The cause is for the audit row: a guest learns whether asking again may help."""
+    if isinstance(error, KeyStoreUnavailable):
+        return Refusal(503, "InternalError", "the key store does not answer; try again", audited=True)
+    return Refusal(500, "InternalError", "the secret cannot be opened", audited=True)
 
 
 def _claims_digest(vouched: Vouched) -> str:

@@ -127,6 +127,15 @@ class SecretVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class WrappedRow:
+    """The wrapped data key of a version, without the secret."""
+
+    path: ResourcePath
+    version: int
+    wrapped_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A secret as administration sees it: no content."""
 

@@ -18,7 +18,8 @@ from kbs.config import Config, InvalidConfig
 from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
-from kbs.keys.file import read_private
+from kbs.keys.configured import key_wrap
+from kbs.keys.files import read_private
 from kbs.keys.ring import KeyRing
 from kbs.passport import Issuers
 from kbs.passport.fetched import FetchedKeys
@@ -41,6 +42,11 @@ class Service:
     store: Store
     broker: Broker
     administration: Administration
+    keys: KeyRing
+
+    def close(self) -> None:
+        self.keys.wrap.close()
+        self.store.close()
 
 
 def build(config: Config, heads: Iterable[Head] = ()) -> Service:
@@ -57,7 +63,8 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     with connected(address) as database:
         if whole(database, Purpose.READ, current) is None:
             raise InvalidConfig([f"there is no broker in {address}: make one, kbs init"])
-    keys = KeyRing.open(config.state / KEYS)
+    keys = key_ring(config)
+    keys.wrap.prove()
     migrate(address)
     store = Store.open(address)
     store.read(lambda tx: require_heads(tx, heads))
@@ -69,7 +76,13 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         tokens=_token_terms(config.tokens),
     )
     broker = Broker(store, keys, verification(config), settings)
-    return Service(store, broker, Administration(store, keys))
+    return Service(store, broker, Administration(store, keys), keys)
+
+
+def key_ring(config: Config) -> KeyRing:
+    """The broker's keys, wherever they are. Raises KeyStoreError."""
+    folder = config.state / KEYS
+    return KeyRing.open(folder, key_wrap(config.keys, config.former_keys, folder))
 
 
 def _token_terms(section: TokenSection) -> TokenTerms:

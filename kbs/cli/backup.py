@@ -45,9 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _backup(args: argparse.Namespace) -> None:
     from kbs.backup import About, BackupError, write_backup
     from kbs.clock import Clock
-    from kbs.keys.ring import KeyRing
-    from kbs.service import database_address
-    from kbs.state import KEYS
+    from kbs.service import database_address, key_ring
     from kbs.store.audit_rows import AuditRows
     from kbs.store.database import connected, whole
     from kbs.store.kinds import Purpose
@@ -55,7 +53,7 @@ def _backup(args: argparse.Namespace) -> None:
     from kbs.store.schema import current, require_current
 
     config = read_place(args)
-    keys = KeyRing.open(config.state / KEYS)
+    keys = key_ring(config)
     output: Path = args.output
     if output.exists():
         raise BackupError(f"{output} exists; a backup is never overwritten")

@@ -99,12 +99,15 @@ def _show(args: argparse.Namespace) -> int:
 
 def _lines(model: Any, indent: str) -> Iterator[str]:
     """The sections as YAML with comments; what is not needed stands as a comment itself."""
-    from kbs.config.section import is_list, sections_of
+    from kbs.config.section import is_list, kind_of, sections_of
 
     for name, field in model.model_fields.items():
         key = field.alias or name
         yield f"{indent}# {field.description}"
         below = sections_of(field.annotation)
+        if name == "kind":
+            yield f"{indent}{key}: {kind_of(model)}"
+            continue
         if not below:
             default = "" if field.is_required() or field.default is None else f" {_yaml(field.default)}"
             yield f"{indent}{'' if field.is_required() else '# '}{key}:{default}"

@@ -50,7 +50,7 @@ def _init(args: argparse.Namespace) -> str:
     from kbs.clock import Clock
     from kbs.http.auth import give_key, make_key
     from kbs.keys import KeyStoreError
-    from kbs.keys.file import write_new
+    from kbs.keys.files import write_new
     from kbs.keys.ring import KeyRing
     from kbs.service import database_address
     from kbs.state import KEYS

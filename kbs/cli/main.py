@@ -20,6 +20,7 @@ Release secrets to confidential machines that their owners' policies accept.
   kbs owner add acme                                  who holds secrets
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
+  kbs keys rotate                                     a new key wraps secrets at rest
   kbs audit verify                                    is the trail whole?
   kbs backup --state DIR -o FILE                      all that lasts, while serving; kbs restore puts it back
   kbs guest get --path acme/key/model -o FILE --simulate STATE    the guest at boot
@@ -34,6 +35,7 @@ COMMANDS = (
     "owner",
     "policy",
     "secret",
+    "keys",
     "audit",
     "backup",
     "restore",

@@ -61,13 +61,11 @@ def run(args: argparse.Namespace) -> int:
 def _restore(args: argparse.Namespace) -> None:
     from kbs.backup import Backup
     from kbs.clock import Clock
-    from kbs.keys.ring import KeyRing
     from kbs.restore import restore
-    from kbs.service import database_address
-    from kbs.state import KEYS
+    from kbs.service import database_address, key_ring
 
     config = read_place(args)
-    keys = KeyRing.open(config.state / KEYS)
+    keys = key_ring(config)
     with open(args.file, "rb") as stream:
         backup = Backup(stream, keys.wrap)
         head = restore(backup, database_address(config), args.head, Clock())

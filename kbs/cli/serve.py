@@ -98,7 +98,10 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"serving {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    uvicorn.Server(server).run(sockets=[listening])
+    try:
+        uvicorn.Server(server).run(sockets=[listening])
+    finally:
+        service.close()
     return 0
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from kbs.config.database import Database
 from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
+from kbs.config.keys import FileKeys, Keys
 from kbs.config.listen import Listen
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
 from kbs.config.tokens import TokenSection
@@ -37,6 +38,11 @@ class Config(Section):
     )
     database: Database = Field(
         default=Database(), description="Where owners, secrets, sessions and the audit trail are kept."
+    )
+    keys: Keys = Field(default=FileKeys(), description="Where the keys are that wrap secrets at rest.")
+    former_keys: tuple[Keys, ...] = Field(
+        default=(),
+        description="Key stores of before, which still open what they wrapped; each as under `keys`.",
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")

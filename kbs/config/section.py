@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 
@@ -70,6 +70,15 @@ def sections_of(annotation: Any) -> list[type[Section]]:
     return [section for part in get_args(annotation) for section in sections_of(part)]
 
 
+def kind_of(section: type[Section]) -> str | None:
+    """The word under `kind` that chooses this section among others, None where it is the only one."""
+    field = section.model_fields.get("kind")
+    if field is None or get_origin(field.annotation) is not Literal:
+        return None
+    (word,) = get_args(field.annotation)
+    return str(word)
+
+
 def is_list(annotation: Any) -> bool:
     """Whether a field of this type is a list of what it holds."""
     return get_origin(annotation) in (list, tuple)
@@ -125,6 +134,8 @@ _REASONS = {
     "missing": "is missing, and has no default",
     "extra_forbidden": "is no key that is known here",
     "model_type": "is a map of keys",
+    "model_attributes_type": "is a map of keys",
+    "union_tag_not_found": "needs the key kind, which says what it is",
 }
 
 

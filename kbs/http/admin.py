@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +20,9 @@ from attest.canonical import read_json
 from kbs.administration import Administration
 from kbs.audit import AuditRow
 from kbs.domain import Owner, Rule
+from kbs.http import keys
 from kbs.http.auth import principal
+from kbs.http.principal import By
 from kbs.refusals import Refusal
 from kbs.store.database import Store
 
@@ -54,15 +56,6 @@ class NewSecret(_Strict):
 
     owners: list[str] = Field(min_length=1, max_length=64)
     value: str
-
-
-def _by(request: Request) -> str:
-    """Set by the route itself before anything is read; without it this fails, and so does the act."""
-    name: str = request.state.principal
-    return name
-
-
-By = Annotated[str, Depends(_by)]
 
 
 def router(administration: Administration, store: Store) -> APIRouter:
@@ -156,6 +149,7 @@ def router(administration: Administration, store: Store) -> APIRouter:
     def audit_of(reason: str) -> dict[str, Any]:
         return _row(administration.audit_of(reason))
 
+    keys.add_routes(routes, administration.keys)
     return routes
 
 

@@ -13,14 +13,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from attest.canonical import canonical
-from kbs.domain import Envelope, ResourcePath, SecretVersion
-from kbs.keys import KeyStoreError, KeyWrap
+from kbs.domain import Envelope, ResourcePath, SecretVersion, WrappedRow
+from kbs.keys import KEY_BYTES, KeyStoreError
+from kbs.keys.wrap import KeyWrap
 
 
 def seal(secret: bytes, path: ResourcePath, version: int, owners: Iterable[str], wrap: KeyWrap) -> Envelope:
-    """owners: the secret's whole set, which never changes."""
+    """owners: the secret's whole set, which never changes. Raises KeyStoreError."""
     context = _context(path, version, owners)
-    key, iv = os.urandom(32), os.urandom(12)
+    key, iv = os.urandom(KEY_BYTES), os.urandom(12)
     return Envelope(wrap.wrap(key, context), iv, AESGCM(key).encrypt(iv, secret, context))
 
 
@@ -32,6 +33,15 @@ def open_envelope(secret: SecretVersion, wrap: KeyWrap) -> bytes:
         return AESGCM(key).decrypt(envelope.iv, envelope.ciphertext, context)
     except (InvalidTag, ValueError):
         raise KeyStoreError("a secret does not open: the row was changed or moved") from None
+
+
+def rewrap(row: WrappedRow, owners: Iterable[str], wrap: KeyWrap) -> bytes:
+    """The same data key under the KEK that wraps now; the secret itself stays as it is.
+
+    Raises KeyStoreError.
+    """
+    context = _context(row.path, row.version, owners)
+    return wrap.wrap(wrap.unwrap(row.wrapped_key, context), context)
 
 
 def _context(path: ResourcePath, version: int, owners: Iterable[str]) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
-from kbs.domain import Envelope, Owner, PathPattern, ResourcePath, Rule, Secret, SecretVersion
+from kbs.domain import Envelope, Owner, PathPattern, ResourcePath, Rule, Secret, SecretVersion, WrappedRow
 from kbs.store.instants import from_row, to_row
 from kbs.store.tables import owners, principals, rules, secret_owners, secret_versions, secrets
 
@@ -119,13 +119,20 @@ class Registry:
                 insert(secret_owners), [{"path": str(path), "owner": name} for name in wanted]
             )
             return 1
-        fixed = self._owners_of(path)
+        fixed = self.owners_of(path)
         if fixed != wanted:
             raise Conflict(f"the owners of {path} are {', '.join(fixed)}; that set is fixed")
         self._connection.execute(
             update(secrets).where(secrets.c.path == str(path)).values(last_version=last + 1)
         )
         return int(last) + 1
+
+    def coming_version(self, path: ResourcePath) -> int:
+        """What `next_version` will say if nobody else asks first."""
+        last = self._connection.execute(
+            select(secrets.c.last_version).where(secrets.c.path == str(path))
+        ).scalar_one_or_none()
+        return 1 if last is None else int(last) + 1
 
     def put_version(self, path: ResourcePath, version: int, envelope: Envelope, now: datetime) -> None:
         """Store the reserved version and make it the current one."""
@@ -163,7 +170,31 @@ class Registry:
         if row is None:
             return None
         envelope = Envelope(row.wrapped_key, row.iv, row.ciphertext)
-        return SecretVersion(path, row.version, self._owners_of(path), envelope)
+        return SecretVersion(path, row.version, self.owners_of(path), envelope)
+
+    def wrapped_rows(self, after: tuple[str, int], limit: int) -> list[WrappedRow]:
+        """At most `limit` versions of all secrets, in order of path and version, those past `after`."""
+        place = tuple_(secret_versions.c.path, secret_versions.c.version)
+        rows = self._connection.execute(
+            select(secret_versions.c.path, secret_versions.c.version, secret_versions.c.wrapped_key)
+            .where(place > after)
+            .order_by(secret_versions.c.path, secret_versions.c.version)
+            .limit(limit)
+        )
+        return [WrappedRow(ResourcePath.parse(row.path), row.version, row.wrapped_key) for row in rows]
+
+    def replace_wrapped_key(self, row: WrappedRow, wrapped_key: bytes) -> bool:
+        """Whether the row was still as it was read, and now holds `wrapped_key`."""
+        changed = self._connection.execute(
+            update(secret_versions)
+            .where(
+                secret_versions.c.path == str(row.path),
+                secret_versions.c.version == row.version,
+                secret_versions.c.wrapped_key == row.wrapped_key,
+            )
+            .values(wrapped_key=wrapped_key)
+        )
+        return changed.rowcount == 1
 
     def versions(self, path: ResourcePath) -> list[tuple[int, datetime]]:
         rows = self._connection.execute(
@@ -178,9 +209,10 @@ class Registry:
         found = []
         for row in rows:
             path = ResourcePath.parse(row.path)
-            found.append(Secret(path, self._owners_of(path), row.current_version, from_row(row.created)))
+            found.append(Secret(path, self.owners_of(path), row.current_version, from_row(row.created)))
         return found
 
-    def _owners_of(self, path: ResourcePath) -> tuple[str, ...]:
+    def owners_of(self, path: ResourcePath) -> tuple[str, ...]:
+        """The fixed set of a secret's owners, sorted; empty where there is no such secret."""
         query = select(secret_owners.c.owner).where(secret_owners.c.path == str(path))
         return tuple(self._connection.execute(query.order_by(secret_owners.c.owner)).scalars())

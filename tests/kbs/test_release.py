@@ -41,7 +41,7 @@ def sealed(bench: Bench) -> tuple[Session, Verified]:
     ((session_id,),) = bench.sql("SELECT id FROM sessions")
     session = bench.store.read(lambda tx: tx.sessions.session(session_id))
     assert session is not None
-    return session, Verified.unseal(bench.keys.seal, _context(session), session.sealed)
+    return session, Verified.unseal(bench.keys.session.seal, _context(session), session.sealed)
 
 
 def refused(status: int, kind: str) -> pytest.RaisesExc[TwinRefused]:
@@ -298,7 +298,7 @@ def test_claims_that_bind_no_key_release_nothing(acme: Bench) -> None:
         expected=Expected(nonce=bytes(range(32)), protocol="0.4"),
     )
     session = replace(session, id=bytes(32), token_id="other")
-    session = replace(session, sealed=keyless.seal(acme.keys.seal, _context(session)))
+    session = replace(session, sealed=keyless.seal(acme.keys.session.seal, _context(session)))
     acme.store.write(lambda tx: tx.sessions.add_session(session))
     acme.administration.put_rule("test", "acme", "acme/*", SNP_POLICY.replace("  binding: {key: true}\n", ""))
     with pytest.raises(Refusal, match="binds no key"):

@@ -11,7 +11,6 @@ from attest.memory import Memory
 from kbs.domain import ResourcePath
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
-from kbs.keys.file import FileKeyWrap
 from kbs.keys.ring import KeyRing
 from kbs.store.failures import Unavailable
 from kbs.store.registry import Conflict
@@ -48,8 +47,9 @@ def test_secret_moved_to_another_path_or_version_does_not_open(acme: Bench) -> N
         open_envelope(replace(secret, version=2), wrap)
     with pytest.raises(KeyStoreError):
         open_envelope(replace(secret, path=ResourcePath.parse("acme/key/other")), wrap)
+    KeyRing.create(acme.folder / "other")
     with pytest.raises(KeyStoreError):
-        open_envelope(secret, FileKeyWrap(bytes(32)))
+        open_envelope(secret, KeyRing.open(acme.folder / "other").wrap)
 
 
 def test_owner_removed_in_the_database_releases_nothing(acme: Bench) -> None:
@@ -151,8 +151,9 @@ def test_key_files_open_to_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_keys_of_the_ring_differ(bench: Bench) -> None:
-    assert len({bench.keys.seal, bench.keys.cookie}) == 2
-    assert bench.keys.session_cookie("a") != bench.keys.session_cookie("b")
+    session = bench.keys.session
+    assert len({session.seal, session.cookie}) == 2
+    assert session.session_cookie("a") != session.session_cookie("b")
 
 
 def test_a_read_can_change_nothing(bench: Bench) -> None:
