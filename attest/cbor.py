@@ -10,6 +10,7 @@ Source: RFC 8949 §3, §4.1 (preferred serialization), §4.2.1 (deterministic en
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any, NoReturn
 
 MAX_DEPTH = 16
@@ -45,11 +46,12 @@ def decode(data: bytes, *, tags: Collection[int] = (), max_depth: int = MAX_DEPT
     """
     import cbor2
 
-    _walk(data, frozenset(tags), max_depth)
+    known = frozenset(tags)
+    _walk(data, known, max_depth)
     try:
         return cbor2.loads(
             data,
-            semantic_decoders={number: _kept(number) for number in tags},
+            semantic_decoders=_kept(known),
             allow_duplicate_keys=False,
             allow_indefinite=False,
             max_depth=max_depth + 1,
@@ -58,10 +60,14 @@ def decode(data: bytes, *, tags: Collection[int] = (), max_depth: int = MAX_DEPT
         raise Unreadable(None, "each key of a map once", str(error).rpartition(": ")[2]) from None
 
 
-def _kept(number: int) -> Any:
+@cache
+def _kept(tags: frozenset[int]) -> dict[int, Any]:
     from cbor2 import CBORTag
 
-    return lambda value, immutable: CBORTag(number, value)
+    def kept(number: int) -> Any:
+        return lambda value, immutable: CBORTag(number, value)
+
+    return {number: kept(number) for number in tags}
 
 
 def _walk(data: bytes, tags: frozenset[int], max_depth: int) -> None:
