@@ -44,6 +44,7 @@ _VENDORS = {
     "nonce": "Nonces of sample code",
     "policy": "Policies",
     "collect": "Collecting evidence",
+    "corim": "Reference values in a CoRIM",
     "ear": "Attestation results",
     "issuer": "Tokens of other verifiers",
     "": "Warnings and wrong use",

@@ -22,7 +22,9 @@ Role = Literal[
     "nvidia-device",
     "nvidia-rim",
     "azure-vtpm",
+    "corim-signer",
 ]
+"""corim-signer: whom the reader of a CoRIM named; no root of ours has it, and no simulator's."""
 ROLES: tuple[Role, ...] = (
     "amd-ark-milan",
     "amd-ark-genoa",

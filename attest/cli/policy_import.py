@@ -6,20 +6,24 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from attest.cli.policy_import_corim import add_corim_arguments
+
 if TYPE_CHECKING:
     from attest.policy.interchange.draft import Draft
 
-_FORMATS = ("azure-skr", "go-sev-guest", "go-tdx-guest", "nvidia")
+_FORMATS = ("azure-skr", "corim", "go-sev-guest", "go-tdx-guest", "nvidia")
 
 _EPILOG = """\
 examples:
   attest policy import azure-skr release-policy.json --name prod -o prod.yaml
+  attest policy import corim firmware.cbor --signer vendor.pem -o firmware.yaml
   attest policy import go-sev-guest check.textproto --partial -o prod.yaml
   attest policy import nvidia NVGPURemotePolicyExample.json
 
 What has no counterpart is listed with its line and the reason. Nothing is written then, unless --partial
 writes it as comments: read them, the policy asks for less than the file did.
-Exit status: 0 all mapped, 1 something was not (with --partial too), 2 malformed input or wrong use."""
+Exit status: 0 all mapped, 1 something was not (with --partial too), 2 malformed input, a signature or date that does
+not hold, or wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -39,6 +43,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--partial", action="store_true", help="write it although something was not mapped")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_corim_arguments(parser)
     parser.set_defaults(run=_run)
 
 
@@ -53,8 +58,9 @@ def _run(args: argparse.Namespace) -> int:
     try:
         if not re.fullmatch(r"[a-z0-9-]{1,64}", args.name):
             raise usage(f"--name {args.name!r}: a name is 1 to 64 of a-z, 0-9 and -")
-        draft = _read(args.format, read_file(args.file))
-        written = args.partial or not draft.unmapped
+        draft = _read(args, read_file(args.file))
+        # Of a file in which nothing is known there is no policy to write.
+        written = bool(draft.platforms) and (args.partial or not draft.unmapped)
         text = write(draft, name=args.name) if written else None
         if text is not None:
             _prove(text, draft)
@@ -81,14 +87,21 @@ def _run(args: argparse.Namespace) -> int:
         for one in draft.unmapped:
             print(one, file=sys.stderr)
         if text is None:
-            print("nothing was written; --partial writes the rest", file=sys.stderr)
-    return 1 if draft.unmapped else 0
+            rest = "--partial writes the rest" if draft.platforms else "nothing of it was mapped"
+            print(f"nothing was written; {rest}", file=sys.stderr)
+    return 1 if draft.unmapped or text is None else 0
 
 
-def _read(format_: str, data: bytes) -> Draft:
-    """Raises Malformed."""
+def _read(args: argparse.Namespace, data: bytes) -> Draft:
+    """Raises Malformed, or Rejected where a signature does not hold."""
     from importlib import import_module
 
+    from attest.cli.policy_import_corim import read_corim_file, refuse_corim_arguments
+
+    format_ = args.format
+    if format_ == "corim":
+        return read_corim_file(args, data)
+    refuse_corim_arguments(args)
     module = import_module(f"attest.policy.interchange.{format_.replace('-', '_')}")
     draft: Draft = getattr(module, f"read_{format_.replace('-', '_')}")(data)
     return draft

@@ -15,7 +15,7 @@ Shown: TypeAlias = Any
 """A claim's text as the tree has it: text, a list, a map of components; None where absent."""
 
 ABSENT = "{exists: false}"
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9._-])?", re.ASCII)
 
 
 def quoted(text: str) -> str:

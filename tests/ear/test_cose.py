@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from attest.cbor import encode
+from attest.cose import sig_structure
 from attest.errors import Malformed, Rejected
 from attest.result import ear
-from attest.result.ear.cose import decode, encode, protected_header, sig_structure, sign_cose
+from attest.result.ear.cose import decode, protected_header, sign_cose
 from attest.result.ear.labels import from_labels, to_labels
 from attest.result.ear.spelling import FORMS, SPELLINGS, Name
 from tests.ear.conftest import AUDIENCE, ISSUER, NONCE, P256, P384, TERMS, ResultOf

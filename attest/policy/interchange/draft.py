@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from attest.claims import instant
 from attest.policy.author import comment
 from attest.policy.author_rules import quoted
 from attest.policy.interchange.json_lines import wrong
@@ -19,18 +22,24 @@ _LONGEST = 120
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """line: in the file imported; None where what is absent there asks for it. what: the field. why: what makes
-    it inexpressible here."""
+    """line: in the file imported; None where what is absent there asks for it, or where the file has no lines and
+    `path` leads to the field. what: the field. why: what makes it inexpressible here."""
 
     line: int | None
     what: str
     why: str
+    path: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.path or at(self.line)
 
     def __str__(self) -> str:
-        return f"{at(self.line)}: {self.what}: not mapped: {self.why}"
+        return f"{self.place}: {self.what}: not mapped: {self.why}"
 
     def as_dict(self) -> dict[str, str | int | None]:
-        return {"line": self.line, "what": self.what, "why": self.why}
+        place: dict[str, str | int | None] = {"path": self.path} if self.path else {"line": self.line}
+        return {**place, "what": self.what, "why": self.why}
 
 
 def at(line: int | None) -> str:
@@ -57,6 +66,19 @@ class Choice:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class References:
+    """A reference set. type: section.claim. values: text of each and a name for it, which may be empty. begins, ends
+    and origin are the same for all."""
+
+    name: str
+    type: str
+    values: tuple[tuple[str, str], ...]
+    begins: datetime | None
+    ends: datetime | None
+    origin: str
+
+
 @dataclass(slots=True)
 class Draft:
     """The policy to be. notes: where ours asks for more than theirs, or checks it without a rule."""
@@ -64,13 +86,16 @@ class Draft:
     format: str
     platforms: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
+    references: list[References] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
     unmapped: list[Unmapped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def lost(self, line: int | None, what: str, why: str) -> None:
-        self.unmapped.append(Unmapped(line, escape(what, _LONGEST), why))
+    def lost(self, place: int | str | None, what: str, why: str) -> None:
+        """place: a line, or the path to what has none."""
+        line, path = (None, place) if isinstance(place, str) else (place, "")
+        self.unmapped.append(Unmapped(line, escape(what, _LONGEST), why, path))
 
     def rule(self, section: str, claim: str, operand: str, line: int | None, what: str) -> None:
         self.entries.append(Entry(section, claim, operand, f"{at(line)}: {escape(what, _LONGEST)}", line))
@@ -94,16 +119,36 @@ def text_of(draft: Draft, *, name: str) -> str:
     for note in draft.notes:
         lines += comment("", f"NOTE: {note}")
     for one in draft.unmapped:
-        lines += comment("", f"NOT MAPPED, {at(one.line)}: {one.what}: {one.why}")
+        lines += comment("", f"NOT MAPPED, {one.place}: {one.what}: {one.why}")
     lines += ["policy: 1 # its default rules hold beside every line below", f"name: {name}"]
     lines.append(f"platforms: [{', '.join(draft.platforms)}]")
     if draft.params:
         lines.append("params:")
         lines += [f"  {key}: {{type: {kind}}}" for key, kind in draft.params.items()]
+    if draft.references:
+        lines.append("references:")
+        for one_set in draft.references:
+            lines += _references(one_set)
     lines.append("require:")
     for section in PARTS:
         lines += _section(section, draft)
     return "\n".join(lines) + "\n"
+
+
+def _references(found: References) -> Iterator[str]:
+    yield f"  {found.name}:"
+    yield f"    type: {found.type}"
+    yield "    values:"
+    for value, name in found.values:
+        known = {
+            "value": quoted(value),
+            "name": json.dumps(name, ensure_ascii=False) if name else None,
+            "from": instant(found.begins) if found.begins else None,
+            "until": instant(found.ends) if found.ends else None,
+            "origin": json.dumps(found.origin, ensure_ascii=False),
+        }
+        said = ", ".join(f"{key}: {text}" for key, text in known.items() if text is not None)
+        yield f"      - {{{said}}}"
 
 
 def _section(section: str, draft: Draft) -> Iterator[str]:

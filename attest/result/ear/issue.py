@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from attest.cbor import encode
 from attest.result.ear.claims import Terms, claims_of, payload_of
-from attest.result.ear.cose import encode, sign_cose
+from attest.result.ear.cose import sign_cose
 from attest.result.ear.jws import sign_jws
 from attest.result.ear.keys import SigningKey
 from attest.result.ear.labels import to_labels

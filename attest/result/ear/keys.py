@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
@@ -32,13 +31,12 @@ class Suite(NamedTuple):
     cose: int
     curve: str
     size: int
-    digest: hashes.HashAlgorithm
 
 
 _SUITES: Mapping[str, Suite] = MappingProxyType(
     {
-        "secp256r1": Suite("ES256", -7, "P-256", 32, hashes.SHA256()),
-        "secp384r1": Suite("ES384", -35, "P-384", 48, hashes.SHA384()),
+        "secp256r1": Suite("ES256", -7, "P-256", 32),
+        "secp384r1": Suite("ES384", -35, "P-384", 48),
     }
 )
 
