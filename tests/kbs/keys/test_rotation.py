@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from kbs import key_administration
+from kbs.backup import About, Backup, BackupError, write_backup
 from kbs.domain import ResourcePath
-from kbs.keys import KeyStore
+from kbs.keys import KeyStore, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.file import FileStore
 from kbs.keys.wrap import KeyWrap
@@ -256,6 +258,38 @@ def test_a_version_of_a_server_keeps_those_after_it_from_retiring(acme: Bench, t
     rewrap(acme)
     post(acme, "retire", id=second["id"])
     assert len(listed(acme)) == 2
+
+
+# -- backups -----------------------------------------------------------------------------------------------
+
+
+def backup(bench: Bench) -> io.BytesIO:
+    stream = io.BytesIO()
+    about = About("0001", bench.administration.verify_audit()[0], bench.clock.now)
+    write_backup(stream, about, iter([("owners", {"name": "acme"})]), bench.keys.wrap)
+    stream.seek(0)
+    return stream
+
+
+def test_a_backup_opens_with_the_keys_of_its_time(acme: Bench) -> None:
+    (old,) = listed(acme)
+    made = backup(acme)
+    post(acme, "rotate")
+    assert list(Backup(made, acme.keys.wrap).rows()) == [("owners", {"name": "acme"})]
+    rewrap(acme)
+    acme.clock.pass_seconds(300)
+    post(acme, "retire", id=old["id"])
+    made.seek(0)
+    with pytest.raises(BackupError, match="other keys"):
+        Backup(made, acme.keys.wrap)
+
+
+def test_a_store_that_is_gone_does_not_make_a_backup_anothers(acme: Bench, faulty_hsm: HsmBench) -> None:
+    use(acme, KeyWrap(_first(acme, faulty_hsm.store())))
+    made = backup(acme)
+    (faulty_hsm.faults / "removed").touch()
+    with pytest.raises(KeyStoreUnavailable):
+        Backup(made, acme.keys.wrap)
 
 
 # -- from one store to another -----------------------------------------------------------------------------
