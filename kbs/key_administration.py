@@ -17,7 +17,7 @@ from typing import Any, Final
 from attest.claims import instant
 from attest.result.ear import SigningKey
 from kbs.clock import Clock
-from kbs.domain import ResourcePath, WrappedRow
+from kbs.domain import WrappedRow
 from kbs.keys import Kek, KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import rewrap
 from kbs.keys.ring import KeyRing
@@ -88,19 +88,19 @@ class KeyAdministration:
         with key_store():
             current = self._keys.wrap.current()
 
-        def look(tx: Repository) -> tuple[list[WrappedRow], dict[ResourcePath, tuple[str, ...]]]:
+        def look(tx: Repository) -> tuple[list[WrappedRow], list[tuple[WrappedRow, tuple[str, ...]]]]:
             page = tx.registry.wrapped_rows(after, _PAGE)
-            return page, {row.path: tx.registry.owners_of(row.path) for row in page}
+            old = [row for row in page if _id(row) != current.id][:_BATCH]
+            return page, [(row, tx.registry.owners_of(row.path)) for row in old]
 
-        page, owners = self._store.read(look)
-        old = [row for row in page if _id(row) != current.id][:_BATCH]
+        page, old = self._store.read(look)
         new: list[tuple[WrappedRow, bytes]] = []
         failed: list[tuple[WrappedRow, str]] = []
         gone: KeyStoreUnavailable | None = None
         end, looked_at = monotonic() + _BATCH_SECONDS, 0
-        for row in old:
+        for row, owners in old:
             try:
-                new.append((row, rewrap(row, owners[row.path], self._keys.wrap)))
+                new.append((row, rewrap(row, owners, self._keys.wrap)))
             except KeyStoreUnavailable as error:
                 gone = error
                 break
@@ -114,7 +114,7 @@ class KeyAdministration:
             if gone is not None:
                 raise gone
         if looked_at < len(old) or len(old) == _BATCH:
-            last = old[looked_at - 1]
+            last, _ = old[looked_at - 1]
         elif len(page) == _PAGE:
             last = page[-1]
         else:

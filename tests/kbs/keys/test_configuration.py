@@ -101,13 +101,13 @@ def test_two_stores_whose_keys_have_the_same_names_are_refused(folder: Path) -> 
 
 
 def test_a_broker_does_not_start_on_a_store_that_binds_nothing(
-    tmp_path: Path, faulty_hsm: HsmBench, empty_state: bytes
+    tmp_path: Path, faulty_hsm: HsmBench, empty_file: bytes
 ) -> None:
     store = faulty_hsm.store()
     store.rotate(datetime.now(UTC))
     store.close()
     KeyRing.create(tmp_path / "state" / "keys")
-    (tmp_path / "state" / "broker.db").write_bytes(empty_state)
+    (tmp_path / "state" / "broker.db").write_bytes(empty_file)
     address = faulty_hsm.address
     keys = f"keys: {{kind: pkcs11, module: {address.module}, token: {address.token}, pin: {address.pin}, seconds: 20}}\n"
     config = read(tmp_path, keys)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import structlog
 from cryptography.hazmat.primitives import serialization
-from sqlalchemy import text as sql
 
 from kbs.keys import KeyStoreError
 from kbs.keys.wrap import KeyWrap
@@ -47,13 +46,9 @@ def life(acme: Bench, wrap: Watched, capsys: pytest.CaptureFixture[str]) -> str:
         for path in ("keys/rotate", "keys/token/rotate", "keys/session/rotate", "keys/rewrap"):
             said.append(acme.admin("POST", path, json={"after": None} if "rewrap" in path else None).text)
         said.append(acme.admin("GET", "keys").text)
-        with acme.store._engine.begin() as connection:
-            (good,) = connection.execute(
-                sql("SELECT wrapped_key FROM secret_versions WHERE version = 2")
-            ).scalars()
+        ((good,),) = acme.sql("SELECT wrapped_key FROM secret_versions WHERE version = 2")
         for bad in (good[:-1] + b"\x00", good[:60], b"", good + good, good[:20] + bytes(80)):
-            with acme.store._engine.begin() as connection:
-                connection.execute(sql("UPDATE secret_versions SET wrapped_key = :bad"), {"bad": bad})
+            acme.sql("UPDATE secret_versions SET wrapped_key = :bad", bad=bad)
             try:
                 guest.resource(PATH)
             except TwinRefused as refusal:

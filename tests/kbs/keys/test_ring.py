@@ -133,9 +133,9 @@ def test_t_ephemeral_a_token_of_a_key_that_ended_stands_for_nobody(acme: Bench) 
         guest = acme.guest()
         guest.auth()
         token = jwt.decode(guest.attest(), options={"verify_signature": False})
-        forged = Tokens(stolen).issue(
-            token_id=token["jti"], issued=moment, expires=moment + timedelta(seconds=300), claims={}
-        )
+        start = int(moment.timestamp())
+        times = {"iat": start, "nbf": start, "exp": start + 300}
+        forged = Tokens(lambda _: [stolen]).issue({**token, **times})
         answer = acme.http().get(f"/kbs/v0/resource/{PATH}", headers={"authorization": f"Bearer {forged}"})
         assert answer.status_code == status
 

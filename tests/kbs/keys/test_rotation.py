@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text as sql
 
 from kbs import key_administration
+from kbs.backup import About, Backup, BackupError, write_backup
 from kbs.domain import ResourcePath
-from kbs.keys import KeyStore
+from kbs.keys import KeyStore, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.file import FileStore
 from kbs.keys.wrap import KeyWrap
 from kbs.keys.wrapped import read
 from tests.kbs.conftest import PATH, SECRET, Bench
+from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.keys.conftest import HsmBench, TransitBench
 from tests.kbs.keys.interrupted import interrupted, use
 from tests.kbs.twin import refusal_of
@@ -59,17 +61,25 @@ def rewrap(
         between(count)
 
 
+def wrapped_key(bench: Bench, path: str = PATH) -> bytes:
+    """Of the first version that is there."""
+    rows = bench.sql("SELECT wrapped_key FROM secret_versions WHERE path = :path ORDER BY version", path=path)
+    return bytes(rows[0][0])
+
+
+def set_wrapped_key(bench: Bench, path: str, raw: bytes) -> None:
+    bench.sql(
+        "UPDATE secret_versions SET wrapped_key = :raw WHERE path = :path AND version = 1", raw=raw, path=path
+    )
+
+
 def ids(bench: Bench) -> set[str]:
-    with bench.store._engine.begin() as connection:
-        return {
-            read(raw).key_id
-            for raw in connection.execute(sql("SELECT wrapped_key FROM secret_versions")).scalars()
-        }
+    return {read(bytes(raw)).key_id for (raw,) in bench.sql("SELECT wrapped_key FROM secret_versions")}
 
 
 def all_open(bench: Bench) -> bool:
-    with bench.store.transaction() as tx:
-        current = [tx.registry.current(ResourcePath.parse(f"acme/key/n{number}")) for number in range(11)]
+    paths = [ResourcePath.parse(f"acme/key/n{number}") for number in range(11)]
+    current = bench.store.read(lambda tx: [tx.registry.current(path) for path in paths])
     opened = [open_envelope(secret, bench.keys.wrap) for secret in current if secret is not None]
     return opened == [f"{number} 2".encode() for number in range(11)]
 
@@ -126,41 +136,20 @@ def test_a_rewrap_that_was_stopped_goes_on_where_it_was(many: Bench) -> None:
 def test_rows_that_change_meanwhile_are_left_as_they_are(many: Bench) -> None:
     store = interrupted(many)
     post(many, "rotate")
-    with many.store._engine.begin() as connection:
-        (before,) = connection.execute(
-            sql("SELECT wrapped_key FROM secret_versions WHERE path = 'acme/key/n0' AND version = 1")
-        ).scalars()
+    before = wrapped_key(many, "acme/key/n0")
 
     def change() -> None:
         many.administration.delete_secret("test", PATH)
-        with many.store._engine.begin() as connection:
-            connection.execute(
-                sql(
-                    "UPDATE secret_versions SET wrapped_key = :key WHERE path = 'acme/key/n0' AND version = 1"
-                ),
-                {"key": before + b"\x00"},
-            )
+        set_wrapped_key(many, "acme/key/n0", before + b"\x00")
 
     store.at_unwrap.append(change)
     assert post(many, "rewrap", after=None)["done"] == 1
-    with many.store._engine.begin() as connection:
-        (after,) = connection.execute(
-            sql("SELECT wrapped_key FROM secret_versions WHERE path = 'acme/key/n0' AND version = 1")
-        ).scalars()
-    assert after == before + b"\x00"
+    assert wrapped_key(many, "acme/key/n0") == before + b"\x00"
 
 
 def test_what_does_not_open_is_told_and_the_rest_goes_on(many: Bench) -> None:
-    with many.store._engine.begin() as connection:
-        connection.execute(
-            sql(
-                "UPDATE secret_versions SET wrapped_key = (SELECT wrapped_key FROM secret_versions "
-                "WHERE path = 'acme/key/n1' AND version = 1) WHERE path = 'acme/key/n0' AND version = 1"
-            )
-        )
-        connection.execute(
-            sql("UPDATE secret_versions SET wrapped_key = x'00' WHERE path = 'acme/key/n2' AND version = 1")
-        )
+    set_wrapped_key(many, "acme/key/n0", wrapped_key(many, "acme/key/n1"))
+    set_wrapped_key(many, "acme/key/n2", b"\x00")
     (old,) = [key for key in listed(many) if key["open"]]
     post(many, "rotate")
     done, failed = rewrap(many)
@@ -223,9 +212,7 @@ def test_a_key_that_still_wraps_a_row_cannot_be_retired(many: Bench) -> None:
 
 def test_a_row_without_an_id_keeps_its_key_from_retiring(acme: Bench) -> None:
     (old,) = listed(acme)
-    with acme.store._engine.begin() as connection:
-        (wrapped,) = connection.execute(sql("SELECT wrapped_key FROM secret_versions")).scalars()
-        connection.execute(sql("UPDATE secret_versions SET wrapped_key = :box"), {"box": read(wrapped).box})
+    set_wrapped_key(acme, PATH, read(wrapped_key(acme)).box)
     assert acme.guest().boot(PATH) == SECRET
     assert listed(acme)[0]["versions"] == 1
     post(acme, "rotate")
@@ -238,9 +225,7 @@ def test_a_row_without_an_id_keeps_its_key_from_retiring(acme: Bench) -> None:
 
 def test_rows_without_ids_get_one_also_where_their_key_still_wraps(acme: Bench) -> None:
     (key,) = listed(acme)
-    with acme.store._engine.begin() as connection:
-        (wrapped,) = connection.execute(sql("SELECT wrapped_key FROM secret_versions")).scalars()
-        connection.execute(sql("UPDATE secret_versions SET wrapped_key = :box"), {"box": read(wrapped).box})
+    set_wrapped_key(acme, PATH, read(wrapped_key(acme)).box)
     assert rewrap(acme) == (1, [])
     assert ids(acme) == {key["id"]}
 
@@ -273,6 +258,38 @@ def test_a_version_of_a_server_keeps_those_after_it_from_retiring(acme: Bench, t
     rewrap(acme)
     post(acme, "retire", id=second["id"])
     assert len(listed(acme)) == 2
+
+
+# -- backups -----------------------------------------------------------------------------------------------
+
+
+def backup(bench: Bench) -> io.BytesIO:
+    stream = io.BytesIO()
+    about = About("0001", bench.administration.verify_audit()[0], bench.clock.now)
+    write_backup(stream, about, iter([("owners", {"name": "acme"})]), bench.keys.wrap)
+    stream.seek(0)
+    return stream
+
+
+def test_a_backup_opens_with_the_keys_of_its_time(acme: Bench) -> None:
+    (old,) = listed(acme)
+    made = backup(acme)
+    post(acme, "rotate")
+    assert list(Backup(made, acme.keys.wrap).rows()) == [("owners", {"name": "acme"})]
+    rewrap(acme)
+    acme.clock.pass_seconds(300)
+    post(acme, "retire", id=old["id"])
+    made.seek(0)
+    with pytest.raises(BackupError, match="other keys"):
+        Backup(made, acme.keys.wrap)
+
+
+def test_a_store_that_is_gone_does_not_make_a_backup_anothers(acme: Bench, faulty_hsm: HsmBench) -> None:
+    use(acme, KeyWrap(_first(acme, faulty_hsm.store())))
+    made = backup(acme)
+    (faulty_hsm.faults / "removed").touch()
+    with pytest.raises(KeyStoreUnavailable):
+        Backup(made, acme.keys.wrap)
 
 
 # -- from one store to another -----------------------------------------------------------------------------
