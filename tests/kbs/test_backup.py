@@ -119,6 +119,7 @@ def test_backup_holds_ciphertext_and_hashes_for_its_owner_alone(acme: Bench) -> 
     guest = acme.guest()
     guest.auth()
     token = guest.attest()
+    assert guest.resource(PATH) == SECRET
     file = backup(acme)
     assert file.stat().st_mode & 0o077 == 0
     content = file.read_bytes()

@@ -15,17 +15,16 @@ from sqlalchemy import event
 from sqlalchemy import text as sql
 
 from attest.claims import instant
-from kbs.domain import ResourcePath, hashed
-from kbs.protocol.v0_4_0 import Version040
 from kbs.store.address import PostgresServer
 from kbs.store.audit_rows import AuditRows
 from kbs.store.database import Store, whole
-from kbs.store.failures import Unavailable
+from kbs.store.failures import Again, Unavailable
 from kbs.store.kinds import Purpose
 from kbs.store.repository import Repository
 from tests.kbs.conftest import NOON, PATH, SECRET, Bench
 from tests.kbs.databases import Postgres
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
+from tests.kbs.test_release import NEWER_FIRMWARE
 from tests.kbs.twin import TwinGuest, TwinRefused
 
 on_postgresql = pytest.mark.parametrize("kind", ["postgresql"])
@@ -291,28 +290,34 @@ def test_tries_are_bounded(acme: Bench) -> None:
 
 
 @on_postgresql
-def test_secret_is_wrapped_anew_when_its_release_is_sent_back(
-    acme: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("meanwhile", ["nothing", "policy tightened", "secret rotated"])
+def test_release_that_is_sent_back_is_decided_on_what_is_true_now(
+    acme: Bench, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     guest = attested(acme)
-    made: list[bytes] = []
-    append, wrap = AuditRows.append, Version040.write_answer
+    append, sent = AuditRows.append, []
 
     def sent_back_once(rows: AuditRows, content: Any) -> Any:
         row = append(rows, content)
-        if len(made) == 1:
-            rows._connection.execute(sql("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"))
+        if content["event"] == "released" and not sent:
+            sent.append(row)
+            raise Again("somebody else was first")
         return row
 
-    def counted(codec: Version040, *arguments: Any) -> bytes:
-        made.append(wrap(codec, *arguments))
-        return made[-1]
+    def tried_again(seconds: float) -> None:
+        if meanwhile == "policy tightened":
+            acme.administration.put_rule("test", "acme", "acme/*", NEWER_FIRMWARE)
+        elif meanwhile == "secret rotated":
+            acme.secret("acme", value=b"rotated")
 
     monkeypatch.setattr(AuditRows, "append", sent_back_once)
-    monkeypatch.setattr(Version040, "write_answer", counted)
-    session = hashed(guest.http.cookies["kbs-session-id"])
-    answer = acme.broker.release(session, ResourcePath.parse(PATH))
-    assert len(set(made)) == 2
-    assert answer == made[1]
-    assert guest.key.open(answer) == SECRET
-    assert len(acme.rows("released")) == 1
+    monkeypatch.setattr("kbs.store.database.time.sleep", tried_again)
+    if meanwhile == "policy tightened":
+        with pytest.raises(TwinRefused) as refusal:
+            guest.resource(PATH)
+        assert (refusal.value.status, refusal.value.kind) == (403, "PolicyDeny")
+    else:
+        assert guest.resource(PATH) == (SECRET if meanwhile == "nothing" else b"rotated")
+    assert sent
+    versions = {"nothing": [1], "policy tightened": [], "secret rotated": [2]}[meanwhile]
+    assert [row["version"] for row in acme.rows("released")] == versions

@@ -84,7 +84,7 @@ def test_kill_during_release_leaves_row_and_count_both_or_neither(acme: Bench, t
             process.stdin.flush()
             lines = {process.stdout.readline() for _ in range(2)} - {b"releasing\n"}
             (child,) = map(int, lines)
-            time.sleep(chance.uniform(0, 3 * seconds))
+            time.sleep(chance.uniform(0, 2 * seconds))
             os.kill(child, signal.SIGKILL)
             assert process.stdout.readline() == b"gone\n"
             # A write, so that it queues behind whatever the dead process had begun.
@@ -95,5 +95,5 @@ def test_kill_during_release_leaves_row_and_count_both_or_neither(acme: Bench, t
             for number in range(there, there + rows - released):
                 acme.secret("acme", path=f"acme/key/number-{number}")
             there, released = there + rows - released, rows
-    assert answers.stat().st_size > 0, "every one was killed before it had released"
+    assert answers.stat().st_size >= KILLS
     assert acme.administration.verify_audit()[1] == []
