@@ -68,7 +68,7 @@ def exact(pin: Pin, shown: Sequence[Shown], products: Sequence[str | None]) -> b
     if len(alone) == 1 or pin.style in ("same", "reference"):
         return (None not in alone and ABSENT not in alone) or len(alone) == 1
     if pin.style == "good":
-        return True  # what is not safe everywhere is not asked for anywhere
+        return False  # what is not safe everywhere is not asked for by itself
     together = rule(pin, shown, products)
     return together in alone or pin.style == "branch"
 

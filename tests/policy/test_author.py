@@ -218,6 +218,34 @@ def test_several_machines_are_accepted_and_no_mixture_of_them(made: Makers) -> N
     assert denials(appraise(third, policy, at=NOON)) == {"gpu.count"}
 
 
+def test_what_is_safe_on_one_machine_does_not_excuse_another(made: Makers) -> None:
+    """Old firmware on a platform without SMT and with ECC, new firmware on one with SMT and without: neither old firmware
+    beside SMT was shown, nor a platform with the worst of both."""
+    old = made("machine", gpus=0, tcb={"snp": 24}, platform_info=0x24)
+    new = made("machine", gpus=0, platform_info=0x29)
+    policy = written(old, new)
+    for shown in (old, new):
+        assert appraise(shown, policy, at=NOON).conforms
+    mixtures = [
+        [change(f"snp.{name}", {"snp": "24"}) for name in ("tcb", "tcb-committed", "tcb-launch")],
+        [change("snp.rapl-off", "false")],
+    ]
+    for mixture in mixtures:
+        assert judge(new, policy, at=NOON, changes=mixture).reasons == ("snp.any",)
+    assert judge(old, policy, at=NOON, changes=[change("snp.ecc", "false")]).reasons == ("snp.any",)
+
+
+def test_a_machine_that_shows_nothing_to_ask_for_is_accepted_beside_others(made: Makers) -> None:
+    shown = [
+        made("machine", gpus=0, guest_svn=5, launch_mit_vector=1),
+        made("machine", gpus=0, guest_svn=6, launch_mit_vector=3),
+        made("machine", gpus=0, guest_svn=0, launch_mit_vector=0),
+    ]
+    policy = written(*shown)
+    for one in shown:
+        assert appraise(one, policy, at=NOON).conforms
+
+
 def test_incomparable_firmware_is_accepted_as_shown_only(made: Makers) -> None:
     one = made("machine", gpus=0, tcb={"snp": 26, "microcode": 80})
     two = made("machine", gpus=0, tcb={"snp": 25, "microcode": 90})
