@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from attest.anchors import Anchors
 from attest.binding import Expected
@@ -20,9 +23,12 @@ from attest.loader import load
 from attest.memory import Memory
 from attest.policy import Appraisal, Policy, appraise
 from attest.policy.author import Machinery, author
+from attest.policy.author_rules import quoted
 from attest.policy.layout import lay_out
+from attest.policy.nodes import ListNode, MapNode, Scalar
 from attest.policy.suite import told
 from attest.policy.suppose import change, judge, removal
+from attest.policy.yaml_text import parse_yaml
 from attest.simulator import FAULTS, Simulated, Simulator
 from attest.verified import Verified
 from attest.verifier import verify
@@ -393,6 +399,43 @@ def test_real_evidence(genoa: Sample, td: Sample, h100: Sample) -> None:
         shown = verify(sample.evidence, endorsements=sample.endorsements, at=sample.at)
         policy = Policy.from_text(author([Machinery(shown, "real", sample.at)], name="real"))
         assert appraise(shown, policy, at=sample.at).conforms
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
+@example("a:")
+@example("\U000e0001\x85\ufeff\x7f")
+def test_any_text_is_written_so_that_it_reads_back(text: str) -> None:
+    node = parse_yaml(f"k: [{quoted(text)}, {quoted(text)}]")
+    assert isinstance(node, MapNode)
+    ((_, listed),) = node.entries
+    assert isinstance(listed, ListNode)
+    assert [item.text for item in listed.items if isinstance(item, Scalar)] == [text, text]
+
+
+def test_the_suite_names_files_whatever_they_are_called(
+    genoa: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def init(folder: Path) -> int:
+        folder.mkdir()
+        files = [folder / file.name for file in genoa.files]
+        for copy, file in zip(files, genoa.files, strict=True):
+            copy.write_bytes(file.read_bytes())
+        line = [
+            "policy",
+            "init",
+            "--at",
+            genoa.at.isoformat(),
+            "-o",
+            str(tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"),
+        ]
+        return main([*line, "--name", "n", "--suite", "--from", *map(str, files)])
+
+    assert init(tmp_path / "a\x7f\u2028b: #") == 0
+    (suite,) = tmp_path.glob("*.test.yaml")
+    assert main(["policy", "test", str(suite)]) == 0
+    assert init(tmp_path / os.fsdecode(b"\xff")) == 2
+    assert "a file's name is not UTF-8" in capsys.readouterr().err
 
 
 # -- the command --------------------------------------------------------------------------------------
