@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Two policies are compared by what they mean, on machines made up for it that both judge: each difference is shown by
 one that they judge differently. --with names real evidence: a folder whose entries are a machine each, or the files
-of one machine. Exit status: 0 B is nowhere looser, 1 B is looser somewhere, 2 a policy or a machine cannot be read, or
-wrong use."""
+of one machine. Exit status: 0 B is nowhere looser, 1 B is looser somewhere or that it is not could not be shown, 2 a
+policy or a machine cannot be read, or wrong use."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             end="",
         )
     turned = any(change.a == "refused" and change.b not in (None, "refused") for change in changes)
-    return 2 if unread else 1 if comparison.looser or turned else 0
+    return 2 if unread else 1 if comparison.looser or comparison.unproven or turned else 0
 
 
 def _read(args: argparse.Namespace, file: str, own: list[tuple[str, str]]) -> Policy:

@@ -136,6 +136,7 @@ def _suite(args: argparse.Namespace, machines: list[Machinery], policy: Policy) 
 
     from attest.cli.options import usage
     from attest.policy.author_suite import Shown, author_suite
+    from attest.policy.nodes import Unreadable
 
     if args.output is None or not args.output.endswith((".yaml", ".yml")):
         raise usage("--suite wants -o NAME.yaml: the tests go beside it")
@@ -158,7 +159,10 @@ def _suite(args: argparse.Namespace, machines: list[Machinery], policy: Policy) 
         for machine, files in zip(machines, args.machines, strict=True)
     ]
     root = beside(args.simulator_root) if args.simulator_root is not None else None
-    return author_suite(shown, policy, simulator_root=root)
+    try:
+        return author_suite(shown, policy, simulator_root=root)
+    except Unreadable:
+        raise usage("--suite cannot name these files: a file's name is not UTF-8; rename it") from None
 
 
 def _evidence(files: list[str]) -> str:

@@ -330,7 +330,7 @@ def _alternatives(
     alone: list[dict[Pin, str | None]] = []
     for _, part in shown:
         alone.append({pin: rule(pin, [part.get(pin.claim)], [part.get("product")]) for pin in pins})
-    differing = [pin for pin in pins if len({one[pin] for one in alone}) > 1 and pin.style != "good"]
+    differing = [pin for pin in pins if len({one[pin] for one in alone}) > 1]
     if not loose and len(differing) < 2:
         return
     branches = []
@@ -338,11 +338,13 @@ def _alternatives(
         entries = {}
         for pin in differing:
             text = one[pin]
-            if part.get(pin.claim) is None:
+            if part.get(pin.claim) is None and pin.style != "good":
                 text = ABSENT
             if text is not None:
                 entries[pin.claim] = text
-        if entries and entries not in branches:
+        if not entries:
+            return  # it shows nothing to ask for, and what asks for nothing passes every mixture anyway
+        if entries not in branches:
             branches.append(entries)
     if len(branches) < 2:
         return

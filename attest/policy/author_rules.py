@@ -19,11 +19,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9._-])?", re.ASCII)
 
 
 def quoted(text: str) -> str:
-    """A scalar that reads back as `text`; long hex in quotes, as people expect it."""
-    return (
-        text
-        if _PLAIN.fullmatch(text) and ": " not in text and len(text) < 32
-        else json.dumps(text, ensure_ascii=False)
+    """A scalar that reads back as `text`; long hex in quotes, as people expect it. What is not printable is escaped: as it
+    is, YAML would refuse it, or take it for a line's end."""
+    if _PLAIN.fullmatch(text) and len(text) < 32:
+        return text
+    return "".join(
+        char if char.isprintable() else f"\\U{ord(char):08x}" for char in json.dumps(text, ensure_ascii=False)
     )
 
 
@@ -68,7 +69,7 @@ def exact(pin: Pin, shown: Sequence[Shown], products: Sequence[str | None]) -> b
     if len(alone) == 1 or pin.style in ("same", "reference"):
         return (None not in alone and ABSENT not in alone) or len(alone) == 1
     if pin.style == "good":
-        return True  # what is not safe everywhere is not asked for anywhere
+        return False  # what is not safe everywhere is not asked for by itself
     together = rule(pin, shown, products)
     return together in alone or pin.style == "branch"
 

@@ -2,26 +2,28 @@
 
 Nothing is claimed that was not run: each difference comes with a claim tree that both policies judged, by the
 appraiser that judges real machines. Between the machines tried lies nothing where rules stand alone: an operator
-turns at its edges only (`attest.policy.edges`). Where rules stand in groups of many claims, combinations are tried up
-to a number, and how many were is said.
+turns at its edges only (`attest.policy.edges`). Where rules stand in groups of many claims, combinations are tried around
+each branch (`attest.policy.combine`). Where that leaves some out, and the rules are written otherwise, nobody knows that
+B is not looser there, and the comparison says so.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from attest.claims import instant
+from attest.policy.combine import Change
 from attest.policy.document import Policy
 from attest.policy.edges import Raw
 from attest.policy.floor_units import accepted_words
 from attest.policy.hypothetical import Trial, attempt
 from attest.policy.model import PLATFORMS
 from attest.policy.sketch import SECTIONS_OF, Sketch, sections_of
-from attest.policy.units import Change, Unit, instants, rules_of, units_of
+from attest.policy.units import Unit, instants, rules_of, units_of
 from attest.policy.wording import in_words
 from attest.problems import problem
 
@@ -33,6 +35,10 @@ SHOWN = 4
 """Witnesses kept a difference; the rest is counted."""
 _PASSES = 2
 """Rounds of looking for a machine that both accept: a choice may depend on a later one."""
+MAX_TRIALS = 20_000
+"""Machines judged in all; what would have come after them is told as not tried."""
+_ALL = 1 << 30
+"""More reasons than anything has."""
 _RANKS = {"deny": 0, "grace": 1, "accepted": 1, "observed": 1, "pass": 2}
 
 
@@ -99,7 +105,8 @@ class Difference:
 @dataclass(frozen=True)
 class Comparison:
     """trials: machines judged, each by both. rewritten: rules that read otherwise and on no machine tried mean something
-    else. untried: name → reference values that were not tried one by one."""
+    else. untried: name → reference values of which none of their kind was tried. unproven: where the policies read
+    otherwise, not all was tried, and B was not found looser: that it is not was not shown."""
 
     a: Policy
     b: Policy
@@ -108,6 +115,7 @@ class Comparison:
     rewritten: tuple[str, ...]
     trials: int
     untried: Mapping[str, int] = field(default_factory=dict)
+    unproven: tuple[str, ...] = ()
 
     @property
     def looser(self) -> bool:
@@ -124,6 +132,7 @@ class Comparison:
             "rewritten": list(self.rewritten),
             "trials": self.trials,
             "untried": dict(self.untried),
+            "unproven": list(self.unproven),
         }
 
 
@@ -141,6 +150,10 @@ class _Comparer:
         self.found: dict[str, list[Witness]] = {}
         self.more: dict[str, int] = {}
         self.tried: dict[str, Unit] = {}
+        self.left: set[str] = set()
+        """Units of which not all was tried."""
+        self.apart = frozenset(a.body.allow_warnings) ^ frozenset(b.body.allow_warnings)
+        """Warnings that only one allows, which are a difference of their own."""
 
     def run(self) -> Comparison:
         for platform in PLATFORMS:
@@ -148,15 +161,16 @@ class _Comparer:
             if listing:
                 self._platform(platform, listing)
         differences = [self._difference(name) for name in self.found]
-        touched = self._touched()
+        touched, rewritten = self._touched(), self._rewritten()
         return Comparison(
             self.a,
             self.b,
             self.at,
             tuple(differences),
-            tuple(name for name in self._rewritten() if name not in touched),
+            tuple(name for name in rewritten if name not in touched),
             self.trials,
             {unit.name: unit.untried for unit in self.tried.values() if unit.untried},
+            tuple(self._unproven(differences, set(rewritten))),
         )
 
     # -- one platform -------------------------------------------------------------------------------
@@ -169,7 +183,7 @@ class _Comparer:
         ]
         if platform == "none" and not any("switch" in policy.body.sections for policy in listing):
             devices = ["gpu"]
-        units = units_of((self.a, self.b), sections_of(platform, devices))
+        units = units_of((self.a, self.b), sections_of(platform, devices), self.at)
         ground = self._ground(platform, listing, units, devices)
         if len(listing) == 1:
             self._note("platforms", ground, Change({}), self.at, (0, 0, 0, 0), frozenset({"platforms"}))
@@ -179,19 +193,22 @@ class _Comparer:
             self._note("warnings", ground, Change({}), self.at, (0, 0, 0, 0), frozenset())
         for unit in units:
             self.tried.setdefault(unit.name, unit)
-            moments = instants(unit.dates, self.at)
+            if not unit.whole or unit.untried:
+                self.left.add(unit.name)
             usual = (*_relation(*base)[:3], 0)
             for change in unit.changes:
+                if self.trials > MAX_TRIALS:
+                    self.left.add(unit.name)
+                    break
                 known = usual
-                for moment in moments:
+                for moment in instants(unit.dates | change.dates, self.at):
                     # Later it is news only where it is otherwise than before.
                     known = self._note(unit.name, ground, change, moment, known, unit.rules)
         self._warnings(ground)
 
     def _warnings(self, ground: Sketch) -> None:
         """Warnings in spite of which one releases and the other does not."""
-        allowed = self.a.body.allow_warnings, self.b.body.allow_warnings
-        for code in sorted(set(allowed[0]) ^ set(allowed[1])):
+        for code in sorted(self.apart):
             warned = Sketch(**{**vars(ground), "warnings": (problem(code),)})
             trials = attempt(self.a, warned.hypothesis(self.at)), attempt(self.b, warned.hypothesis(self.at))
             self.trials += 1
@@ -222,7 +239,7 @@ class _Comparer:
         """Judge one machine by both, and keep it where they differ otherwise than is known. Returns how they differ."""
         sketch = ground.changed(change.facts, change.raw)
         one, other = self._trials(sketch, moment)
-        relation = _relation(_standing(one, rules), _standing(other, rules))
+        relation = _relation(self._standing(one, rules), self._standing(other, rules))
         signs = {sign for sign, known in zip(relation, usual, strict=True) if sign and sign != known}
         if not signs:
             return relation
@@ -265,7 +282,14 @@ class _Comparer:
         self, sketch: Sketch, moment: datetime, rules: frozenset[str]
     ) -> tuple[_Standing, _Standing]:
         one, other = self._trials(sketch, moment)
-        return _standing(one, rules), _standing(other, rules)
+        return self._standing(one, rules), self._standing(other, rules)
+
+    def _standing(self, trial: Trial, rules: frozenset[str]) -> _Standing:
+        """accepted, plainly conforming, how little withholds a release, and how the rules meant stand by themselves."""
+        ranks = [_RANKS[record["outcome"] or "deny"] for record in trial.rules if _named(record, rules)]
+        # Not only whether: where something else withholds it as well, one reason less is looser all the same.
+        withheld = sum(one.found not in self.apart for one in trial.withheld) if trial.accepted else _ALL
+        return int(trial.accepted), int(trial.verdict == "conforms"), -withheld, min(ranks, default=2)
 
     # -- the common ground --------------------------------------------------------------------------
 
@@ -284,13 +308,14 @@ class _Comparer:
             sketch = sketch.changed(unit.changes[0].facts if unit.changes and not unit.counts else {})
         best = self._cost(sketch, listing)
         for _ in range(_PASSES):
+            before = best
             for unit in units:
-                for change in unit.changes:
+                for change in unit.changes[: unit.near]:
                     tried = sketch.changed(change.facts)
                     cost = self._cost(tried, listing)
                     if cost < best:
                         best, sketch = cost, tried
-            if best == (0, 0, 0):
+            if best in (before, (0, 0, 0)):
                 break
         return sketch
 
@@ -336,6 +361,12 @@ class _Comparer:
             said = [in_words(policy, claims) for policy in (self.a, self.b)]
         return Difference(name, direction, said[0], said[1], tuple(witnesses), self.more.get(name, 0))
 
+    def _unproven(self, differences: Sequence[Difference], rewritten: set[str]) -> Iterator[str]:
+        looser = {one.name for one in differences if one.direction != "tighter"}
+        for unit in self.tried.values():
+            if unit.name in self.left and unit.name not in looser and rewritten & (unit.rules | unit.sets):
+                yield unit.name
+
     def _touched(self) -> set[str]:
         """Names of what the differences found speak of."""
         touched = set(self.found)
@@ -369,12 +400,6 @@ class _Comparer:
                 f"{section}.{claim}" for claim in sorted({*one, *other}) if one.get(claim) != other.get(claim)
             ]
         return names
-
-
-def _standing(trial: Trial, rules: frozenset[str]) -> _Standing:
-    """accepted, plainly conforming, released, and how the rules meant stand by themselves."""
-    ranks = [_RANKS[record["outcome"] or "deny"] for record in trial.rules if _named(record, rules)]
-    return int(trial.accepted), int(trial.verdict == "conforms"), int(trial.released), min(ranks, default=2)
 
 
 def _relation(a: _Standing, b: _Standing) -> _Relation:

@@ -17,7 +17,7 @@ from attest.policy.model import Branches, Bytes, Components, Operator, Reference
 Raw: TypeAlias = "str | list[str] | dict[str, str] | None"
 
 MAX_REFERENCES = 40
-"""Values of reference sets that are tried one by one; the rest is counted."""
+"""Kinds of values of reference sets of which one is tried; the rest is counted."""
 _OTHER_BYTES = 0xD1
 _OTHER_TEXT = "something else"
 _TOP = 255
@@ -187,47 +187,53 @@ def _sets(operators: tuple[Operator, ...]) -> Iterator[frozenset[str]]:
 
 
 def _members(claim: Claim, operators: tuple[Operator, ...]) -> Iterator[Any]:
-    listed = [value for value in _literals(operators) if isinstance(value, (bytes, str))]
-    for reference, _ in chosen_references(operators):
-        listed.append(reference.value)
-    yield from listed
+    yield from (value for value in _literals(operators) if isinstance(value, (bytes, str)))
+    yield from chosen_references(operators)
     if claim.kind == "bytes":
         yield from (bytes([_OTHER_BYTES]) * size for size in claim.size)
     else:
         yield _OTHER_TEXT
 
 
-def chosen_references(operators: Iterable[Operator]) -> list[tuple[Reference, str]]:
-    """References of `in` operators with their set's name: those that not all of the sets say the same of first, so
-    that a large set costs no more than what is different in it."""
-    apart, alike = _references(operators)
-    return [*apart[:MAX_REFERENCES], *alike[:3]]
+def dates_of(operators: Iterable[Operator], value: bytes | str) -> frozenset[datetime]:
+    """Instants at which a reference set says something else of `value` than before."""
+    entries = (entry for found in _sets_of(operators) for entry in found.index.get(value, ()))
+    return frozenset(
+        date for entry in entries for date in (entry.begins, entry.ends, entry.since) if date is not None
+    )
+
+
+def chosen_references(operators: Iterable[Operator]) -> list[bytes | str]:
+    """One value of each kind, those first of which the sets do not all say the same: two values of which every set says
+    the same are judged alike, so a large set costs no more than what is different in it."""
+    kinds = _kinds(tuple(operators))
+    return [values[0] for values in kinds[:MAX_REFERENCES]]
 
 
 def untried_references(operators: Iterable[Operator]) -> int:
-    """How many values that not all sets say the same of are beyond MAX_REFERENCES, and not tried."""
-    return max(0, len(_references(operators)[0]) - MAX_REFERENCES)
+    """How many values are of a kind beyond MAX_REFERENCES, of which none was tried."""
+    return sum(len(values) for values in _kinds(tuple(operators))[MAX_REFERENCES:])
 
 
-def _references(
-    operators: Iterable[Operator],
-) -> tuple[list[tuple[Reference, str]], list[tuple[Reference, str]]]:
-    """Those that not all sets say the same of, and those that they do; one entry a value."""
+def _sets_of(operators: Iterable[Operator]) -> list[ReferenceSet]:
     sets: dict[int, ReferenceSet] = {}
     for operator in operators:
         if operator.name == "in":
             for found in cast("tuple[ReferenceSet, ...]", operator.operand):
                 sets[id(found)] = found
-    said: dict[bytes | str, list[tuple[Reference, str]]] = {}
-    for found in sets.values():
-        for reference in found.values:
-            said.setdefault(reference.value, []).append((reference, found.name))
-    apart: list[tuple[Reference, str]] = []
-    alike: list[tuple[Reference, str]] = []
-    for entries in said.values():
-        same = len(entries) == len(sets) and len({_meaning(one) for one, _ in entries}) == 1
-        (alike if same else apart).append(entries[0])
-    return apart, alike
+    return list(sets.values())
+
+
+def _kinds(operators: tuple[Operator, ...]) -> list[list[bytes | str]]:
+    """Values by what the sets say of them. A literal is no example of its kind: rules speak of it by itself."""
+    sets = _sets_of(operators)
+    literals = {value for value in _literals(operators) if isinstance(value, (bytes, str))}
+    values = dict.fromkeys(one.value for found in sets for one in found.values if one.value not in literals)
+    kinds: dict[tuple[tuple[tuple[object, ...], ...], ...], list[bytes | str]] = {}
+    for value in values:
+        said = tuple(tuple(_meaning(one) for one in found.index.get(value, ())) for found in sets)
+        kinds.setdefault(said, []).append(value)
+    return [kinds[said] for said in sorted(kinds, key=lambda said: len(set(said)) == 1)]
 
 
 def _meaning(reference: Reference) -> tuple[object, ...]:

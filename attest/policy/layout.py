@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -102,6 +103,10 @@ class _Source:
 
         self.text = text
         self.lines = text.split("\n")
+        self.starts = [0]
+        """Where each line begins, and one more for what would follow."""
+        for line in self.lines:
+            self.starts.append(self.starts[-1] + len(line) + 1)
         self.scalars: list[_Text] = []
         open_: list[_Block] = []
         self.root: _Part | None = None
@@ -142,18 +147,17 @@ class _Source:
         start, end = event.start_mark, event.end_mark
         if event.style not in ("|", ">"):
             return int(end.index)
-        lines = self.lines[start.line + 1 :]
-        first = next((line for line in lines if line.strip()), "")
-        room = len(first) - len(first.lstrip(" "))
-        last = 0
-        for number, line in enumerate(lines):
+        room: int | None = None
+        last = int(start.line)
+        for number in range(last + 1, len(self.lines)):
+            line = self.lines[number]
             if line.strip():
-                if not event.value.strip() or len(line) - len(line.lstrip(" ")) < room:
+                indent = len(line) - len(line.lstrip(" "))
+                room = indent if room is None else room
+                if not event.value.strip() or indent < room:
                     break
-                last = number + 1
-        return int(start.index) - int(start.column) + sum(
-            len(line) + 1 for line in self.lines[start.line : start.line + last + 1]
-        ) - 1  # fmt: skip
+                last = number
+        return self.starts[last + 1] - 1
 
     def _comments(self) -> Iterator[_Comment]:
         """Whatever follows a # between scalars. In the header line of a block scalar too."""
@@ -174,8 +178,8 @@ class _Source:
                 return
             stop = self.text.find("\n", at)
             stop = len(self.text) if stop < 0 else stop
-            line = self.text.count("\n", 0, at)
-            before = self.text[self.text.rfind("\n", 0, at) + 1 : at]
+            line = bisect_right(self.starts, at) - 1
+            before = self.text[self.starts[line] : at]
             yield _Comment(at, line, len(before), self.text[at:stop].rstrip(), not before.strip())
             start = stop
 
@@ -187,7 +191,10 @@ class _Writer:
     def __init__(self, source: _Source) -> None:
         self.source = source
         self.out: list[str] = []
-        self._pending = list(source.comments)
+        self._comments = source.comments
+        self._places = [comment.at for comment in source.comments]
+        self._next = 0
+        """Of the first comment not written yet."""
         self._closed: list[tuple[int, int]] = []
         """Blocks that ended since the last entry: column in the source, indentation here."""
         self._line = -1
@@ -220,12 +227,17 @@ class _Writer:
         self._trailing()
 
     def _trailing(self) -> None:
-        if self._pending:
-            comment = self._pending[0]
-            if not comment.alone and comment.line == self._line and not self._commented:
-                self.out[-1] += f" {comment.text}"
-                self._commented = True
-                self._pending.pop(0)
+        comment = self._pending(None)
+        if comment is not None and not comment.alone and comment.line == self._line and not self._commented:
+            self.out[-1] += f" {comment.text}"
+            self._commented = True
+            self._next += 1
+
+    def _pending(self, end: int | None) -> _Comment | None:
+        """The first comment not written yet, where it stands before `end`."""
+        if self._next == len(self._comments) or (end is not None and self._places[self._next] >= end):
+            return None
+        return self._comments[self._next]
 
     def _leading(self, part: _Part, indent: int, *, first: bool, column: int = 0) -> None:
         self._comments_before(part, indent, first=first, column=column)
@@ -241,8 +253,8 @@ class _Writer:
         column: where the entry of `part` starts in the source; what is indented deeper belongs to a block
         that ended before it."""
         self._after_comment = False
-        while self._pending and (part is None or self._pending[0].at < part.start):
-            comment = self._pending.pop(0)
+        while (comment := self._pending(None if part is None else part.start)) is not None:
+            self._next += 1
             deeper = [one for one in self._closed if column < one[0] <= comment.column]
             here = max(deeper)[1] if deeper and comment.alone else indent
             if comment.alone and not (first and not self._after_comment):
@@ -266,10 +278,11 @@ class _Writer:
             if block.is_map:
                 self._value(" " * indent + self._key(head) + ":", children[number + 1], indent, head.line)
             else:
-                self._item(head, indent)
+                self._item(head, indent, begins=number == 0)
         if block.flow:
-            while self._pending and self._pending[0].at < block.end:
-                self.out.append(" " * indent + self._pending.pop(0).text)
+            while (comment := self._pending(block.end)) is not None:
+                self.out.append(" " * indent + comment.text)
+                self._next += 1
                 self._commented = True
             self._line = block.end_line
             self._trailing()
@@ -294,7 +307,8 @@ class _Writer:
         self._trailing()
         self._block(value, indent + 2)
 
-    def _item(self, item: _Part, indent: int) -> None:
+    def _item(self, item: _Part, indent: int, *, begins: bool) -> None:
+        """begins: whether it is the first of its list."""
         head = " " * indent + "-"
         if isinstance(item, _Text):
             self._scalar(head, item, indent)
@@ -307,7 +321,7 @@ class _Writer:
         first: _Part = item
         while isinstance(first, _Block):
             first = first.children[0]
-        self._comments_before(first, indent, first=False)
+        self._comments_before(first, indent, first=begins and not self._after_comment)
         self._closed = []
         place = len(self.out)
         self._block(item, indent + 2)
@@ -318,7 +332,8 @@ class _Writer:
         if isinstance(part, _Text):
             text = self.source.text[part.start : part.end]
             return None if "\n" in text else text
-        if any(part.start <= comment.at < part.end for comment in self._pending):
+        first = max(self._next, bisect_left(self._places, part.start))
+        if first < len(self._places) and self._places[first] < part.end:
             return None
         texts = [self._inline(child) for child in part.children]
         if any(text is None for text in texts):
@@ -359,5 +374,5 @@ class _Writer:
         self._put(head + header[1] + header[2], scalar.line)
         margin = len(first) - len(first.lstrip(" "))
         room = " " * (indent + 2)
-        self.out += [(room + line[margin:]).rstrip() if line.strip() else "" for line in content]
+        self.out += [room + line[margin:] if line.strip() else "" for line in content]
         self._line, self._commented = scalar.line + len(lines) - 1, False

@@ -28,7 +28,7 @@ MAX_DEVICES = 64
 class Sketch:
     """facts: `snp.tcb` → canonical text, for devices of all of them alike; `gpu.count` is how many there are. odd:
     facts of the first device alone. ids: section → identities to give to devices in turn. raw: section → the
-    vendor's own fields. warnings: what verification said."""
+    vendor's own fields, of all devices of a kind alike. warnings: what verification said."""
 
     platform: str
     facts: Mapping[str, Raw] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Sketch:
             count = self.count(section)
             if count:
                 tree[section] = [self._device(section, index, count) for index in range(count)]
-                raw[section] = [{"opaque_data_version": "1"}] * count
+                raw[section] = [self.raw.get(section, {"opaque_data_version": "1"})] * count
         if not any(section in tree for section in DEVICE_SECTIONS):
             tree["binding"].pop("gpu-to-cpu", None)
             tree["binding"].pop("protocol", None)

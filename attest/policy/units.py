@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import combinations, islice, product
 from typing import Any, cast
 
-from attest.claims import CLAIMS, DEVICE_SECTIONS
+from attest.claims import CLAIMS, DEVICE_SECTIONS, Claim
+from attest.policy.combine import MAX_CHANGES, Change, Combiner
 from attest.policy.defaults import DEFAULTS, UNDER_LAG
 from attest.policy.document import Policy
-from attest.policy.edges import Raw, chosen_references, edges, tcb_edges, untried_references
+from attest.policy.edges import Raw, dates_of, edges, tcb_edges, untried_references
 from attest.policy.floor_units import (
     accepted_changes,
     accepted_dates,
@@ -19,32 +19,25 @@ from attest.policy.floor_units import (
     fixed_options,
     floor_dates,
 )
-from attest.policy.model import FIXED, Entry, Group, Operator, Rule
-
-MAX_CHANGES = 1500
-"""Changes tried a unit; a group of many claims has more combinations than anybody waits for."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """Facts that replace those of the common ground. raw: vendors' own fields that go with them."""
-
-    facts: Mapping[str, Raw]
-    raw: Mapping[str, Any] | None = None
+from attest.policy.model import FIXED, Entry, Group, Operator, ReferenceSet, Rule
 
 
 @dataclass(frozen=True)
 class Unit:
     """name: as it is reported. claims: `section.claim` of all that it varies. rules: names under which its records
-    stand. changes: what to try. dates: after which something in its rules is otherwise. untried: how many reference
-    values were left out."""
+    stand. sets: `references.NAME` of those that its rules name. changes: what to try. near: with how many of these a
+    machine is looked for that both accept. dates: after which something in its rules is otherwise, whatever changes.
+    untried: how many reference values were left out. whole: whether nothing else was that its rules tell apart."""
 
     name: str
     claims: tuple[str, ...]
     rules: frozenset[str]
     changes: tuple[Change, ...]
     dates: frozenset[datetime]
+    near: int = MAX_CHANGES
+    sets: frozenset[str] = frozenset()
     untried: int = 0
+    whole: bool = True
 
     @property
     def counts(self) -> bool:
@@ -66,8 +59,8 @@ def rules_of(policy: Policy, section: str) -> Iterator[tuple[Rule, Group | None]
     yield from walk(policy.body.sections.get(section, ()), None)
 
 
-def units_of(policies: Sequence[Policy], sections: Sequence[str]) -> list[Unit]:
-    """The units of these sections, in the order of results."""
+def units_of(policies: Sequence[Policy], sections: Sequence[str], at: datetime) -> list[Unit]:
+    """The units of these sections, in the order of results. at: from when on the policies are compared."""
     units: list[Unit] = []
     for section in sections:
         operators: dict[str, list[Operator]] = {}
@@ -81,7 +74,7 @@ def units_of(policies: Sequence[Policy], sections: Sequence[str]) -> list[Unit]:
                 name = rule.claim.name
                 claims[name] = rule.claim
                 operators.setdefault(name, []).extend(rule.operators)
-                dates.setdefault(name, set()).update(_dates(rule))
+                dates.setdefault(name, set()).update([rule.until] if rule.until is not None else ())
                 if group is not None:
                     by_group.setdefault(id(group), set()).add(name)
                     grouped.setdefault(name, set()).add(group.name)
@@ -96,7 +89,7 @@ def units_of(policies: Sequence[Policy], sections: Sequence[str]) -> list[Unit]:
                 claims[rule.claim.name] = rule.claim
                 operators.setdefault(rule.claim.name, []).extend(rule.operators)
         for names in _joined(set(claims), ties):
-            units.append(_unit(policies, section, names, claims, operators, dates, grouped))
+            units.append(_unit(policies, section, names, claims, operators, dates, grouped, at))
         if section in DEVICE_SECTIONS and "count" not in claims:
             units.append(_count(section, []))
     if "tdx" in sections and any(policy.body.accepted for policy in policies):
@@ -120,21 +113,34 @@ def _unit(
     operators: Mapping[str, list[Operator]],
     dates: Mapping[str, set[datetime]],
     grouped: Mapping[str, set[str]],
+    at: datetime,
 ) -> Unit:
     when = frozenset(date for name in names for date in dates.get(name, ()))
     if section in DEVICE_SECTIONS and names == ["count"]:
         return _count(section, operators["count"], when)
-    options = []
+    options = {}
     for name in names:
         if claims[name] is FIXED:
             advisories = sorted(
                 {one for operator in operators[name] for one in cast("frozenset[str]", operator.operand)}
             )
-            options.append(fixed_options(policies, advisories))
+            options[name] = [Change(facts) for facts in fixed_options(policies, advisories)]
             when |= floor_dates(policies, advisories) | accepted_dates(policies)
         else:
-            options.append(_options(section, name, claims[name], operators[name]))
-    changes = _combined(options)
+            options[name] = _options(claims[name], operators[name])
+    mine = [
+        (policy, rule, group)
+        for policy in policies
+        for rule, group in rules_of(policy, section)
+        if rule.claim.name in names
+    ]
+    combined = Combiner(
+        options,
+        [(policy, rule) for policy, rule, _ in mine],
+        list({id(group): (policy, group) for policy, _, group in mine if group is not None}.values()),
+        at,
+        frozenset(name for name in names if claims[name].values),
+    ).combine()
     groups = {group for name in names for group in grouped.get(name, ())}
     title = f"{section}.{names[0]}"
     if groups:
@@ -143,36 +149,36 @@ def _unit(
         title,
         tuple(f"{section}.{name}" for name in names),
         frozenset({*groups, *(f"{section}.{name}" for name in names)}),
-        tuple(changes),
+        combined.changes,
         when,
+        combined.near,
+        frozenset(f"references.{one}" for _, rule, _ in mine for one in _sets(rule)),
         sum(untried_references(operators[name]) for name in names),
+        combined.whole,
     )
 
 
-def _options(section: str, name: str, claim: Any, operators: list[Operator]) -> list[dict[str, Raw]]:
+def _sets(rule: Rule) -> Iterator[str]:
+    for operator in rule.operators:
+        if operator.name == "in":
+            yield from (found.name for found in cast("tuple[ReferenceSet, ...]", operator.operand))
+
+
+def _options(claim: Claim, operators: list[Operator]) -> list[Change]:
+    name = f"{claim.section}.{claim.name}"
     if claim.kind == "tcb":
-        return [{"snp.product": chip, f"{section}.{name}": tcb} for chip, tcb in tcb_edges(operators)]
-    return [{f"{section}.{name}": raw} for raw in edges(claim, operators)]
+        return [Change({"snp.product": chip, name: tcb}) for chip, tcb in tcb_edges(operators)]
+    found = [Change({name: raw}, dates=_dates(claim, operators, raw)) for raw in edges(claim, operators)]
+    if name == "gpu.mode":
+        # Older devices have no field for it, and pass the default.
+        found.append(Change({name: None}, {"gpu": {"opaque_data_version": "0"}}))
+    return found
 
 
-def _combined(options: list[list[dict[str, Raw]]]) -> list[Change]:
-    """All combinations where they are few; else each alone and each two together."""
-    size = 1
-    for one in options:
-        size *= len(one)
-    found: list[dict[str, Raw]] = []
-    if size <= MAX_CHANGES:
-        for choice in product(*options):
-            found.append({name: value for one in choice for name, value in one.items()})
-    else:
-        found += [dict(choice) for one in options for choice in one]
-        pairs = (
-            {**left, **right}
-            for one, other in combinations(options, 2)
-            for left, right in product(one, other)
-        )
-        found += list(islice(pairs, MAX_CHANGES - len(found))) if len(found) < MAX_CHANGES else []
-    return [Change(facts) for facts in found]
+def _dates(claim: Claim, operators: list[Operator], raw: Raw) -> frozenset[datetime]:
+    if claim.kind not in ("bytes", "text") or not isinstance(raw, str):
+        return frozenset()
+    return dates_of(operators, bytes.fromhex(raw) if claim.kind == "bytes" else raw)
 
 
 def _count(section: str, operators: list[Operator], dates: frozenset[datetime] = frozenset()) -> Unit:
@@ -199,15 +205,6 @@ def _joined(names: set[str], ties: list[set[str]]) -> list[list[str]]:
         parts = [part for part in parts if not part & tie]
         parts.append(set().union(*touched))
     return sorted(sorted(part) for part in parts)
-
-
-def _dates(rule: Rule) -> Iterator[datetime]:
-    if rule.until is not None:
-        yield rule.until
-    for reference, _ in chosen_references(rule.operators):
-        for date in (reference.begins, reference.ends, reference.since):
-            if date is not None:
-                yield date
 
 
 def instants(dates: frozenset[datetime], at: datetime) -> list[datetime]:

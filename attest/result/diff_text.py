@@ -71,7 +71,9 @@ def _lines(
     yield ""
     found = comparison.differences
     if not found:
-        yield "No difference in meaning."
+        yield (
+            "No difference in meaning." if not comparison.unproven else "No difference in meaning was found."
+        )
     for difference in found:
         yield from _difference(difference, width, paint)
     for name in comparison.rewritten:
@@ -80,9 +82,17 @@ def _lines(
         )
     for name, number in comparison.untried.items():
         yield from wrapped(
-            f"{number} more reference values of {name} differ, and were not tried one by one",
+            f"{number} more reference values of {name}: none of their kind was tried",
             width,
             "…  ",
+            "   ",
+        )
+    for name in comparison.unproven:
+        yield from wrapped(
+            f"{name} is written otherwise and has more combinations than were tried: that B is not looser there was "
+            "not shown; read both, or say it in fewer rules",
+            width,
+            "?  ",
             "   ",
         )
     if found:
@@ -91,9 +101,11 @@ def _lines(
             direction: sum(difference.direction == direction for difference in found) for direction in _MARKS
         }
         said = ", ".join(f"{count} {direction}" for direction, count in counts.items() if count)
-        verdict = (
-            "B lets pass what A does not." if comparison.looser else "B lets pass nothing that A does not."
-        )
+        verdict = "B lets pass nothing that A does not."
+        if comparison.looser:
+            verdict = "B lets pass what A does not."
+        elif comparison.unproven:
+            verdict = "Nothing tried shows that B lets pass what A does not."
         yield from wrapped(f"{said}. {verdict}", width, "", "  ")
     yield from wrapped(
         f"{comparison.trials} machines judged by both, from {instant(comparison.at)} on.", width, "", "  "
@@ -130,13 +142,14 @@ def facts_text(facts: Mapping[str, Any]) -> str:
 
 
 def _fact(value: Any) -> str:
+    """Escaped: a literal of a policy that somebody proposes is text of somebody's (T-RENDER)."""
     if value is None:
         return "absent"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {number}" for key, number in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    return short(str(value))
+        return ", ".join(escape(str(one)) for one in value) or "none"
+    return short(escape(str(value)))
 
 
 def _changes(changes: Sequence[Change], width: int, paint: Callable[[str, str], str]) -> Iterator[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from attest.anchors import Anchors
 from attest.binding import Expected
@@ -20,9 +23,12 @@ from attest.loader import load
 from attest.memory import Memory
 from attest.policy import Appraisal, Policy, appraise
 from attest.policy.author import Machinery, author
+from attest.policy.author_rules import quoted
 from attest.policy.layout import lay_out
+from attest.policy.nodes import ListNode, MapNode, Scalar
 from attest.policy.suite import told
 from attest.policy.suppose import change, judge, removal
+from attest.policy.yaml_text import parse_yaml
 from attest.simulator import FAULTS, Simulated, Simulator
 from attest.verified import Verified
 from attest.verifier import verify
@@ -218,6 +224,34 @@ def test_several_machines_are_accepted_and_no_mixture_of_them(made: Makers) -> N
     assert denials(appraise(third, policy, at=NOON)) == {"gpu.count"}
 
 
+def test_what_is_safe_on_one_machine_does_not_excuse_another(made: Makers) -> None:
+    """Old firmware on a platform without SMT and with ECC, new firmware on one with SMT and without: neither old firmware
+    beside SMT was shown, nor a platform with the worst of both."""
+    old = made("machine", gpus=0, tcb={"snp": 24}, platform_info=0x24)
+    new = made("machine", gpus=0, platform_info=0x29)
+    policy = written(old, new)
+    for shown in (old, new):
+        assert appraise(shown, policy, at=NOON).conforms
+    mixtures = [
+        [change(f"snp.{name}", {"snp": "24"}) for name in ("tcb", "tcb-committed", "tcb-launch")],
+        [change("snp.rapl-off", "false")],
+    ]
+    for mixture in mixtures:
+        assert judge(new, policy, at=NOON, changes=mixture).reasons == ("snp.any",)
+    assert judge(old, policy, at=NOON, changes=[change("snp.ecc", "false")]).reasons == ("snp.any",)
+
+
+def test_a_machine_that_shows_nothing_to_ask_for_is_accepted_beside_others(made: Makers) -> None:
+    shown = [
+        made("machine", gpus=0, guest_svn=5, launch_mit_vector=1),
+        made("machine", gpus=0, guest_svn=6, launch_mit_vector=3),
+        made("machine", gpus=0, guest_svn=0, launch_mit_vector=0),
+    ]
+    policy = written(*shown)
+    for one in shown:
+        assert appraise(one, policy, at=NOON).conforms
+
+
 def test_incomparable_firmware_is_accepted_as_shown_only(made: Makers) -> None:
     one = made("machine", gpus=0, tcb={"snp": 26, "microcode": 80})
     two = made("machine", gpus=0, tcb={"snp": 25, "microcode": 90})
@@ -365,6 +399,43 @@ def test_real_evidence(genoa: Sample, td: Sample, h100: Sample) -> None:
         shown = verify(sample.evidence, endorsements=sample.endorsements, at=sample.at)
         policy = Policy.from_text(author([Machinery(shown, "real", sample.at)], name="real"))
         assert appraise(shown, policy, at=sample.at).conforms
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
+@example("a:")
+@example("\U000e0001\x85\ufeff\x7f")
+def test_any_text_is_written_so_that_it_reads_back(text: str) -> None:
+    node = parse_yaml(f"k: [{quoted(text)}, {quoted(text)}]")
+    assert isinstance(node, MapNode)
+    ((_, listed),) = node.entries
+    assert isinstance(listed, ListNode)
+    assert [item.text for item in listed.items if isinstance(item, Scalar)] == [text, text]
+
+
+def test_the_suite_names_files_whatever_they_are_called(
+    genoa: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def init(folder: Path) -> int:
+        folder.mkdir()
+        files = [folder / file.name for file in genoa.files]
+        for copy, file in zip(files, genoa.files, strict=True):
+            copy.write_bytes(file.read_bytes())
+        line = [
+            "policy",
+            "init",
+            "--at",
+            genoa.at.isoformat(),
+            "-o",
+            str(tmp_path / f"{len(list(tmp_path.iterdir()))}.yaml"),
+        ]
+        return main([*line, "--name", "n", "--suite", "--from", *map(str, files)])
+
+    assert init(tmp_path / "a\x7f\u2028b: #") == 0
+    (suite,) = tmp_path.glob("*.test.yaml")
+    assert main(["policy", "test", str(suite)]) == 0
+    assert init(tmp_path / os.fsdecode(b"\xff")) == 2
+    assert "a file's name is not UTF-8" in capsys.readouterr().err
 
 
 # -- the command --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -235,8 +236,97 @@ def test_ten_thousand_values_are_compared_by_what_is_different() -> None:
     assert only(found).witnesses[0].facts == {"snp.measurement": V}
     assert found.trials < 400
     assert not found.untried
-    many = diff(_set(values[0]), _set(", ".join(values)))
-    assert many.untried == {"snp.measurement": len(values) - 1 - 40}, "what was not tried is said"
+
+
+def test_a_value_added_among_many_taken_away_is_found() -> None:
+    values = [f'{{value: "{index:096x}"}}' for index in range(1, 101)]
+    found = diff(_set(", ".join(values)), _set(", ".join([*values[60:], f'{{value: "{V}"}}'])))
+    assert (only(found).direction, found.looser) == ("changed", True)
+    assert {"snp.measurement": V} in [witness.facts for witness in only(found).witnesses]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "direction"),
+    [
+        ("until: 2027-01-01", "until: 2028-01-01", "looser"),
+        ("until: 2027-01-01", "", "looser"),
+        ("state: revoked, since: 2027-01-01", "state: revoked, since: 2027-06-01", "looser"),
+        ("from: 2027-06-01", "from: 2027-01-01", "looser"),
+        ("until: 2027-01-01", "until: 2026-12-01", "tighter"),
+    ],
+)
+def test_the_dates_of_any_value_of_a_set_are_compared(before: str, after: str, direction: str) -> None:
+    others = ", ".join(f'{{value: "{index:096x}"}}' for index in range(1, 8))
+
+    def dated(dates: str) -> Policy:
+        return _set(f'{others}, {{value: "{V}"' + (f", {dates}" if dates else "") + "}")
+
+    found = diff(dated(before), dated(after))
+    assert (only(found).name, only(found).direction) == ("snp.measurement", direction)
+    check_witnesses(found)
+
+
+def test_values_of_more_kinds_than_are_tried_leave_it_open_that_b_is_not_looser() -> None:
+    dates = [
+        f'{{value: "{index:096x}", until: 2027-{index % 12 + 1:02}-{index % 28 + 1:02}}}'
+        for index in range(1, 85)
+    ]
+    ends = [date.replace("2027", "2028") for date in dates]
+    found = diff(_set(", ".join(ends)), _set(", ".join(dates)))
+    assert found.untried == {"snp.measurement": 84 - 40}
+    assert (only(found).direction, found.looser, found.unproven) == ("tighter", False, ("snp.measurement",))
+
+
+_MACHINES = (
+    f'tcb: {{at-least: {{milan: {{snp: 8, microcode: 115}}}}}}, firmware: {{at-least: 1.51.3}}, measurement: "{V}", '
+    f'guest-svn: {{at-least: 4}}, host-data: "{"1a" * 32}"',
+    f'tcb: {{at-least: {{genoa: {{snp: 14, microcode: 72}}}}}}, firmware: {{at-least: 1.55.21}}, measurement: "{W}", '
+    f'guest-svn: {{at-least: 2}}, host-data: "{"2b" * 32}"',
+)
+
+
+def _any(*branches: str) -> Policy:
+    return policy_of(f"{{snp: {{debug: false, any: [{', '.join(f'{{{branch}}}' for branch in branches)}]}}}}")
+
+
+def test_another_machine_among_those_that_any_lists_is_looser() -> None:
+    """As `init` writes several machines: it differs from the first in every claim at once."""
+    found = diff(_any(_MACHINES[0]), _any(*_MACHINES))
+    assert (only(found).direction, found.looser, found.unproven) == ("looser", True, ())
+    check_witnesses(found)
+    back = diff(_any(*_MACHINES), _any(_MACHINES[0]))
+    assert (only(back).direction, back.looser) == ("tighter", False)
+    lower = _MACHINES[1].replace("1.55.21", "1.55.20")
+    found = diff(_any(*_MACHINES), _any(_MACHINES[0], lower))
+    assert (only(found).direction, found.looser) == ("looser", True)
+    check_witnesses(found)
+
+
+def test_what_was_not_tried_of_a_group_is_not_called_the_same() -> None:
+    """More combinations than anybody waits for, and other words: that B is not looser was not shown."""
+    found = diff(_any(*_MACHINES), _any(*reversed(_MACHINES)))
+    assert (found.differences, found.looser) == ((), False)
+    assert found.unproven == ("snp.any (firmware, guest-svn, host-data, measurement, tcb)",)
+    assert diff(_any(*_MACHINES), _any(*_MACHINES)).unproven == ()
+
+
+def test_an_older_gpu_without_a_mode_passes_the_default_alone() -> None:
+    rules = "{{snp: {{debug: false}}, gpu: {{count: 1{}}}}}"
+    found = diff(policy_of(rules.format(", mode: {one-of: [spt, mpt]}")), policy_of(rules.format("")))
+    assert (only(found).name, only(found).direction) == ("gpu.mode", "looser")
+    check_witnesses(found)
+
+
+def test_one_reason_less_to_withhold_is_looser_beside_another() -> None:
+    rule = "{{snp: {{fixed: [amd-sb-3019], measurement: {{is: {}, covers: {}}}}}}}"
+    expires = Policy.defaults().floors.expires
+    assert expires is not None
+    found = compare(
+        policy_of(rule.format(V, "firmware")),
+        policy_of(rule.format(V, "image")),
+        at=expires + timedelta(days=1),
+    )
+    assert (only(found).name, found.looser) == ("warnings", True)
 
 
 def test_acceptances_count() -> None:
@@ -353,3 +443,28 @@ def test_a_policy_that_cannot_be_read_ends_with_two(
     assert main(["policy", "diff", files[0], str(bad)]) == 2
     assert f"{bad}:1:9" in capsys.readouterr().err
     assert main(["policy", "diff", files[0], files[1], "--with", str(tmp_path / "none")]) == 2
+
+
+def test_t_render_a_literal_of_a_proposed_policy_is_escaped_in_its_witness(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "policy: 1\nname: t\nplatforms: [snp]\nrequire: "
+    (tmp_path / "a.yaml").write_text(head + "{snp: {csp: aws}}\n")
+    (tmp_path / "b.yaml").write_text(head + '{snp: {csp: "\\e]0;x\\a\\e[2J"}}\n')
+    assert main(["policy", "diff", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]) == 1
+    said = capsys.readouterr().out
+    assert "snp.csp \\x1b]0;x\\x07\\x1b[2J" in said
+    assert all(char.isprintable() or char == "\n" for char in said)
+
+
+def test_the_command_ends_with_one_where_b_could_not_be_shown_not_to_be_looser(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "policy: 1\nname: t\nplatforms: [snp]\nrequire: {snp: {debug: false, any: [%s]}}\n"
+    for name, branches in (("a", _MACHINES), ("b", _MACHINES[::-1])):
+        text = head % ", ".join(f"{{{branch}}}" for branch in branches)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert main(["policy", "diff", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No difference in meaning was found." in said
+    assert "that B is not looser there was not shown" in said

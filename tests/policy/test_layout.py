@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,25 @@ def test_comments_digest_and_order_stay() -> None:
     assert "\n  # own\n" in laid
 
 
+@pytest.mark.parametrize(
+    ("text", "laid"),
+    [
+        ("k: >\n  folded  \n\nl: a\n", "k: >\n  folded  \n\nl: a\n"),
+        ("k: |\n   a  \n     b \n", "k: |\n  a  \n    b \n"),
+        ("k:\n -\n  -\n\n      # c\n    a: b\n", "k:\n  # c\n  - - a: b\n"),
+    ],
+)
+def test_spaces_of_a_text_stay_and_an_empty_line_before_a_first_item_does_not(text: str, laid: str) -> None:
+    assert lay_out(text) == laid
+    assert lay_out(laid) == laid
+
+
+def test_a_file_of_comments_costs_no_more_than_it_is_long() -> None:
+    started = time.process_time()
+    lay_out("a: b\n" + "#\n" * 100_000)
+    assert time.process_time() - started < 5, "linear in the comments"
+
+
 def test_what_looks_like_a_comment_inside_text_is_text() -> None:
     text = 'a: "x # y"\nb: |\n   # z\n   w\nc: d#e # f\n'
     assert lay_out(text) == 'a: "x # y"\nb: |\n  # z\n  w\nc: d#e # f\n'
@@ -152,7 +172,7 @@ def yaml(draw: st.DrawFn, indent: int = 0, depth: int = 0) -> str:
                 out.append(f"{draw(_LINES)}{room}-   {item}{draw(_REMARK)}\n")
         else:
             sign = {"literal": "|", "folded": ">"}[kind] + draw(st.sampled_from(["", "-", "+"]))
-            body = draw(st.sampled_from(["t", "t\n\n{r}u", "t\n{r}  u", "# t", "t: v\n\n"]))
+            body = draw(st.sampled_from(["t", "t\n\n{r}u", "t\n{r}  u", "# t", "t: v\n\n", "t  \n{r}u "]))
             inner = " " * (indent + step)
             out.append(f"{room}{key}: {sign}{draw(_REMARK)}\n{inner}{body.format(r=inner)}\n")
     return "".join(out) + draw(_LINES)
