@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from attest.binding import report_data
 from attest.bundle import Kind, write_bundle
@@ -32,6 +33,7 @@ from tests.collect.kernel import snp_kernel
 from tests.collect.test_end_to_end import jwk, site_key
 from tests.conftest import NOON, ROOT
 from tests.examples import blocks, of_blocks, of_help
+from tests.interchange import corim_maker
 from tests.interchange.test_azure_skr import pinned
 from tests.interchange.test_go_sev_guest import SEV
 from tests.interchange.test_import_command import NVIDIA
@@ -131,7 +133,15 @@ def prepared(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
     asked_gpus = simulator.gpus(len(asked.asked), NONCE)
     device = simulator.plan_gpu(nonce=NONCE).build()
     keys = {name: Key(folder, name) for name in ("ours", "rims")}
+    vendor = ec.generate_private_key(ec.SECP384R1())
+    measured = corim_maker.triple(
+        corim_maker.environment(), corim_maker.measured(641, digest=corim_maker.MEASURED)
+    )
+    manifest = corim_maker.signed(corim_maker.corim(measured, profile=corim_maker.AMD), vendor)
     files: dict[str, bytes | str] = {
+        "firmware.cbor": manifest,
+        "ref.cbor": manifest,
+        "vendor.pem": corim_maker.pem(vendor),
         "simulator-root.pem": simulator.roots_pem,
         "report.bin": snp.raw,
         # With its issuers, which are known of AMD's and not of the simulator's.
@@ -241,7 +251,7 @@ def added(words: list[str]) -> list[str]:
     return [
         part
         for option, value in more.items()
-        if option in known and option not in words
+        if option in known and option not in words and ("import" not in words or "corim" in words)
         for part in (option, value)
     ]
 

@@ -26,6 +26,8 @@ EDGES = {
     "kbs/passport/fetched.py": "the keys of an issuer, at the address that the configuration names",
     "kbs/service.py": "the CA of that address",
     "kbs/guest/client.py": "the guest's client of its broker",
+    "kbs/config/database.py": "reads a configured address",
+    "kbs/store/sqlite.py": "percent-encodes a file's name",
     "kbs/config/keys.py": "reads a configured address",
     "kbs/keys/transit.py": "the one client of a transit server, at its configured address",
     "kbs/http/edge.py": "a time limit on bodies that arrive slowly",
