@@ -33,7 +33,9 @@ def add_parser(verbs: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rego", action="store_true", required=True, help="as Rego v1, the one format there is")
+    parser.add_argument(
+        "--rego", action="store_true", required=True, help="as Rego v1, the one format there is"
+    )
     parser.add_argument("policy", metavar="POLICY")
     parser.add_argument(
         "--input", choices=("trustee", "claims"), default="trustee",
@@ -106,4 +108,7 @@ def _tell(export: Export, text: str | None) -> None:
     for one in export.unexported:
         print(f"{one.rule} ({escape(one.at)}): not exported, refuses: {one.why}", file=sys.stderr)
     if text is None:
-        print("nothing was written; --partial writes it, --without RULE=REASON leaves a rule out", file=sys.stderr)
+        print(
+            "nothing was written; --partial writes it, --without RULE=REASON leaves a rule out",
+            file=sys.stderr,
+        )

@@ -28,11 +28,15 @@ class Engine:
         self._bundle = self._interpreter.build(None, [f"policy/{name}" for name in names])
 
     def ask(self, name: str, document: Mapping[str, Any]) -> Any:
-        """The value of `data.policy.NAME`; None where it is undefined."""
+        """The value of `data.policy.NAME` for this input; None where it is undefined."""
+        self.give(document)
+        return self.answer(name)
+
+    def give(self, document: Mapping[str, Any]) -> None:
         # `set_input` leaves quotes and backslashes bare, and then they equal no literal.
         self._interpreter.set_input_term(json.dumps(document, ensure_ascii=False))
-        output = self._interpreter.query_bundle_entrypoint(self._bundle, f"policy/{name}")
-        text = str(output)
-        if text == "undefined":
-            return None
-        return json.loads(text)["expressions"][0]
+
+    def answer(self, name: str) -> Any:
+        """As `ask`, for the input given last."""
+        text = str(self._interpreter.query_bundle_entrypoint(self._bundle, f"policy/{name}"))
+        return None if text == "undefined" else json.loads(text)["expressions"][0]

@@ -65,19 +65,22 @@ def counted(read: Input) -> Counter[str]:
         elif verdict == "loads":
             found["no machine is judged"] += 1
         else:
-            export = policy_in_rego(policies_of(case)[0], read=read)
-            found[export.unexported[0].why if export.unexported else "expressed"] += 1
+            hidden = {one.rule for one in policy_in_rego(policies_of(case)[0], read=read).unexported}
+            found[", ".join(sorted(hidden)) or "expressed"] += 1
     return found
 
 
-def test_most_cases_can_be_expressed() -> None:
-    """And the page says how many, of how many."""
-    page = (ROOT / "docs" / "interchange.md").read_text()
-    for read in ("claims", "trustee"):
-        found = counted(read)
-        print(read, dict(found.most_common()))
-        assert f"{found['expressed']} of {len(CASES)}" in page, read
-    assert counted("claims")["expressed"] == len(JUDGED) >= 530
+def test_the_page_says_how_many_cases_can_be_expressed() -> None:
+    page = " ".join((ROOT / "docs" / "interchange.md").read_text().split())
+    claims, trustee = counted("claims"), counted("trustee")
+    assert claims["expressed"] == len(JUDGED) >= 500
+    assert trustee["expressed"] >= 20
+    assert trustee["snp.policy-unknown-bits"] >= 100
+    assert f"{claims['expressed']} of the {len(CASES)} conformance cases" in page
+    assert f"{claims['the policy does not load']} others do not load" in page
+    assert f"{claims['no machine is judged']} judge no machine" in page
+    assert f"Trustee's input can be asked {trustee['expressed']}" in page
+    assert f"another {trustee['snp.policy-unknown-bits']} without `snp.policy-unknown-bits`" in page
 
 
 # -- any claims -------------------------------------------------------------------------------------
@@ -111,12 +114,14 @@ TEXTS = st.one_of(
 VALUES = st.one_of(
     TEXTS,
     st.lists(TEXTS, max_size=3),
-    st.dictionaries(st.sampled_from(["fmc", "bootloader", "tee", "snp", "microcode", "other"]), TEXTS, max_size=4),
+    st.dictionaries(
+        st.sampled_from(["fmc", "bootloader", "tee", "snp", "microcode", "other"]), TEXTS, max_size=4
+    ),
     st.none(),
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(POLICIES), st.data())
 def test_any_claims(policy: Policy, data: st.DataObject) -> None:
     section, whole = ("snp", SNP) if "snp" in policy.platforms else ("tdx", TDX)
@@ -153,8 +158,8 @@ def test_what_is_no_answer_is_refused_with_a_reason(document: dict[str, Any]) ->
     asked = engine(policy_in_rego(PLAIN, read="claims").text, NOW)
     assert asked.ask("accept", document) is False
     assert asked.ask("deny", document)
-    assert all(value in (0, 96, 97) for value in asked.ask("trust_claims", document).values())
-    assert max(asked.ask("trust_claims", document).values()) >= 96
+    assert set(asked.answer("trust_claims").values()) <= {0, 96, 97}
+    assert max(asked.answer("trust_claims").values()) >= 96
 
 
 @pytest.mark.parametrize(
@@ -201,14 +206,16 @@ def test_only_the_text_false_is_false(value: object) -> None:
 # -- the vector -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", JUDGED[::25])
+@pytest.mark.parametrize("name", JUDGED[::40])
 def test_the_vector_affirms_what_a_release_would(name: str) -> None:
     """Trustee's status is the worst of the vector: refused is contraindicated, a warning is one unless allowed."""
     case = CASES[name]
     policy, at = policies_of(case)[0], read_instant(case["now"])
     verified = verified_of(case["claims"], at=at)
     appraisal = appraise(verified, policy, at=at)
-    vector = engine(policy_in_rego(policy, read="claims").text, at).ask("trust_claims", answer(verified, policy))
+    vector = engine(policy_in_rego(policy, read="claims").text, at).ask(
+        "trust_claims", answer(verified, policy)
+    )
     assert len(vector) == 8
     marked = any(one["outcome"] != "pass" for one in appraisal.rules)
     warned = marked or any(

@@ -17,14 +17,9 @@ from attest.policy.fixed import FLOOR
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.interchange.rego_accept import ACCEPTING, accepted_tables, curable, objected
 from attest.policy.interchange.rego_answer import READING
-from attest.policy.interchange.rego_rule import (
-    Expressions,
-    asked,
-    entries_of,
-    quoted,
-    seconds_of,
-)
+from attest.policy.interchange.rego_rule import Expressions, asked, entries_of, seconds_of
 from attest.policy.interchange.rego_support import SUPPORT
+from attest.policy.interchange.rego_text import array, call, quoted, rule, shown
 from attest.policy.interchange.rego_trustee import MAPPING, SHOWN
 from attest.policy.interchange.rego_warnings import warnings_in_rego
 from attest.policy.model import Components, Entry, Group, Operator, Rule
@@ -49,7 +44,7 @@ _FLAT = ("evidence", "binding", "boot", "time")
 _JUDGEABLE = {
     "binding.gpu-to-cpu": "devices_beside_cpu",
     "binding.protocol": "devices_by_protocol",
-    "binding.nonce": 'nonce_asked',
+    "binding.nonce": "nonce_asked",
     "time.evidence-age": "age_known",
 }
 """Defaults that not every machine is asked → the Rego rule that says whether."""
@@ -125,7 +120,11 @@ class _Writer:
         identified = tuple(one for one in sorted(self._body.platforms) if workload_pins(self._body, one))
         parts += [
             # One list that is undefined leaves none, and a machine without lines is refused.
-            f"judged := [line | some lines in [{', '.join(self._lists)}]; some line in lines]\n",
+            rule(
+                "judged := all_lines",
+                "is_object(tree)",
+                f"all_lines := [line | some lines in {array(self._lists)}; some line in lines]",
+            ),
             *map(entries_of, self._body.references.values()),
             *warnings_in_rego(self._policy),
             MAPPING if self._read == "trustee" else READING,
@@ -158,17 +157,18 @@ class _Writer:
     def _machine(self) -> Iterator[str]:
         """A line for every rule on every part: [rule, device or -1, place, wanted, found, result, until]."""
         platforms = sorted(self._body.platforms)
-        listed = ", ".join(map(quoted, platforms))
-        wanted = quoted(f"one of {', '.join(platforms)}")
+        listed = array(map(quoted, platforms))
+        wanted = f"one of {', '.join(platforms)}"
         yield f"##### Policy {self._body.name}\n"
-        yield f"listed if platform in [{listed}]\n"
-        yield (
-            f'platform_lines := [["platforms", -1, "policy", {wanted}, platform, one_of(platform, [{listed}]), 0]]\n'
-        )
+        yield f"listed if platform in {listed}\n"
+        line = _line("platforms", "policy", wanted, "platform", call("one_of", "platform", listed))
+        yield f"platform_lines := {array([line])}\n"
         if self._read == "trustee":
             for platform in platforms:
                 if platform not in ("snp", "tdx"):
-                    self._unexported.append(Unexported("platforms", self._policy.where, _NO_PLATFORM[platform]))
+                    self._unexported.append(
+                        Unexported("platforms", self._policy.where, _NO_PLATFORM[platform])
+                    )
             if self._body.accepted:
                 self._unexported.append(Unexported("accept", self._policy.where, _NO_LEVELS))
         yield _SITUATIONS
@@ -184,10 +184,10 @@ class _Writer:
         here = "on_azure" if section == "azure" else f'present("{section}")'
         if not any(section in _SECTIONS[platform] for platform in self._body.platforms):
             # Where it is there, no listed platform is: one line is enough.
-            lines = [f'["platforms", -1, "policy", "no part {section}", "one", 0, 0]']
+            lines = [_line("platforms", "policy", f"no part {section}", '"one"', "0")]
             yield from self._list(f"{section}_lines", section, lines, here)
             return
-        yield f"{section}_asked if {{\n\t{here}\n\tlisted\n}}\n"
+        yield rule(f"{section}_asked", here, "listed")
         own = self._lines(section, self._body.sections.get(section, ()))
         yield from self._list(f"{section}_lines", section, own, f"{section}_asked")
         lines = self._lines(section, self._defaults(section))
@@ -198,9 +198,9 @@ class _Writer:
     def _flat(self, section: str) -> Iterator[str]:
         lines = self._lines(section, self._body.sections.get(section, ()))
         yield from self._list(f"{section}_lines", section, lines)
-        for rule in self._defaults(section):
-            name = f"{section}_{rule.claim.name.replace('-', '_')}_lines"
-            yield from self._list(name, section, self._lines(section, (rule,)), _JUDGEABLE.get(rule.name))
+        for one in self._defaults(section):
+            name = f"{section}_{one.claim.name.replace('-', '_')}_lines"
+            yield from self._list(name, section, self._lines(section, (one,)), _JUDGEABLE.get(one.name))
 
     def _list(self, name: str, section: str, lines: Sequence[str], here: str | None = None) -> Iterator[str]:
         """A named list of lines about a section, empty where the machine has none."""
@@ -208,8 +208,8 @@ class _Writer:
         if not lines:
             yield f"{name} := []\n"
             return
-        guard = f"\t{here}\n" if here else ""
-        yield f"{name} := {_listed(lines)} if {{\n{guard}\tclaims := section({quoted(section)})\n}}\n"
+        guard = (here,) if here else ()
+        yield rule(f"{name} := {array(lines)}", *guard, *_naming(lines, f"section({quoted(section)})"))
         if here:
             yield f"{name} := [] if not {here}\n"
 
@@ -218,31 +218,37 @@ class _Writer:
         entries = self._body.sections.get(section, ())
         whole: list[str] = []
         if self._read == "trustee":
-            one = Unexported(section, self._policy.where, "Trustee judges each device alone, by another policy")
+            one = Unexported(
+                section, self._policy.where, "Trustee judges each device alone, by another policy"
+            )
             if entries and self._keeps(one):
-                whole.append(f'["{section}.present", -1, "policy", "at least one", null, 1, 0]')
+                whole.append(_line(f"{section}.present", "policy", "at least one", "null", "1"))
             yield from self._list(f"{section}_lines", section, whole)
             return
         if entries:
-            present = f'["{section}.present", -1, "policy", "at least one", count({found}), at_least(count({found}), 1), 0]'
+            number = f"count({found})"
+            present = _line(f"{section}.present", "policy", "at least one", number, f"at_least({number}, 1)")
             counts = [one for one in entries if isinstance(one, Rule) and one.claim.name == "count"]
             whole = [*self._lines(section, counts), present]
         name = f"{section}_part_lines"
         self._lists += [name, f"{section}_device_lines"]
-        yield f'{name} := {_listed(whole)} if claims := {{"count": format_int(count({found}), 10)}}\n'
+        counted = f'{{"count": format_int(count({found}), 10)}}'
+        yield rule(f"{name} := {array(whole)}", *_naming(whole, counted))
         each = [one for one in entries if isinstance(one, Group) or one.claim.name != "count"]
         lines = self._lines(section, (*each, *self._defaults(section)), device=True)
+        own = f"own_device({found}, index)"
         lines.append(
-            f'["{section}.id", index, "default", "a device of its own", get(claims, "id"), own_device({found}, index), 0]'
+            _line(f"{section}.id", "default", "a device of its own", 'get(claims, "id")', own, index="index")
         )
-        yield f"lines_of_{section}(claims, index) := {_listed(lines)}\n"
+        yield f"lines_of_{section}(claims, index) := {array(lines)}\n"
         # A device that could not be judged would be missing from the list.
-        yield (
-            f"{section}_device_lines := [line | some lines in each; some line in lines] if {{\n"
-            f"\tcount({found}) > 0\n"
-            f"\teach := [lines | some index in numbers.range(0, count({found}) - 1); "
-            f"lines := lines_of_{section}({found}[index], index)]\n"
-            f"\tcount(each) == count({found})\n}}\n"
+        yield rule(
+            f"{section}_device_lines := all_lines",
+            f"count({found}) > 0",
+            f"each := [lines | some index in numbers.range(0, count({found}) - 1); "
+            f"lines := lines_of_{section}({found}[index], index)]",
+            f"count(each) == count({found})",
+            "all_lines := [line | some lines in each; some line in lines]",
         )
         yield f"{section}_device_lines := [] if count({found}) == 0\n"
 
@@ -251,11 +257,12 @@ class _Writer:
         for platform in sorted(self._body.platforms):
             pins = paravisor_pins(self._body, platform) if platform.startswith("azure") else ()
             if pins:
-                results = ", ".join(Expressions(self._policy.floors).of(rule) for rule in pins)
                 # The hardware's own claims: no paravisor vouches for itself.
-                yield (
-                    f"paravisor_known if {{\n\tplatform == {quoted(platform)}\n"
-                    f"\tclaims := part({quoted(pins[0].section)})\n\tmin([{results}]) >= 2\n}}\n"
+                yield rule(
+                    "paravisor_known",
+                    f"platform == {quoted(platform)}",
+                    f"claims := part({quoted(pins[0].section)})",
+                    f"min({array(Expressions(self._policy.floors).of(one) for one in pins)}) >= 2",
                 )
 
     # -- rules --------------------------------------------------------------------------------------
@@ -265,12 +272,12 @@ class _Writer:
             # They are asked of what a machine carries.
             return []
         own = [one for one in self._body.sections.get(section, ()) if isinstance(one, Rule) and replaces(one)]
-        replaced = {rule.claim.name for rule in own}
-        lag = any(rule.claim.name == "tcb-lag" and rule.operator("at-most", "is") for rule in own)
+        replaced = {one.claim.name for one in own}
+        lag = any(one.claim.name == "tcb-lag" and one.operator("at-most", "is") for one in own)
         return [
-            UNDER_LAG if rule.name == "tdx.tcb-status" and lag else rule
-            for rule in DEFAULTS
-            if rule.section == section and rule.claim.name not in replaced
+            UNDER_LAG if one.name == "tdx.tcb-status" and lag else one
+            for one in DEFAULTS
+            if one.section == section and one.claim.name not in replaced
         ]
 
     def _lines(self, section: str, entries: Sequence[Entry], *, device: bool = False) -> list[str]:
@@ -295,23 +302,29 @@ class _Writer:
             found = expressions.raw(entry.claim.name)
             until = seconds_of(entry.until) if entry.warn and entry.until else 0
         index = "index" if device else "-1"
-        line = f"[{quoted(entry.name)}, {index}, {quoted(entry.place)}, {quoted(asked(entry))}, {found}, {result}, {until}]"
+        line = _line(entry.name, entry.place, asked(entry), found, result, until, index)
         if self._body.accepted and isinstance(entry, Rule) and curable(entry):
-            line = f"accepted_until({line}, all_accepted(claims, {objected(entry, found)}))"
+            line = call("accepted_until", line, call("all_accepted", "claims", objected(entry, found)))
         yield line
 
-    def _fixed_lines(self, rule: Rule) -> Iterator[str]:
+    def _fixed_lines(self, fixed: Rule) -> Iterator[str]:
         """One an advisory: each is accepted, or not, on its own."""
-        why = self._hidden(rule)
-        if why is not None and not self._keeps(Unexported(rule.name, rule.place, why)):
+        why = self._hidden(fixed)
+        if why is not None and not self._keeps(Unexported(fixed.name, fixed.place, why)):
             return
-        until = seconds_of(rule.until) if rule.warn and rule.until else 0
-        for advisory in sorted(cast("frozenset[str]", rule.operators[0].operand)):
+        until = seconds_of(fixed.until) if fixed.warn and fixed.until else 0
+        for advisory in sorted(cast("frozenset[str]", fixed.operators[0].operand)):
             result = "1" if why else Expressions(self._policy.floors).of_advisory(advisory)
-            wanted = quoted(f"{advisory.upper()} fixed")
-            line = f"[{quoted(rule.name)}, -1, {quoted(rule.place)}, {wanted}, product, {result}, {until}]"
+            line = _line(
+                fixed.name,
+                fixed.place,
+                f"{advisory.upper()} fixed",
+                'get(section("snp"), "product")',
+                result,
+                until,
+            )
             if self._body.accepted:
-                line = f"accepted_until({line}, object.get(accepted, {quoted(advisory.upper())}, 0))"
+                line = call("accepted_until", line, f"object.get(accepted, {quoted(advisory.upper())}, 0)")
             yield line
 
     def _floor_lines(self) -> Iterator[str]:
@@ -324,10 +337,10 @@ class _Writer:
             return
         claim = CLAIMS["tdx"]["tcb-evaluation"]
         for one in self._policy.floors.evaluations:
-            rule = Rule(claim, (Operator("at-least", one.least, str(one.least)),), FLOOR, order=0)
-            result = f"from_then_on({seconds_of(one.begins)}, {Expressions(self._policy.floors).of(rule)}, 3)"
-            found = Expressions(self._policy.floors).raw(claim.name)
-            yield f"[{quoted(rule.name)}, -1, {quoted(FLOOR)}, {quoted(asked(rule))}, {found}, {result}, 0]"
+            floor = Rule(claim, (Operator("at-least", one.least, str(one.least)),), FLOOR, order=0)
+            expressions = Expressions(self._policy.floors)
+            result = call("from_then_on", str(seconds_of(one.begins)), expressions.of(floor), "3")
+            yield _line(floor.name, FLOOR, asked(floor), expressions.raw(claim.name), result)
 
     # -- what the input does not say ----------------------------------------------------------------
 
@@ -338,7 +351,8 @@ class _Writer:
         missing = sorted({name for name in _claims_of(entry) if name not in SHOWN.get(entry.section, ())})
         if not missing:
             return None
-        return f"Trustee's input does not carry {', '.join(f'{entry.section}.{name}' for name in missing)}"
+        more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+        return f"Trustee's input does not carry {', '.join(f'{entry.section}.{name}' for name in missing[:4])}{more}"
 
     def _keeps(self, one: Unexported) -> bool:
         """Whether the rule stays, and refuses."""
@@ -376,5 +390,10 @@ def _claims_of(entry: Entry) -> Iterator[str]:
         yield "product"
 
 
-def _listed(lines: Sequence[str]) -> str:
-    return "[\n" + "".join(f"\t{line},\n" for line in lines) + "]" if lines else "[]"
+def _naming(lines: Sequence[str], claims: str) -> tuple[str, ...]:
+    """The condition that names the claims; OPA's strict mode wants no name that nothing uses."""
+    return (f"claims := {claims}",) if any("get(claims" in one for one in lines) else ()
+
+
+def _line(name: str, at: str, wanted: str, found: str, result: str, until: int = 0, index: str = "-1") -> str:
+    return array([quoted(name), index, shown(at), shown(wanted), found, result, str(until)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from attest.policy.accept import CURED, INCURABLE, named
-from attest.policy.interchange.rego_rule import quoted, seconds_of
+from attest.policy.interchange.rego_rule import seconds_of
+from attest.policy.interchange.rego_text import table, texts
 from attest.policy.model import Body, Rule
 
 ACCEPTING = r"""
@@ -17,7 +18,7 @@ accepted_until(line, end) := array.concat(array.slice(line, 0, 6), [max([line[6]
 else := line
 
 # Each part that is behind names advisories, and all of them are accepted.
-all_accepted(claims, objected) := min([object.get(accepted, one, 0) | some one in used]) if {
+all_accepted(claims, objected) := min(ends) if {
 	levels := get(raw_part("tdx"), "tcb")
 	is_object(levels)
 	is_string(get(claims, "tcb-status"))
@@ -27,15 +28,19 @@ all_accepted(claims, objected) := min([object.get(accepted, one, 0) | some one i
 	behind := [level | some level in parts; get(level, "status") != "UpToDate"]
 	count([level | some level in behind; get(level, "status") in incurable]) == 0
 	not claims["tcb-status"] in incurable
-	lists := [capitals(get(level, "advisories")) | some level in behind]
+	lists := [list | some level in behind; list := capitals(get(level, "advisories"))]
 	count([list | some list in lists; count(list) == 0]) == 0
 	used := objected | {one | some list in lists; some one in list}
 	count(used) > 0
+	ends := [end | some one in used; end := object.get(accepted, one, 0)]
 } else := 0
 
 capitals(found) := {upper(found)} if is_string(found)
 
-else := {upper(one) | some one in found; is_string(one)} if is_array(found)
+else := listed if {
+	is_array(found)
+	listed := {capital | some one in found; is_string(one); capital := upper(one)}
+}
 
 else := set()
 """
@@ -46,10 +51,10 @@ def accepted_tables(body: Body) -> str:
     ends: dict[str, int] = {}
     for one in body.accepted:
         ends[one.advisory] = min(seconds_of(one.until), ends.get(one.advisory, seconds_of(one.until)))
-    table = ", ".join(f"{quoted(advisory)}: {end}" for advisory, end in ends.items())
     entries = body.sections.get("tdx", ())
     incurable = ["Revoked", *sorted(one for one in INCURABLE if not named(one, entries))]
-    return f"accepted := {{{table}}}\n\nincurable := {{{', '.join(map(quoted, incurable))}}}\n"
+    until = table({advisory: str(end) for advisory, end in ends.items()})
+    return f"accepted := {until}\n\nincurable := {texts(incurable)}\n"
 
 
 def curable(rule: Rule) -> bool:
@@ -64,8 +69,8 @@ def objected(rule: Rule, raw: str) -> str:
     sets = []
     for operator in rule.operators:
         if operator.name in ("none-of", "subset-of"):
-            listed = ", ".join(map(quoted, sorted({one.upper() for one in cast("frozenset[str]", operator.operand)})))
-            sets.append(f"({found} {'&' if operator.name == 'none-of' else '-'} {{{listed}}})")
+            listed = texts(sorted({one.upper() for one in cast("frozenset[str]", operator.operand)}))
+            sets.append(f"({found} {'&' if operator.name == 'none-of' else '-'} {listed})")
         else:
             sets.append(found)
     return " | ".join(sets)

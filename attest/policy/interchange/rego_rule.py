@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
@@ -11,18 +10,20 @@ from attest.claims import CLAIMS, Claim
 from attest.policy.compare import wanted
 from attest.policy.fixed import FLOOR
 from attest.policy.floors import GRACE, Floors, Minimum
+from attest.policy.interchange.rego_text import array, call, quoted, table, texts
 from attest.policy.kinds import Value
 from attest.policy.model import Branches, Bytes, Components, Entry, Operator, ReferenceSet, Rule
 from attest.policy.plan import AGES
 
 ALWAYS = 1 << 40
 """Seconds since 1970, later than any date that a policy can say."""
-_COMPARING = {"is": "is", "one-of": "one_of", "none-of": "none_of", "at-least": "at_least", "at-most": "at_most"}
-
-
-def quoted(text: str) -> str:
-    """A Rego string: JSON's. What needs no escape has none: rego-cpp compares escapes as they are written."""
-    return json.dumps(text, ensure_ascii=False)
+_COMPARING = {
+    "is": "is",
+    "one-of": "one_of",
+    "none-of": "none_of",
+    "at-least": "at_least",
+    "at-most": "at_most",
+}
 
 
 def seconds_of(instant: datetime) -> int:
@@ -41,20 +42,20 @@ class Expressions:
             return self._of_rule(entry)
         branches = [_every([self.of(one) for one in branch]) for branch in entry.branches]
         name = {"all": "every_of", "any": "any_of", "none": "none_at_all"}[entry.kind]
-        return f"{name}([{', '.join(branches)}])"
+        return call(name, array(branches))
 
     def _of_rule(self, rule: Rule) -> str:
         if rule.is_fixed:
             operand = cast("frozenset[str]", rule.operators[0].operand)
             return _every([self.of_advisory(one) for one in sorted(operand)])
         if rule.is_default and rule.name == "gpu.mode":
-            return f"gpu_mode({self._claims}, index)"
+            return call("gpu_mode", self._claims, "index")
         result = _every([self._of_operator(one, rule.claim) for one in rule.operators])
         if rule.name == "tdx.tcb-lag":
-            result = f'revoked_or({self.raw("tcb-status")}, {result})'
+            result = call("revoked_or", self.raw("tcb-status"), result)
         if rule.place == FLOOR and self._floors.expires is not None:
-            result = f"until({seconds_of(self._floors.expires + GRACE)}, {result})"
-        return f"or_absent({self.raw(rule.claim.name)}, {result})" if rule.absent_passes else result
+            result = call("until", str(seconds_of(self._floors.expires + GRACE)), result)
+        return call("or_absent", self.raw(rule.claim.name), result) if rule.absent_passes else result
 
     def raw(self, name: str) -> str:
         return f"get({self._claims}, {quoted(name)})"
@@ -62,10 +63,10 @@ class Expressions:
     def _of_operator(self, operator: Operator, claim: Claim) -> str:
         name, operand, raw = operator.name, operator.operand, self.raw(claim.name)
         if name == "exists":
-            return f"known({reading(claim, raw)})" if operand is True else f"absent({raw})"
+            return call("known", reading(claim, raw)) if operand is True else call("absent", raw)
         value = reading(claim, raw)
         if name == "in":
-            return f"listed_in({value}, {sets_of(operator)})"
+            return call("listed_in", value, sets_of(operator))
         if isinstance(operand, Components):
             return _of_tcb(operator, operand, value)
         if isinstance(operand, Bytes):
@@ -73,18 +74,19 @@ class Expressions:
         if isinstance(operand, Branches):
             minimums = {f"{branch:019}": _version(least) for branch, least in operand.minimums.items()}
             newest = max(minimums) if operand.newer else ""
-            return f"in_branch({value}, {_object(minimums)}, {quoted(newest)})"
+            return call("in_branch", value, _object(minimums), quoted(newest))
         if name in ("has-bits", "no-bits"):
-            return f"has({value}, `{_mask(cast(int, operand), wanted=name == 'has-bits')}`)"
+            return call("has", value, f"`{_mask(cast(int, operand), wanted=name == 'has-bits')}`")
         if claim.kind == "set" and name in ("none-of", "subset-of"):
-            return f"{'apart' if name == 'none-of' else 'within'}({value}, {literal(claim, cast(Value, operand))})"
+            which = "apart" if name == "none-of" else "within"
+            return call(which, value, literal(claim, cast(Value, operand)))
         if name in ("one-of", "none-of"):
-            listed = ", ".join(literal(claim, one) for one in cast("tuple[Value, ...]", operand))
-            return f"{_COMPARING[name]}({value}, [{listed}])"
+            listed = array(literal(claim, one) for one in cast("tuple[Value, ...]", operand))
+            return call(_COMPARING[name], value, listed)
         bound = literal(claim, cast(Value, operand))
-        result = f"{_COMPARING[name]}({value}, {bound})"
+        result = call(_COMPARING[name], value, bound)
         if claim.kind == "vbios" and name in ("at-least", "at-most"):
-            return f"in_family({value}, {bound}, {result})"
+            return call("in_family", value, bound, result)
         return result
 
     # -- floors -------------------------------------------------------------------------------------
@@ -92,32 +94,29 @@ class Expressions:
     def of_advisory(self, advisory: str) -> str:
         """Whether the machine shows the fix, by the floor data of the day the policy was exported."""
         products = self._floors.advisories[advisory]
-        known = {
-            product: self._from_then_on(minimums) for product, minimums in products.items() if minimums
-        }
-        table = ", ".join(f"{quoted(product)}: {result}" for product, result in known.items())
-        result = f"fixed_on({{{table}}})"
+        known = {product: self._from_then_on(minimums) for product, minimums in products.items() if minimums}
+        result = call("fixed_on", table(known))
         if self._floors.expires is None:
             return result
-        return f"until({seconds_of(self._floors.expires + GRACE)}, {result})"
+        return call("until", str(seconds_of(self._floors.expires + GRACE)), result)
 
     def _from_then_on(self, minimums: tuple[Minimum, ...]) -> str:
         """Of several the latest that has come; before the first nothing is asked."""
         result = "3"
         for one in sorted(minimums, key=lambda one: one.begins):
-            result = f"from_then_on({seconds_of(one.begins)}, {self._shows(one)}, {result})"
+            result = call("from_then_on", str(seconds_of(one.begins)), self._shows(one), result)
         return result
 
     def _shows(self, minimum: Minimum) -> str:
         asked = []
         if minimum.tcb:
             bounds = {name: f"{least:016x}" for name, least in minimum.tcb.items()}
-            asked.append(f"components_at_least(tcb({self.raw('tcb')}), {_object(bounds)})")
+            asked.append(call("components_at_least", f"tcb({self.raw('tcb')})", _object(bounds)))
         if minimum.firmware is not None:
             value = reading(CLAIMS["snp"]["firmware"], self.raw("firmware"))
-            asked.append(f"at_least({value}, {quoted(_version(minimum.firmware))})")
+            asked.append(call("at_least", value, quoted(_version(minimum.firmware))))
         for flag in minimum.flags:
-            asked.append(f'is({reading(CLAIMS["snp"][flag], self.raw(flag))}, "true")')
+            asked.append(call("is", reading(CLAIMS["snp"][flag], self.raw(flag)), quoted("true")))
         return _every(asked) if asked else "3"
 
 
@@ -157,7 +156,7 @@ def literal(claim: Claim, value: Value) -> str:
     if isinstance(value, datetime):
         return str(seconds_of(value))
     if isinstance(value, frozenset):
-        return f"{{{', '.join(map(quoted, sorted(value)))}}}" if value else "set()"
+        return texts(sorted(value))
     if isinstance(value, tuple):
         if claim.kind == "vbios":
             return quoted(".".join(f"{byte:02x}" for byte in (*value, *[0] * (5 - len(value)))))
@@ -181,7 +180,7 @@ def _mask(mask: int, *, wanted: bool) -> str:
 
 def sets_of(operator: Operator) -> str:
     sets = cast("tuple[ReferenceSet, ...]", operator.operand)
-    return f"[{', '.join(set_name(one) for one in sets)}]"
+    return array(set_name(one) for one in sets)
 
 
 def set_name(found: ReferenceSet) -> str:
@@ -191,7 +190,7 @@ def set_name(found: ReferenceSet) -> str:
 
 def entries_of(found: ReferenceSet) -> str:
     """The set as `listed_in` reads it."""
-    lines = []
+    listed = {}
     for value, references in found.index.items():
         entries = []
         for one in references:
@@ -202,47 +201,50 @@ def entries_of(found: ReferenceSet) -> str:
             ends = ALWAYS if one.ends is None else seconds_of(one.ends)
             result = 2 if one.state == "observed" else 3
             entries.append(f"[{result}, {begins}, {ends}, {revoked}, {quoted(one.covers or '')}]")
-        text = value.hex() if isinstance(value, bytes) else value
-        lines.append(f"\t{quoted(text)}: [{', '.join(entries)}],\n")
-    return f"{set_name(found)} := {{\n{''.join(lines)}}}\n"
+        listed[value.hex() if isinstance(value, bytes) else value] = array(entries)
+    return f"{set_name(found)} := {table(listed)}\n"
 
 
 def _of_tcb(operator: Operator, components: Components, value: str) -> str:
     name = "components_at_least" if operator.name == "at-least" else "components_at_most"
 
     def of(bounds: Mapping[str, int]) -> str:
-        return f"{name}({value}, {_object({part: f'{bound:016x}' for part, bound in bounds.items()})})"
+        return call(name, value, _object({part: f"{bound:016x}" for part, bound in bounds.items()}))
 
     if components.free is not None:
         return of(components.free)
-    results = ", ".join(f"{quoted(one)}: {of(bounds)}" for one, bounds in components.by_product.items())
-    return f"of_product({value}, {{{results}}})"
+    return call(
+        "of_product", value, table({one: of(bounds) for one, bounds in components.by_product.items()})
+    )
 
 
 def _of_svn(operator: Operator, operand: Bytes, value: str) -> str:
     name = _COMPARING[operator.name]
     results = [
-        f"{name}(byte_of({value}, {index}), {quoted(f'{bound:02x}')})" for index, bound in operand.bounds.items()
+        call(name, f"byte_of({value}, {index})", quoted(f"{bound:02x}"))
+        for index, bound in operand.bounds.items()
     ]
     result = _every(results)
     if 1 in operand.bounds:
-        return f"major({value}, {quoted(f'{operand.bounds[1]:02x}')}, {result})"
+        return call("major", value, quoted(f"{operand.bounds[1]:02x}"), result)
     return result
 
 
-def _object(texts: Mapping[str, str]) -> str:
-    return f"{{{', '.join(f'{quoted(name)}: {quoted(text)}' for name, text in texts.items())}}}"
+def _object(found: Mapping[str, str]) -> str:
+    return table({name: quoted(text) for name, text in found.items()})
 
 
 def _every(results: list[str]) -> str:
-    return results[0] if len(results) == 1 else f"every_of([{', '.join(results)}])"
+    return results[0] if len(results) == 1 else call("every_of", array(results))
 
 
 def asked(entry: Entry) -> str:
     """What an entry asks for, as it stands after "wanted"."""
     if isinstance(entry, Rule):
         if entry.is_fixed:
-            return ", ".join(f"{one.upper()} fixed" for one in sorted(cast("frozenset[str]", entry.operators[0].operand)))
+            return ", ".join(
+                f"{one.upper()} fixed" for one in sorted(cast("frozenset[str]", entry.operators[0].operand))
+            )
         return "; ".join(wanted(one, entry.claim) for one in entry.operators)
     branches = ["; ".join(_asked_within(one) for one in branch) for branch in entry.branches]
     return f"{entry.kind} of ({') or ('.join(branches)})"

@@ -2,7 +2,9 @@
 
 Results are numbers, so that `all` is the smallest: 0 fails, 1 cannot be told, 2 passes by an observed value, 3 passes.
 Every function is total: text that cannot be read is null, and null is 1. A value compares as text of one width or as a
-whole number of seconds, because engines differ in what they do with numbers beyond 2^53.
+whole number of seconds, because engines differ in what they do with numbers beyond 2^53. A comprehension stands in a
+body, never in a head that has one, and two never share a variable's name: regorus, which is Trustee's engine, refuses both.
+rego-cpp takes no `some KEY, VALUE in` in an array.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ raw_part(name) := found if {
 
 present(name) if name in object.keys(tree)
 
-devices(name) := [device | some one in found; device := claims_of(one)] if {
+devices(name) := listed if {
 	found := get(tree, name)
 	is_array(found)
+	listed := [device | some one in found; device := claims_of(one)]
 } else := []
 
 claims_of(one) := one if is_object(one)
@@ -81,10 +84,11 @@ bytes(text, sizes) := lower(text) if {
 	regex.match(`^[0-9a-fA-F]+$`, text)
 } else := null
 
-version(text) := concat(".", [pad(piece, 19) | some at in [0, 1, 2, 3]; piece := pieces[at]]) if {
+version(text) := concat(".", padded) if {
 	is_string(text)
 	regex.match(`^[0-9]{1,19}(\.[0-9]{1,19}){0,3}$`, text)
 	pieces := array.concat(split(text, "."), ["0", "0", "0"])
+	padded := [piece | some at in [0, 1, 2, 3]; piece := pad(pieces[at], 19)]
 } else := null
 
 vbios(text) := substring(concat("", [lower(text), ".00.00.00.00"]), 0, 14) if {
@@ -95,10 +99,11 @@ vbios(text) := substring(concat("", [lower(text), ".00.00.00.00"]), 0, 14) if {
 members(found) := {found} if {
 	is_string(found)
 	found != ""
-} else := {one | some one in found} if {
+} else := listed if {
 	is_array(found)
 	count([one | some one in found; is_string(one); one != ""]) == count(found)
-	count({one | some one in found}) == count(found)
+	listed := {one | some one in found}
+	count(listed) == count(found)
 } else := null
 
 seconds(text, grown) := length + grown if {
@@ -246,11 +251,15 @@ else := result
 
 components_at_least(found, bounds) := 1 if found == null
 
-else := min([result | bound := bounds[name]; result := at_least(get(found, name), bound)])
+else := min(results) if {
+	results := [result | bound := bounds[name]; result := at_least(get(found, name), bound)]
+}
 
 components_at_most(found, bounds) := 1 if found == null
 
-else := min([result | bound := bounds[name]; result := at_most(get(found, name), bound)])
+else := min(results) if {
+	results := [result | bound := bounds[name]; result := at_most(get(found, name), bound)]
+}
 
 of_product(found, results) := 1 if found == null
 
@@ -281,9 +290,13 @@ else := 0 if {
 
 else := 0
 
-entries_of(value, sets) := [entry | some entries in sets; some entry in object.get(entries, value, [])]
+entries_of(value, sets) := found if {
+	found := [entry | some entries in sets; some entry in object.get(entries, value, [])]
+}
 
-in_time(value, sets) := [entry | some entry in entries_of(value, sets); entry[1] <= now; now <= entry[2]]
+in_time(value, sets) := found if {
+	found := [entry | some entry in entries_of(value, sets); entry[1] <= now; now <= entry[2]]
+}
 
 covers_image(value, sets) if {
 	plain := [entry | some entry in in_time(value, sets); entry[0] == 3]

@@ -17,11 +17,45 @@ from collections.abc import Mapping
 SHOWN: Mapping[str, frozenset[str]] = {
     "evidence": frozenset({"verified-by", "simulated"}),
     "snp": frozenset(
-        "tcb abi debug migrate-ma smt-allowed single-socket smt tsme vmpl measurement host-data chip-id crl".split()
+        [
+            "tcb",
+            "abi",
+            "debug",
+            "migrate-ma",
+            "smt-allowed",
+            "single-socket",
+            "smt",
+            "tsme",
+            "vmpl",
+            "measurement",
+            "host-data",
+            "chip-id",
+            "crl",
+        ]
     ),
     "tdx": frozenset(
-        "tcb-status tcb-evaluation tee-tcb-svn debug migratable sept-ve-disable attributes xfam mrseam mrtd rtmr0 rtmr1 "
-        "rtmr2 rtmr3 mrconfigid mrowner mrownerconfig mrservicetd crl event-log".split()
+        [
+            "tcb-status",
+            "tcb-evaluation",
+            "tee-tcb-svn",
+            "debug",
+            "migratable",
+            "sept-ve-disable",
+            "attributes",
+            "xfam",
+            "mrseam",
+            "mrtd",
+            "rtmr0",
+            "rtmr1",
+            "rtmr2",
+            "rtmr3",
+            "mrconfigid",
+            "mrowner",
+            "mrownerconfig",
+            "mrservicetd",
+            "crl",
+            "event-log",
+        ]
     ),
 }
 """Section → claims that `MAPPING` makes. What is not here is never known."""
@@ -55,27 +89,27 @@ snp_of(found) := {
 	"smt": flag(get(found, "platform_smt_enabled")),
 	"tsme": flag(get(found, "platform_tsme_enabled")),
 	"vmpl": "0",
-	"measurement": get(found, "measurement"),
+	"measurement": told(get(found, "measurement")),
 	"host-data": unless_zero(get(input, "init_data")),
 	"chip-id": unless_zero(get(found, "chip_id")),
 	"crl": "absent",
 }
 
 tdx_of(found) := {
-	"tcb-status": get(found, "tcb_status"),
+	"tcb-status": told(get(found, "tcb_status")),
 	"tcb-evaluation": decimal(get(found, "tcb_eval_num")),
-	"tee-tcb-svn": get(body, "tcb_svn"),
+	"tee-tcb-svn": told(get(body, "tcb_svn")),
 	"debug": opposite(bits(get(body, "td_attributes"), `^00`)),
 	"sept-ve-disable": bits(get(body, "td_attributes"), `^.{6}[13579bdf]`),
 	"migratable": bits(get(body, "td_attributes"), `^.{6}[2367abef]`),
 	"attributes": turned(get(body, "td_attributes")),
 	"xfam": turned(get(body, "xfam")),
-	"mrseam": get(body, "mr_seam"),
-	"mrtd": get(body, "mr_td"),
-	"rtmr0": get(body, "rtmr_0"),
-	"rtmr1": get(body, "rtmr_1"),
-	"rtmr2": get(body, "rtmr_2"),
-	"rtmr3": get(body, "rtmr_3"),
+	"mrseam": told(get(body, "mr_seam")),
+	"mrtd": told(get(body, "mr_td")),
+	"rtmr0": told(get(body, "rtmr_0")),
+	"rtmr1": told(get(body, "rtmr_1")),
+	"rtmr2": told(get(body, "rtmr_2")),
+	"rtmr3": told(get(body, "rtmr_3")),
 	"mrconfigid": unless_zero(get(body, "mr_config_id")),
 	"mrowner": unless_zero(get(body, "mr_owner")),
 	"mrownerconfig": unless_zero(get(body, "mr_owner_config")),
@@ -98,12 +132,17 @@ else := "false" if found == false
 
 else := "unreadable"
 
+# What is not there is not known to be absent.
+told(found) := "unreadable" if found == null
+
+else := found
+
 unless_zero(found) := null if {
 	is_string(found)
 	regex.match(`^0+$`, found)
 }
 
-else := found
+else := told(found)
 
 # Eight bytes, the lowest first, as the quote has them.
 eight(found) := lower(found) if {
@@ -111,9 +150,10 @@ eight(found) := lower(found) if {
 	regex.match(`^[0-9a-fA-F]{16}$`, found)
 } else := null
 
-turned(found) := concat("", ["0x", concat("", [substring(text, at, 2) | some at in [14, 12, 10, 8, 6, 4, 2, 0]])]) if {
+turned(found) := concat("", array.concat(["0x"], pairs)) if {
 	text := eight(found)
 	text != null
+	pairs := [pair | some at in [14, 12, 10, 8, 6, 4, 2, 0]; pair := substring(text, at, 2)]
 } else := "unreadable"
 
 bits(found, pattern) := "unreadable" if eight(found) == null

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from attest.policy.defaults import replaces
 from attest.policy.document import Policy
 from attest.policy.identity import workload_pins
-from attest.policy.interchange.rego_rule import quoted, reading, seconds_of, sets_of
+from attest.policy.interchange.rego_rule import reading, seconds_of, sets_of
+from attest.policy.interchange.rego_text import call, quoted, rule
 from attest.policy.model import Body, Entry, Rule
 
 
@@ -47,23 +48,24 @@ def _workload(body: Body, platform: str) -> Iterator[str]:
         yield _contains("no-workload-identity", here)
         return
     listed = []
-    for rule in pins:
-        operator = rule.operator("in")
-        if operator is None and rule.covers == "image":
+    for pin in pins:
+        operator = pin.operator("in")
+        if operator is None and pin.covers == "image":
             return
         if operator is not None:
-            raw = f"get(section({quoted(rule.section)}), {quoted(rule.claim.name)})"
-            listed.append(f"not covers_image({reading(rule.claim, raw)}, {sets_of(operator)})")
+            raw = f"get(section({quoted(pin.section)}), {quoted(pin.claim.name)})"
+            listed.append(f"not {call('covers_image', reading(pin.claim, raw), sets_of(operator))}")
     yield _contains("os-unmeasured", here, *listed)
 
 
 def _contains(code: str, *conditions: str) -> str:
-    return f"warnings contains {quoted(code)} if {{\n" + "".join(f"\t{one}\n" for one in conditions) + "}\n"
+    return rule(f"warnings contains {quoted(code)}", *conditions)
 
 
 def _replaced(body: Body, section: str, claim: str) -> bool:
     return any(
-        isinstance(one, Rule) and one.claim.name == claim and replaces(one) for one in body.sections.get(section, ())
+        isinstance(one, Rule) and one.claim.name == claim and replaces(one)
+        for one in body.sections.get(section, ())
     )
 
 
