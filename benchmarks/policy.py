@@ -16,8 +16,11 @@ from attest.canonical import canonical
 from attest.claims import instant
 from attest.memory import Memory
 from attest.policy import Appraisal, Policy, appraise
+from attest.result.answer import of_appraisal
+from attest.result.ear.rego import policy_in_rego
 from attest.verified import Verified
 from benchmarks.timing import Result, compare
+from tests.interchange.rego_engine import Engine
 
 _AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _KEY, _CONTEXT, _VERSION = bytes(32), b"benchmark", b"attest-verified/1\0"
@@ -117,6 +120,7 @@ def run() -> Iterator[Result]:
     verified = _verified(claims)
     call = _conforming(verified, sixty)
     yield compare("appraise_60", call, lambda: _touch(verified.claims), limit=1.0, rounds=600)
+    yield compare("appraise_60_rego", _in_rego(verified, sixty), call, rounds=10)
     small, large = (_of_set(count) for count in (10, 10_000))
     for name, measurement in (("listed", _MEASUREMENT), ("unlisted", "0b" * 48)):
         # The CPU alone, so that nothing else hides what the set costs.
@@ -153,6 +157,16 @@ def _values(count: int) -> list[str]:
 def _set(count: int) -> str:
     listed = "\n".join(f"    - {{value: '{value}'}}" for value in _values(count))
     return f"references:\n  web:\n    type: snp.measurement\n    values:\n{listed}\n"
+
+
+def _in_rego(verified: Verified, policy: Policy) -> Callable[[], object]:
+    """The same question to the policy's export, compiled once and with the claims at hand. The value is Rego's and the
+    floor ours, so that the ratio says how many times faster."""
+    engine = Engine(policy_in_rego(policy, read="claims").text, at=_AT)
+    engine.give(of_appraisal(appraise(verified, policy, at=_AT)).as_dict())
+    if engine.answer("accept") is not True:
+        raise RuntimeError(str(engine.answer("deny")))
+    return lambda: engine.answer("accept")
 
 
 def _conforming(verified: Verified, policy: Policy) -> Callable[[], Appraisal]:

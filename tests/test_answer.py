@@ -15,7 +15,7 @@ from attest.problems import PROBLEMS
 from tests.conftest import Sample
 
 MEMBERS = [
-    "verdict", "authentic", "conforms", "at", "simulated", "policy", "claims", "problems", "warnings", "rules",
+    "verdict", "authentic", "conforms", "at", "expires", "simulated", "policy", "claims", "problems", "warnings", "rules",
     "checks",
 ]  # fmt: skip
 

@@ -17,7 +17,19 @@ Exit status: 0 good (check) or conforms (explain), 1 refused, 2 an invalid polic
 wrong use. The policy's allow-warnings change none of this: they say in spite of which
 warnings the broker (kbs) releases a secret."""
 
-_COMMANDS = ("init", "fmt", "check", "test", "explain", "diff", "advise", "schema", "sign", "import")
+_COMMANDS = (
+    "init",
+    "fmt",
+    "check",
+    "test",
+    "explain",
+    "diff",
+    "advise",
+    "schema",
+    "sign",
+    "import",
+    "export",
+)
 """Each in `attest.cli.policy_NAME`."""
 
 

@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace) -> int:
         text = write(draft, name=args.name) if written else None
         if text is not None:
             _prove(text, draft)
-            _save(args.output, text)
+            save(args.output, text)
     except AttestError as error:
         if args.json:
             print_json({"problems": [problem.as_dict() for problem in error.problems]})
@@ -120,7 +120,8 @@ def _prove(text: str, draft: Draft) -> None:
     Policy.from_text(text, "imported", parameters=stand_in)
 
 
-def _save(output: str | None, text: str) -> None:
+def save(output: str | None, text: str) -> None:
+    """Write a new file; nothing where `output` is None. Raises Malformed as wrong use, over a file that is there."""
     from attest.cli.options import usage
 
     if output is None:

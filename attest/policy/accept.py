@@ -25,7 +25,8 @@ INCURABLE = frozenset(
 """Statuses that no advisory stands for: only a tcb-status rule that names one lets it pass."""
 
 _PARTS = ("platform", "module", "qe")
-_CURED = frozenset({"tcb-status", "tcb-lag", "advisories"})
+CURED = frozenset({"tcb-status", "tcb-lag", "advisories"})
+"""Claims of tdx whose failed rules accepted advisories cure."""
 
 
 def in_force(accepted: Iterable[Accepted], now: datetime) -> Mapping[str, datetime]:
@@ -54,7 +55,7 @@ def cured(
         finding.result != "F"
         or not accepted
         or rule.section != "tdx"
-        or rule.claim.name not in _CURED
+        or rule.claim.name not in CURED
         or not isinstance(tcb, Mapping)
     ):
         return None
@@ -66,7 +67,7 @@ def cured(
         return None
     behind = [part for part in parts if part.get("status") != "UpToDate"]
     statuses = [status, *(part.get("status") for part in behind)]
-    if "Revoked" in statuses or any(one in INCURABLE and not _named(one, entries) for one in statuses):
+    if "Revoked" in statuses or any(one in INCURABLE and not named(one, entries) for one in statuses):
         return None
     used: set[str] = set()
     for part in behind:
@@ -83,7 +84,7 @@ def cured(
     return min(accepted[advisory] for advisory in used)
 
 
-def _named(status: object, entries: Sequence[Entry]) -> bool:
+def named(status: object, entries: Sequence[Entry]) -> bool:
     """Whether a deny rule on tcb-status, standing in its section, names this status as one that passes."""
     for entry in entries:
         if not isinstance(entry, Rule) or entry.claim.name != "tcb-status" or entry.warn:

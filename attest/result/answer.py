@@ -29,7 +29,8 @@ _NO_POLICY: dict[str, Any] = {"name": None, "digest": None, "file": None, "floor
 
 @dataclass(frozen=True)
 class Answer:
-    """claims: empty unless the evidence is authentic; nothing unverified is ever in it. second_opinions: what
+    """expires: from when on this says nothing, the earliest end of the endorsements; None unless the evidence is
+    authentic. claims: empty unless it is; nothing unverified is ever in it. second_opinions: what
     others said, where they were asked (`SecondOpinion.as_dict`). release: where an owner's policy judged and did not refuse, what a
     release of a secret would meet: `allowed`, the warnings here that `allow-warnings` lists, and `withheld`, problems.
     not_used: given files that an accepted verification had no use for. shadow: what another policy would have said, where one
@@ -39,6 +40,7 @@ class Answer:
     verdict: Verdict
     authentic: bool
     at: datetime
+    expires: datetime | None = None
     simulated: bool = False
     policy: dict[str, Any] = field(default_factory=lambda: dict(_NO_POLICY))
     claims: dict[str, Any] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Answer:
             "authentic": self.authentic,
             "conforms": self.conforms,
             "at": instant(self.at),
+            "expires": instant(self.expires) if self.expires is not None else None,
             "simulated": self.simulated,
             "policy": self.policy,
             "claims": self.claims,
@@ -96,6 +99,7 @@ def of_appraisal(appraisal: Appraisal) -> Answer:
         verdict=appraisal.verdict,
         authentic=True,
         at=appraisal.at,
+        expires=verified.expires,
         simulated=verified.simulated,
         policy=dict(appraisal.policy),
         claims=thaw(appraisal.claims),
