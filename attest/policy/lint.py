@@ -13,7 +13,7 @@ from typing import cast
 from attest.claims import instant
 from attest.policy.defaults import replaces
 from attest.policy.document import Policy
-from attest.policy.identity import workload_pins
+from attest.policy.identity import standing, workload_pins
 from attest.policy.lint_table import LINTS
 from attest.policy.model import PLATFORMS, Components, Entry, Group, Operator, ReferenceSet, Rule
 from attest.policy.nodes import ListNode, MapNode, Node, Place, Scalar
@@ -145,35 +145,58 @@ class _Linter:
     def _parts(self) -> Iterator[Lint]:
         sections = self.body.sections
         cpu = self.body.platforms - {"none"}
-        binding = {rule.claim.name: rule for rule, _ in _rules(sections.get("binding", ())) if not rule.warn}
-        if cpu and not ("key" in binding and _says(binding["key"], True)):
+        # What stands in any or none need not hold.
+        binding = [*standing(sections.get("binding", ()))]
+        if cpu and not any(rule.claim.name == "key" and _says(rule, True) for rule in binding):
             yield self._lint("key-unbound", self._place("require", "binding"), "binding.key is not asked for")
+        ties = [rule for rule in binding if rule.claim.name == "gpu-to-cpu"]
         for section in ("gpu", "switch"):
             entries = sections.get(section, ())
             if not entries:
                 continue
             place = self._place("require", section)
-            if not any(isinstance(entry, Rule) and entry.claim.name == "count" for entry in entries):
-                yield self._lint("count-missing", place, f"{section} has no count")
+            counts = [rule for rule in standing(entries) if rule.claim.name == "count"]
+            if not any(map(_bounds, counts)):
+                said = f"{section} has no least count" if counts else f"{section} has no count"
+                yield self._lint("count-missing", counts[0].place if counts else place, said)
             if cpu and not all(workload_pins(self.body, platform) for platform in cpu):
                 yield self._lint(
                     "gpu-without-workload", place, f"{section} is judged, and no workload is pinned"
                 )
-            tie = binding.get("gpu-to-cpu")
-            if cpu and tie is not None and not _says(tie, True):
-                yield self._lint("gpu-unbound", tie.place, f"{section} need not be tied to the CPU")
+            if cpu and ties and not any(_says(tie, True) for tie in ties):
+                yield self._lint("gpu-unbound", ties[0].place, f"{section} need not be tied to the CPU")
+        yield from self._fabric()
+        yield from self._minimums()
+
+    def _fabric(self) -> Iterator[Lint]:
+        """Protected PCIe is a property of the whole node."""
+        for rule in standing(self.body.sections.get("gpu", ())):
+            equal = rule.operator("is", "one-of") if rule.name == "gpu.mode" else None
+            modes = equal.operand if equal is not None else ()
+            if "ppcie" in (modes if isinstance(modes, tuple) else (modes,)):
+                if "switch" not in self.body.sections:
+                    yield self._lint(
+                        "fabric-without-switches", rule.place, "ppcie passes, and no switch is asked for"
+                    )
+
+    def _minimums(self) -> Iterator[Lint]:
+        sections = self.body.sections
         for section, groups in _MINIMUMS.items():
             if section not in sections:
                 continue
-            named = {
-                rule.claim.name for rule, nested in _rules(sections[section]) if not nested and not rule.warn
-            }
             for names in groups:
-                if not named & set(names):
+                named = [rule for rule in standing(sections[section]) if rule.claim.name in names]
+                # Of a TCB each rule is looked at by itself.
+                if not any(_bounds(rule) or rule.claim.kind == "tcb" for rule in named):
                     wanted = " or ".join(f"{section}.{name}" for name in names)
-                    yield self._lint(
-                        "minimum-missing", self._place("require", section), f"no rule on {wanted}"
-                    )
+                    place = named[0].place if named else self._place("require", section)
+                    said = f"{wanted} has no minimum" if named else f"no rule on {wanted}"
+                    yield self._lint("minimum-missing", place, said)
+        for rule in standing(sections.get("snp", ())):
+            least = rule.operator("at-least") if rule.name == "snp.guest-svn" else None
+            if least is not None and least.operand == 0:
+                message = "snp.guest-svn at-least 0 passes every image that the ID key ever signed"
+                yield self._lint("minimum-missing", rule.place, message)
 
     # -- rules
 
@@ -188,6 +211,10 @@ class _Linter:
                 yield self._lint("deny-list", rule.place, f"{rule.name} none-of: every other value passes")
         if rule.name == "tdx.tcb-evaluation" and not nested and replaces(rule):
             yield self._lint("floor-replaced", rule.place, f"{rule.name} stands in place of floor data")
+        if rule.name == "tdx.tcb-lag" and not nested and replaces(rule):
+            most = rule.operator("at-most")
+            if most is not None and cast(int, most.operand) > LONG.total_seconds():
+                yield self._lint("lag-long", rule.place, f"{rule.name} at-most {_days(most.operand)} days")
         if rule.name == "evidence.verified-by" and not _says(rule, "self"):
             yield self._lint("verdict-of-others", rule.place, "a verdict of another verifier is accepted")
         if rule.until is not None:
@@ -204,7 +231,7 @@ class _Linter:
                 if least.operand.free is not None
                 else [*least.operand.by_product.values()]
             )
-            if all(not any((found or {}).values()) for found in bounds):
+            if any(not any((found or {}).values()) for found in bounds):
                 yield self._lint("minimum-missing", rule.place, f"{rule.name} at-least 0 passes everything")
 
     # -- dates
@@ -306,6 +333,24 @@ def _says(rule: Rule, value: object) -> bool:
         or (operator.name == "one-of" and operator.operand == (value,))
         for operator in rule.operators
     )
+
+
+def _bounds(rule: Rule) -> bool:
+    """Whether the rule refuses what is too low, or too few."""
+    if rule.is_fixed or rule.operator("is", "one-of", "in"):
+        return True
+    least = rule.operator("at-least")
+    if least is None:
+        return False
+    operand = least.operand
+    if isinstance(operand, tuple):
+        # The first two bytes of a VBIOS are its family.
+        return any(cast("tuple[int, ...]", operand)[2 if rule.claim.kind == "vbios" else 0 :])
+    return operand != 0
+
+
+def _days(seconds: object) -> int:
+    return cast(int, seconds) // 86400
 
 
 def _text(operator: Operator) -> str:

@@ -46,6 +46,16 @@ LINTS: dict[str, Meaning] = {
         "T-TCB-ROLLBACK",
         "write a minimum: fixed: [amd-sb-3019], tcb: {at-least: …}, driver, vbios or bios: {at-least: …}",
     ),
+    "fabric-without-switches": Meaning(
+        "In protected PCIe mode what GPUs send each other crosses the switches in clear: who gives none shows nothing of them",
+        "T-GPU-MODE",
+        "write switch: {count: 4}, or let pass spt and mpt alone",
+    ),
+    "lag-long": Meaning(
+        "A platform that has been behind Intel's list of holes for more than a year passes",
+        "T-TDX-STATUS, T-TCB-ROLLBACK",
+        "write tcb-lag: {at-most: 30d}, or accept each advisory by name to a date",
+    ),
     "floor-replaced": Meaning(
         "Floor data rises with Intel's findings, a number of your own does not",
         "T-COLLATERAL-ROLLBACK",
@@ -95,6 +105,41 @@ LINTS: dict[str, Meaning] = {
     ),
     "allows-paravisor-unknown": Meaning(
         "Anyone can write Azure's claims on a machine of his own", "T-PARAVISOR", "pin the paravisor"
+    ),
+    "allows-collateral-memory-absent": Meaning(
+        "Old lists and collateral, in which a hole or a revocation is not yet, are as good as new ones",
+        "T-MEMORY, T-COLLATERAL-ROLLBACK",
+        "keep a memory of collateral, and take the line away",
+    ),
+    "allows-no-floors": Meaning(
+        "Intel's early collateral, which hides findings, gets the secret",
+        "T-COLLATERAL-ROLLBACK",
+        "use floor data, and take the line away",
+    ),
+    "allows-nvidia.topology.incomplete": Meaning(
+        "A part of the node's fabric that nobody looked at is part of what gets the secret",
+        "T-GPU-MODE, T-EMPTY",
+        "ask for the count of GPUs and switches, and take the line away",
+    ),
+    "allows-gpu-mode-unknown": Meaning(
+        "A device that does not say that it protects its memory gets the secret",
+        "T-GPU-MODE",
+        "write mode: {one-of: [spt, mpt]}, and take the line away",
+    ),
+    "allows-nonce.public-sample": Meaning(
+        "Evidence made for a nonce that everybody knows gets the secret",
+        "T-REPLAY",
+        "give a nonce, and take the line away",
+    ),
+    "allows-issuer.silent": Meaning(
+        "What another verifier says nothing of gets the secret as if it were good",
+        "T-NRAS",
+        "verify yourself where you can, and take the line away",
+    ),
+    "allows-issuer.warned": Meaning(
+        "A machine that its verifier warns of gets the secret",
+        "T-NRAS",
+        "judge the claims yourself, and take the line away",
     ),
     "reference-ends": Meaning(
         "Machines with this value are refused from then on", "T-RV", "list the next version, or extend it"

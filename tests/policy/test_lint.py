@@ -69,13 +69,26 @@ CASES: list[tuple[str, str, str]] = [
     ("gpu-without-workload", CLEAN.replace(f'    measurement: {{is: "{LD}", covers: image}}\n', ""), "7:3"),
     ("key-unbound", CLEAN.replace("  binding:\n    key: true\n", ""), "4:1"),
     ("key-unbound", CLEAN.replace("key: true", "nonce: true"), "12:3"),
+    ("key-unbound", CLEAN.replace("key: true", "any: [{key: true}, {nonce: true}]"), "12:3"),
+    ("key-unbound", CLEAN.replace("key: true", "none: [{key: true}]"), "12:3"),
     ("count-missing", CLEAN.replace("    count: {at-least: 1}\n", ""), "8:3"),
+    ("count-missing", CLEAN.replace("count: {at-least: 1}", "count: {at-most: 8}"), "9:5"),
+    ("count-missing", CLEAN.replace("count: {at-least: 1}", "count: {at-least: 0}"), "9:5"),
+    ("count-missing", CLEAN.replace("count: {at-least: 1}", "count: {is: 8, else: warn, until: 2027-02-01}"), "8:3"),
+    ("fabric-without-switches", CLEAN.replace("driver:", 'mode: {is: ppcie, override: "a node"}\n    driver:'), "10:5"),
     ("gpu-unbound", CLEAN + '    gpu-to-cpu: {is: false, override: "one board"}\n', "14:5"),
     ("loosened", CLEAN + '    gpu-to-cpu: {is: false, override: "one board"}\n', "14:5"),
     ("minimum-missing", CLEAN.replace("    fixed: [amd-sb-3019]\n", ""), "5:3"),
     ("minimum-missing", CLEAN.replace("fixed: [amd-sb-3019]", "tcb: {at-most: {snp: 30}}"), "6:5"),
     ("minimum-missing", CLEAN.replace("fixed: [amd-sb-3019]", "tcb: {at-least: {snp: 0}}"), "6:5"),
+    ("minimum-missing", CLEAN.replace("fixed: [amd-sb-3019]", "tcb: {at-least: {milan: {snp: 0}, genoa: {snp: 20}}}"), "6:5"),
+    ("minimum-missing", CLEAN.replace(f'measurement: {{is: "{LD}", covers: image}}', f'id-key: "{LD}"\n    guest-svn: {{at-least: 0}}'), "8:5"),
     ("minimum-missing", CLEAN.replace("    driver: {at-least: 550.90.07}\n", ""), "8:3"),
+    ("minimum-missing", CLEAN.replace("driver: {at-least: 550.90.07}", "driver: {exists: true}"), "10:5"),
+    ("minimum-missing", CLEAN.replace("driver: {at-least: 550.90.07}", "driver: {at-most: 600}"), "10:5"),
+    ("minimum-missing", CLEAN.replace("driver: {at-least: 550.90.07}", "any: [{driver: {at-least: 550}}, {model: x}]"), "8:3"),
+    ("minimum-missing", CLEAN.replace("vbios: {at-least: 96.00.9F}", "vbios: {at-least: 96.00.00}"), "11:5"),
+    ("minimum-missing", CLEAN.replace("vbios: {at-least: 96.00.9F}", "vbios: {none-of: [96.00.74]}"), "11:5"),
     ("version-equality", CLEAN.replace("driver: {at-least: 550.90.07}", "driver: {one-of: [550.90.07, 550.127.05]}"), "10:5"),
     ("version-equality", CLEAN.replace("vbios: {at-least: 96.00.9F}", "vbios: 96.00.9F"), "11:5"),
     ("version-equality", CLEAN.replace("fixed: [amd-sb-3019]", "fixed: [amd-sb-3019]\n    guest-svn: 3"), "7:5"),
@@ -88,6 +101,11 @@ CASES: list[tuple[str, str, str]] = [
     ("allows-os-unmeasured", CLEAN.replace("require:", "allow-warnings: {os-unmeasured: x}\nrequire:"), "4:18"),
     ("allows-unappraised", CLEAN.replace("require:", "allow-warnings: {unappraised: x}\nrequire:"), "4:18"),
     ("allows-paravisor-unknown", CLEAN.replace("require:", "allow-warnings: {paravisor-unknown: x}\nrequire:"), "4:18"),
+    *[
+        (f"allows-{code}", CLEAN.replace("require:", f"allow-warnings: {{{code}: x}}\nrequire:"), "4:18")
+        for code in ("collateral-memory-absent", "no-floors", "nvidia.topology.incomplete", "gpu-mode-unknown", "nonce.public-sample",
+                     "issuer.silent", "issuer.warned")
+    ],
     ("verdict-of-others", CLEAN + '  evidence: {verified-by: {is: nras, override: "x"}}\n', "14:14"),
     ("reference-ends", dated("2026-12-22"), "8:9"),
     ("reference-ended", dated("2026-11-22"), "8:9"),
@@ -101,6 +119,7 @@ CASES: list[tuple[str, str, str]] = [
     ("end-distant", CLEAN.replace("fixed: [amd-sb-3019]", "fixed: [amd-sb-3019]\n    smt: {is: false, else: warn, until: 2036-11-22}"), "7:5"),
     ("accept-ends", CLEAN.replace("require:", 'accept: [{advisory: AMD-SB-3019, until: 2026-12-01, because: "BIOS next week"}]\nrequire:'), "4:10"),
     ("accept-ended", CLEAN.replace("require:", 'accept: [{advisory: AMD-SB-3019, until: 2026-11-01, because: "BIOS next week"}]\nrequire:'), "4:10"),
+    ("lag-long", TDX.replace("RULE", "    tcb-lag: {at-most: 400d}\n"), "9:5"),
     ("floor-replaced", TDX.replace("RULE", "    tcb-evaluation: {at-least: 18}\n"), "9:5"),
 ]  # fmt: skip
 
@@ -120,6 +139,11 @@ def test_every_lint_is_tried() -> None:
     "text",
     [
         TDX.replace("RULE", "    all: [{tcb-evaluation: {at-least: 18}}]\n"),
+        TDX.replace("RULE", "    tcb-lag: {at-most: 366d}\n"),
+        CLEAN.replace("count: {at-least: 1}", "count: {one-of: [4, 8]}"),
+        CLEAN.replace(
+            "driver: {at-least: 550.90.07}", "all: [{driver: {at-least: {550: 550.90.07, newer: ok}}}]"
+        ),
         dated("2026-12-24"),
         CLEAN.replace("key: true", "key: {one-of: [true]}"),
         CLEAN.replace("fixed: [amd-sb-3019]", "tcb: {at-least: {genoa: {snp: 23}}}"),
