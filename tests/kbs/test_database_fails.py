@@ -295,7 +295,8 @@ def test_release_that_is_sent_back_is_decided_on_what_is_true_now(
     acme: Bench, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     guest = attested(acme)
-    append, sent = AuditRows.append, []
+    append = AuditRows.append
+    sent: list[Any] = []
 
     def sent_back_once(rows: AuditRows, content: Any) -> Any:
         row = append(rows, content)
