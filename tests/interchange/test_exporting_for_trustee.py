@@ -13,7 +13,7 @@ from attest.claims import CLAIMS, read_instant
 from attest.policy import Policy, appraise
 from attest.policy.interchange.rego_trustee import SHOWN
 from attest.result.ear.rego import policy_in_rego
-from tests.interchange.rego_engine import Engine
+from tests.interchange.rego_apart import Engine
 from tests.interchange.test_exporting_rego import JUDGED, engine
 from tests.policy.conftest import NOW, policy_of, verified_of
 from tests.policy.test_conformance import CASES, policies_of

@@ -20,7 +20,7 @@ from attest.result.answer import of_appraisal
 from attest.result.ear.rego import policy_in_rego
 from attest.verified import Verified
 from tests.conftest import ROOT
-from tests.interchange.rego_engine import Engine
+from tests.interchange.rego_apart import Engine
 from tests.policy.conftest import NOW, SNP, TDX, policy_of, tree, verified_of
 from tests.policy.test_conformance import CASES, policies_of
 
