@@ -52,11 +52,16 @@ AZURE = " ".join(
 NOT_RUN = {
     r"verify report\.bin --fetch": "asks the vendors: tests/sources/test_command.py does, of servers like theirs",
     r"endorsements fetch": "asks the vendors: tests/sources/test_command.py does, of servers like theirs",
+    r"opa eval": "asks another engine: tests/interchange/test_exporting_rego.py does",
     r"endorsements serve": "serves until it is stopped: tests/sources/test_bundle_commands.py",
 }
 STATUS = {
     "attest endorsements verify endorsements/* --at 2027-01-01T00:00:00Z": 1,  # what will have ended by then
     "attest policy diff p.yaml next.yaml --with fleet/": 1,  # looser
+    "attest policy export --rego p.yaml -o default_cpu.rego": 1,  # what Trustee's input does not carry
+    "attest policy export --rego prod.yaml -o default_cpu.rego": 1,
+    "attest policy export --rego snp.yaml -o default_cpu.rego "
+    '--without snp.policy-unknown-bits="the image\'s loader sets POLICY"': 1,  # left out
 }
 """Where it is not 0."""
 POLICY = (
@@ -174,6 +179,7 @@ def prepared(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
         "p.yaml": POLICY.format(name="p", rule="vmpl: 0"),
         "prod.yaml": POLICY.format(name="prod", rule="vmpl: 0"),
         "next.yaml": POLICY.format(name="next", rule='vmpl: {at-most: 1, override: "lab"}'),
+        "snp.yaml": "policy: 1\nname: snp\nplatforms: [snp]\nrequire: {snp: {vmpl: 0}}\n",
         "team.yaml": POLICY.format(name="team", rule="debug: false"),
         "release-policy.json": pinned(),
         "check.textproto": SEV,
@@ -263,7 +269,7 @@ def test_the_table_speaks_of_examples_that_there_are() -> None:
     assert len(EXAMPLES) - len(left) > 60
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if not not_run(example)])
 def test_an_example_does_what_it_says(
     example: str,
     here: Path,
@@ -271,9 +277,6 @@ def test_an_example_does_what_it_says(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    why = not_run(example)
-    if why is not None:
-        pytest.skip(why)
     if example.startswith("openssl"):
         (here / "ours.pub").unlink()
         subprocess.run(example, shell=True, check=True)

@@ -22,6 +22,7 @@ WRITTEN = {"output", "html", "ear_jwks", "id_block", "id_auth"}
 ELSEWHERE = {
     "attest policy init": "-o is never over a file",
     "attest policy import": "-o is never over a file",
+    "attest policy export": "-o is never over a file",
     "kbs backup": "-o is never over a file",
     "attest simulate": "-o is a folder: test_simulated_files_take_no_place_of_what_was_read",
 }
