@@ -21,7 +21,7 @@ from attest.result.ear.rego import policy_in_rego
 from attest.verified import Verified
 from tests.conftest import ROOT
 from tests.interchange.rego_engine import Engine
-from tests.policy.conftest import NOW, SNP, TDX, policy_of, tree, verified_of
+from tests.policy.conftest import GPU, NOW, SNP, TDX, policy_of, tree, verified_of
 from tests.policy.test_conformance import CASES, policies_of
 
 JUDGED = [name for name, case in CASES.items() if case["expect"]["verdict"] not in ("invalid", "loads")]
@@ -144,6 +144,96 @@ def test_any_claims(policy: Policy, data: st.DataObject) -> None:
     assert asked.ask("verdict", document) == appraisal.verdict
 
 
+DATES = policy_of("{tdx: {tcb-date: {at-least: 1999-12-31}, advisories: {none-of: [x]}}}", platforms="tdx")
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["1999-12-30", "1999-12-31", "2000-02-29", "1900-02-29", "2100-02-29", "2023-02-29", "2024-02-29", "2024-02-30",
+     "2024-04-31", "2024-01-32", "2024-01-00", "2024-00-10", "2024-01-10", "2024-12-31", "2024-13-01", "2999-12-31",
+     "0999-12-31", "1999-12-31T00:00:00Z", "1999-12-30T23:59:59Z", "1999-12-30T24:00:00Z", "1999-12-31T23:60:00Z",
+     "1999-12-31T23:59:60Z", "1999-12-31T23:59:59+00:00", "1999-12-31T23:59:59", "1999-12-31 00:00:00Z", "31-12-1999"],
+)  # fmt: skip
+def test_dates_are_those_of_the_calendar(date: str) -> None:
+    _says_the_same(DATES, tree(tdx={**TDX, "tcb-date": date}))
+
+
+@pytest.mark.parametrize("found", [[], "", "x", "X", ["x"], ["y", ""], ["y", "y"], ["y", "z"], {"x": "y"}])
+def test_sets_are_texts_each_once(found: object) -> None:
+    _says_the_same(DATES, tree(tdx={**TDX, "advisories": found}))
+
+
+def _says_the_same(
+    policy: Policy, claims: dict[str, Any], judged: Policy | None = None, **state: Any
+) -> None:
+    """judged: whose answer it is that the export reads."""
+    verified = verified_of(claims, **state)
+    appraisal = appraise(verified, policy, at=NOW)
+    asked = engine(policy_in_rego(policy, read="claims").text, NOW)
+    document = answer(verified, judged or policy)
+    assert reasons(asked.ask("deny", document)) == sorted({str(one.where) for one in appraisal.problems})
+    assert asked.answer("verdict") == appraisal.verdict
+    assert set(asked.answer("warnings")) == {one.code for one in appraisal.warnings}
+
+
+# -- the paravisor's word, and what nobody asked ----------------------------------------------------
+
+AZURE = {"pcr11": "c1" * 32, "secure-boot": "true", "user-data-bound": "true"}
+BOOT = {"kernel": "d1" * 32}
+
+
+def paravisor_policy(measurement: str) -> Policy:
+    return policy_of(
+        f"{{snp: {{measurement: {{is: {measurement}, covers: image}}}}, azure: {{pcr11: {'c1' * 32}}},"
+        f" boot: {{kernel: {'d1' * 32}}}, binding: {{init-data: {{exists: true}}}}}}",
+        platforms="azure-snp",
+    )
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("lifted", [True, False])
+def test_a_paravisor_is_heard_where_this_policy_pins_it(pinned: bool, lifted: bool) -> None:
+    """Whatever the policy of the answer made known."""
+    claims = tree(snp=SNP, azure=AZURE, boot=BOOT)
+    policy = paravisor_policy(SNP["measurement"] if pinned else "0b" * 48)
+    judged = paravisor_policy(SNP["measurement"] if lifted else "0c" * 48)
+    _says_the_same(policy, claims, judged)
+    claims["azure"]["pcr11"] = "c2" * 32
+    _says_the_same(policy, claims, judged)
+
+
+def test_on_other_machines_the_boot_is_the_hardwares_word() -> None:
+    policy = policy_of(
+        f"{{snp: {{smt: true}}, boot: {{kernel: {'d1' * 32}}}, binding: {{init-data: {'e1' * 32}}}}}"
+    )
+    for kernel, digest in (("d1", "e1"), ("d2", "e1"), ("d1", "e2")):
+        claims = tree(snp=SNP, boot={"kernel": kernel * 32})
+        claims["binding"]["init-data"] = digest * 32
+        _says_the_same(policy, claims)
+
+
+@pytest.mark.parametrize("cpu", [True, False])
+@pytest.mark.parametrize("check", ["binding.report-data", "binding.gpu-nonce"])
+def test_freshness_is_a_check_of_the_part_that_speaks(cpu: bool, check: str) -> None:
+    claims = tree(gpu=[GPU], **({"snp": SNP} if cpu else {}))
+    claims["binding"].pop("nonce")
+    policy = policy_of(
+        "{snp: {smt: true}, gpu: {count: 1}}" if cpu else "{gpu: {count: 1}}",
+        platforms="snp" if cpu else "none",
+    )
+    record = {"name": check, "outcome": "passed", "source": "", "why": None}
+    _says_the_same(policy, claims, checks=[record])
+
+
+@pytest.mark.parametrize("ids", [["aa"], [None], [None, None], ["aa", "aa"], ["aa", "bb", "aa"], ["", "aa"]])
+def test_devices_are_told_apart(ids: list[str | None]) -> None:
+    devices = [{**GPU, "id": one, "count": str(len(ids))} for one in ids]
+    claims = tree(
+        snp=SNP, gpu=[{name: value for name, value in one.items() if value is not None} for one in devices]
+    )
+    _says_the_same(policy_of("{snp: {smt: true}, gpu: {count: {at-least: 1}}}"), claims)
+
+
 # -- what is no answer ------------------------------------------------------------------------------
 
 PLAIN = policy_of("{snp: {smt-allowed: true}}")
@@ -160,6 +250,16 @@ def test_what_is_no_answer_is_refused_with_a_reason(document: dict[str, Any]) ->
     assert asked.ask("deny", document)
     assert set(asked.answer("trust_claims").values()) <= {0, 96, 97}
     assert max(asked.answer("trust_claims").values()) >= 96
+
+
+@pytest.mark.parametrize("missing", ["at", "expires", "claims", "authentic"])
+def test_a_member_that_is_missing_leaves_nothing_to_accept(missing: str) -> None:
+    asked = engine(policy_in_rego(PLAIN, read="claims").text, NOW)
+    document = answer(verified_of(tree(snp=SNP)))
+    assert asked.ask("accept", document) is True
+    del document[missing]
+    assert asked.ask("accept", document) is False
+    assert "The machine could not be judged" in asked.answer("deny")
 
 
 @pytest.mark.parametrize(
