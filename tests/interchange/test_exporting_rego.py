@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from attest.result.ear.rego import policy_in_rego
 from attest.verified import Verified
 from tests.conftest import ROOT
 from tests.interchange.rego_apart import Engine
-from tests.policy.conftest import NOW, SNP, TDX, policy_of, tree, verified_of
+from tests.policy.conftest import GPU, NOW, SNP, TDX, policy_of, tree, verified_of
 from tests.policy.test_conformance import CASES, policies_of
 
 JUDGED = [name for name, case in CASES.items() if case["expect"]["verdict"] not in ("invalid", "loads")]
@@ -144,6 +145,184 @@ def test_any_claims(policy: Policy, data: st.DataObject) -> None:
     assert asked.ask("verdict", document) == appraisal.verdict
 
 
+DATES = policy_of("{tdx: {tcb-date: {at-least: 1999-12-31}, advisories: {none-of: [x]}}}", platforms="tdx")
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["1999-12-30", "1999-12-31", "2000-02-29", "1900-02-29", "2100-02-29", "2023-02-29", "2024-02-29", "2024-02-30",
+     "2024-04-31", "2024-01-32", "2024-01-00", "2024-00-10", "2024-01-10", "2024-12-31", "2024-13-01", "2999-12-31",
+     "0999-12-31", "1999-12-31T00:00:00Z", "1999-12-30T23:59:59Z", "1999-12-30T24:00:00Z", "1999-12-31T23:60:00Z",
+     "1999-12-31T23:59:60Z", "1999-12-31T23:59:59+00:00", "1999-12-31T23:59:59", "1999-12-31 00:00:00Z", "31-12-1999"],
+)  # fmt: skip
+def test_dates_are_those_of_the_calendar(date: str) -> None:
+    _says_the_same(DATES, tree(tdx={**TDX, "tcb-date": date}))
+
+
+@pytest.mark.parametrize(
+    "found", [None, [], "", "x", "X", ["x"], ["y", ""], ["y", "y"], ["y", "z"], {"x": "y"}]
+)
+def test_sets_are_texts_each_once(found: object) -> None:
+    claims = {**TDX, "advisories": found}
+    _says_the_same(DATES, tree(tdx={name: value for name, value in claims.items() if value is not None}))
+
+
+SET = "references: {web: {type: snp.measurement, values: [{value: " + "ab" * 48 + "}]}}\n"
+RULES = [
+    "measurement: {in: web}", "measurement: {none-of: [" + "cd" * 48 + "]}", "tcb: {at-most: {snp: 24}}",
+    "tcb: {at-least: {milan: {snp: 24}}}", "csp: {exists: true}", "csp: {exists: false}", "csp: {none-of: [x]}",
+    "firmware: {at-most: 9.9}", "firmware: {none-of: [1.1]}", "guest-svn: {at-most: 5}", "mitigations-launch: {no-bits: 1}",
+    "none: [{csp: x}, {smt: true, measurement: {in: web}}]", "any: [{csp: {one-of: [x, y]}}, {guest-svn: 4}]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_absent_or_unreadable_is_no_pass(rule: str) -> None:
+    name = re.findall(r"csp|measurement|tcb|firmware|guest-svn|mitigations-launch", rule)[0]
+    policy = policy_of(f"{{snp: {{{rule}}}}}", more=SET)
+    for raw in (
+        None,
+        "",
+        "x",
+        "ab" * 48,
+        "5",
+        "1.1",
+        [],
+        ["5"],
+        {},
+        {"snp": "24"},
+        {"snp": "x"},
+        {"snp": "25", "tee": "256"},
+    ):
+        claims = {**SNP, name: raw}
+        if raw is None:
+            del claims[name]
+        _says_the_same(policy, tree(snp=claims))
+
+
+@pytest.mark.parametrize("mode", [None, "spt", "ppcie", ""])
+@pytest.mark.parametrize(
+    "raw", [None, [], ["x"], [{}], [{"opaque_data_version": "0"}], [{"opaque_data_version": "1"}]]
+)
+def test_a_mode_that_cannot_be_said_passes_its_default(mode: str | None, raw: list[Any] | None) -> None:
+    device = {**GPU, "cert": "absent"}
+    device = (
+        {**device, "mode": mode} if mode is not None else {k: v for k, v in device.items() if k != "mode"}
+    )
+    claims = tree(snp=SNP, gpu=[device])
+    claims["raw"] = {} if raw is None else {"gpu": raw}
+    _says_the_same(policy_of("{snp: {smt: true}, gpu: {count: 1}}"), claims)
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["{value: V, covers: image}", "{value: V}", "{value: V, state: observed, covers: image}", "{value: V, state: observed}",
+     "{value: V, state: revoked, since: 2027-01-01, covers: image}", "{value: V, until: 2026-01-01, covers: image}"],
+)  # fmt: skip
+def test_what_a_reference_value_covers(values: str) -> None:
+    listed = values.replace("V", SNP["measurement"])
+    more = f"references: {{web: {{type: snp.measurement, values: [{listed}]}}}}\n"
+    _says_the_same(policy_of("{snp: {measurement: {in: web}}}", more=more), tree(snp=SNP))
+
+
+FIRST = "INTEL-SA-00001"
+LEVEL = {"status": "OutOfDate", "advisories": [FIRST]}
+GOOD = {"status": "UpToDate", "advisories": []}
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [None, {}, {"platform": LEVEL}, {"qe": LEVEL}, {"platform": LEVEL, "qe": GOOD}, {"platform": LEVEL, "qe": "x"},
+     {"platform": LEVEL, "qe": GOOD, "module": {"status": "OutOfDate", "advisories": []}}, {"platform": GOOD, "qe": GOOD},
+     {"platform": {**LEVEL, "advisories": FIRST.lower()}, "qe": GOOD}, {"platform": {**LEVEL, "status": "Revoked"}, "qe": GOOD},
+     {"platform": {"advisories": [FIRST]}, "qe": GOOD}],
+)  # fmt: skip
+@pytest.mark.parametrize("status", ["OutOfDate", None, "Revoked", "TDRelaunchAdvised"])
+def test_an_advisory_is_accepted_for_each_part_that_is_behind(levels: object, status: str | None) -> None:
+    policy = policy_of(
+        f"{{tdx: {{advisories: {{none-of: [{FIRST}]}}}}}}",
+        platforms="tdx",
+        more=f"accept: [{{advisory: {FIRST}, until: 2027-01-01, because: x}}]\n",
+    )
+    claims = {**TDX, "tcb-status": status, "advisories": [FIRST]}
+    raw = {} if levels is None else {"tdx": {"tcb": levels}}
+    _says_the_same(
+        policy, tree(tdx={name: value for name, value in claims.items() if value is not None}, raw=raw)
+    )
+
+
+def _says_the_same(
+    policy: Policy, claims: dict[str, Any], judged: Policy | None = None, **state: Any
+) -> None:
+    """judged: whose answer it is that the export reads."""
+    verified = verified_of(claims, **state)
+    appraisal = appraise(verified, policy, at=NOW)
+    asked = engine(policy_in_rego(policy, read="claims").text, NOW)
+    document = answer(verified, judged or policy)
+    assert reasons(asked.ask("deny", document)) == sorted({str(one.where) for one in appraisal.problems})
+    assert asked.answer("verdict") == appraisal.verdict
+    if appraisal.conforms:
+        assert set(asked.answer("warnings")) == {one.code for one in appraisal.warnings}
+
+
+# -- the paravisor's word, and what nobody asked ----------------------------------------------------
+
+AZURE = {"pcr11": "c1" * 32, "secure-boot": "true", "user-data-bound": "true"}
+BOOT = {"kernel": "d1" * 32}
+
+
+def paravisor_policy(measurement: str) -> Policy:
+    return policy_of(
+        f"{{snp: {{measurement: {{is: {measurement}, covers: image}}}}, azure: {{pcr11: {'c1' * 32}}},"
+        f" boot: {{kernel: {'d1' * 32}}}, binding: {{init-data: {{exists: true}}}}}}",
+        platforms="azure-snp",
+    )
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("lifted", [True, False])
+def test_a_paravisor_is_heard_where_this_policy_pins_it(pinned: bool, lifted: bool) -> None:
+    """Whatever the policy of the answer made known."""
+    claims = tree(snp=SNP, azure=AZURE, boot=BOOT)
+    policy = paravisor_policy(SNP["measurement"] if pinned else "0b" * 48)
+    judged = paravisor_policy(SNP["measurement"] if lifted else "0c" * 48)
+    _says_the_same(policy, claims, judged)
+    claims["azure"]["pcr11"] = "c2" * 32
+    _says_the_same(policy, claims, judged)
+
+
+def test_on_other_machines_the_boot_is_the_hardwares_word() -> None:
+    policy = policy_of(
+        f"{{snp: {{smt: true}}, boot: {{kernel: {'d1' * 32}}}, binding: {{init-data: {'e1' * 32}}}}}"
+    )
+    for kernel, digest in (("d1", "e1"), ("d2", "e1"), ("d1", "e2")):
+        claims = tree(snp=SNP, boot={"kernel": kernel * 32})
+        claims["binding"]["init-data"] = digest * 32
+        _says_the_same(policy, claims)
+
+
+@pytest.mark.parametrize("cpu", [True, False])
+@pytest.mark.parametrize("check", ["binding.report-data", "binding.gpu-nonce"])
+def test_freshness_is_a_check_of_the_part_that_speaks(cpu: bool, check: str) -> None:
+    claims = tree(gpu=[GPU], **({"snp": SNP} if cpu else {}))
+    claims["binding"].pop("nonce")
+    policy = policy_of(
+        "{snp: {smt: true}, gpu: {count: 1}}" if cpu else "{gpu: {count: 1}}",
+        platforms="snp" if cpu else "none",
+    )
+    record = {"name": check, "outcome": "passed", "source": "", "why": None}
+    _says_the_same(policy, claims, checks=[record])
+
+
+@pytest.mark.parametrize("ids", [["aa"], [None], [None, None], ["aa", "aa"], ["aa", "bb", "aa"], ["", "aa"]])
+def test_devices_are_told_apart(ids: list[str | None]) -> None:
+    devices = [{**GPU, "id": one, "count": str(len(ids))} for one in ids]
+    claims = tree(
+        snp=SNP, gpu=[{name: value for name, value in one.items() if value is not None} for one in devices]
+    )
+    _says_the_same(policy_of("{snp: {smt: true}, gpu: {count: {at-least: 1}}}"), claims)
+
+
 # -- what is no answer ------------------------------------------------------------------------------
 
 PLAIN = policy_of("{snp: {smt-allowed: true}}")
@@ -160,6 +339,16 @@ def test_what_is_no_answer_is_refused_with_a_reason(document: dict[str, Any]) ->
     assert asked.ask("deny", document)
     assert set(asked.answer("trust_claims").values()) <= {0, 96, 97}
     assert max(asked.answer("trust_claims").values()) >= 96
+
+
+@pytest.mark.parametrize("missing", ["at", "expires", "claims", "authentic"])
+def test_a_member_that_is_missing_leaves_nothing_to_accept(missing: str) -> None:
+    asked = engine(policy_in_rego(PLAIN, read="claims").text, NOW)
+    document = answer(verified_of(tree(snp=SNP)))
+    assert asked.ask("accept", document) is True
+    del document[missing]
+    assert asked.ask("accept", document) is False
+    assert "The machine could not be judged" in asked.answer("deny")
 
 
 @pytest.mark.parametrize(

@@ -401,7 +401,9 @@ gpu_mode(device, index) := 3 if mode_unsaid(device, index)
 
 else := one_of(word(get(device, "mode"), ["spt", "mpt", "ppcie"]), ["spt", "mpt"])
 
-own_device(found, index) := 1 if identity(found, index) == ""
+own_device(found, index) := 3 if count(found) == 1
+
+else := 1 if identity(found, index) == ""
 
 else := 0 if {
 	some earlier in numbers.range(0, index)
