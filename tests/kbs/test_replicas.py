@@ -27,6 +27,7 @@ from tests.kbs.test_release import NEWER_FIRMWARE
 from tests.kbs.twin import TwinGuest, TwinKey, TwinRefused
 
 TRIES = tenth(1000)
+pytestmark = pytest.mark.xdist_group("replicas")  # whose servers start once
 
 
 class Replica:
