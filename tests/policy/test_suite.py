@@ -132,7 +132,7 @@ UNMISSED: dict[str, tuple[str, str, str, str]] = {
         "snp.smt",
         "smt: {is: false, else: warn, until: 2027-05-05}",
         "{evidence: good, set: {snp.smt: false}, expect: conforms-with-warnings}",
-        "{name: warned, evidence: good, expect: conforms-with-warnings, because: [no-freshness, no-workload-identity, snp.smt]}",
+        "{name: warned, evidence: good, expect: conforms-with-warnings, because: [no-workload-identity, snp.smt]}",
     ),
     "a bound beside another": (
         "snp.guest-svn",
