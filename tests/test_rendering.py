@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attest.cli.main import main
+from attest.untrusted import escape
 from tests.ca import Authority
 from tests.conftest import EVIDENCE
 
@@ -29,6 +30,24 @@ def test_t_render_names_in_certificates_and_of_files_are_escaped(
     assert "\nverdict: conforms" not in shown
     if command == "show":
         assert "SEV-VCEK\\x1b[31m\\u202e\\x0averdict: conforms" in shown
+
+
+def test_t_render_what_has_no_shape_and_what_is_piled_up_is_escaped() -> None:
+    """The one makes two names look the same, the other covers the lines around it."""
+    for hidden in ("\u3164", "\uffa0", "\ufe0f", "\u034f", "\u2800", "\U000e0100"):
+        assert hidden not in escape(f"GH100{hidden}")
+    piled = escape("a" + "\u0336" * 60)
+    assert piled.count("\u0336") == 4
+    assert piled.count("\\u0336") == 56
+    for spelling in (
+        "Zu\u0308rich",
+        "Vie\u0323\u0302t",
+        "\u0e17\u0e35\u0e48",
+        "\u05e9\u05c1\u05b8",
+        "\u5c71",
+        "H\u0332",
+    ):
+        assert escape(spelling) == spelling
 
 
 @pytest.mark.parametrize(

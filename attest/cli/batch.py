@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from attest.cli.fetching import memory_file
 from attest.cli.options import asked, at_of, usage
-from attest.cli.policy_reading import floors_of, of_shadow, policy_of
+from attest.cli.policy_reading import digest_of, floors_of, of_shadow, policy_of
 from attest.cli.second_opinion import check_usage
 from attest.errors import AttestError, Malformed
 from attest.loader import read_file
@@ -108,8 +108,11 @@ def _policy(
     from attest.policy.document import files_beside
 
     # Read as `attest verify` reads it, so that a wrong policy is told in the same words.
-    policy_of(args, file)
+    read = policy_of(args, file)
     text = read_file(file)
+    if digest_of(text) != read.file_digest:
+        # It was read twice: whoever may write it could have put another, and unsigned one, in between.
+        raise Malformed(problem("policy.unsigned", where=file, found="a file that changed while it was read"))
     return (file, text), tuple(files_beside(Path(file), text).items())
 
 

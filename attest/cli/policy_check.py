@@ -6,10 +6,13 @@ import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.errors import AttestError
 from attest.untrusted import escape
+
+if TYPE_CHECKING:
+    from attest.policy.nodes import Node
 
 _EPILOG = """\
 Errors make a policy invalid. Lints are things that a policy may say and that are dangerous: each with its
@@ -61,7 +64,6 @@ def _run(args: argparse.Namespace) -> int:
 def _checked(args: argparse.Namespace, file: str, at: datetime) -> dict[str, Any]:
     from attest.cli.policy_reading import policy_of
     from attest.policy.lint import lint
-    from attest.policy.yaml_text import MAX_BYTES, parse_yaml
 
     try:
         policy = policy_of(args, file)
@@ -72,8 +74,6 @@ def _checked(args: argparse.Namespace, file: str, at: datetime) -> dict[str, Any
             "problems": [problem.as_dict() for problem in error.problems],
             "lints": [],
         }
-    with Path(file).open("rb") as stream:
-        node = parse_yaml(stream.read(MAX_BYTES))
     return {
         "file": file,
         "verdict": "good",
@@ -87,8 +87,20 @@ def _checked(args: argparse.Namespace, file: str, at: datetime) -> dict[str, Any
         "extends": dict(policy.extended),
         "floors": policy.floors.about(),
         "problems": [],
-        "lints": [found.as_dict() for found in lint(policy, node, at=at)],
+        "lints": [found.as_dict() for found in lint(policy, _tree(file), at=at)],
     }
+
+
+def _tree(file: str) -> Node:
+    """For the places of what is no rule. What can be read once only, such as a pipe, has none."""
+    from attest.policy.nodes import MapNode, Place, Unreadable
+    from attest.policy.yaml_text import MAX_BYTES, parse_yaml
+
+    try:
+        with Path(file).open("rb") as stream:
+            return parse_yaml(stream.read(MAX_BYTES))
+    except (OSError, Unreadable):
+        return MapNode((), Place(1, 1))
 
 
 def _lines(results: list[dict[str, Any]]) -> Iterator[str]:

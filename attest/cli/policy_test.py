@@ -29,7 +29,8 @@ A suite is a YAML file; prod.test.yaml tests the prod.yaml beside it:
     - {evidence: good, unset: [gpu], expect: refused, because: [gpu.count, gpu.present]}
 
 `set` and `unset` change claims after the evidence was verified: they try the policy, never the verifier.
-`because` is exact. Coverage asks that each rule was seen passing and not passing.
+`because` is exact. Coverage asks that each rule was seen passing and not passing, and that some test would fail
+without it, and without each of its operators or branches.
 
 Exit status: 0 every test passed, 1 one did not (or --require-coverage and a rule untried), 2 a suite or
 policy that cannot be read."""
@@ -47,7 +48,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("suites", nargs="+", metavar="SUITE", help="suites, NAME.test.yaml")
     add_parameters(parser)
     parser.add_argument(
-        "--require-coverage", action="store_true", help="fail where a rule was not seen passing and failing"
+        "--require-coverage",
+        action="store_true",
+        help="fail where a rule was not seen passing and failing, or would not be missed",
     )
     parser.add_argument(
         "--simulator-root", metavar="FILE", help="accept this simulator's root for evidence in files"
@@ -138,7 +141,13 @@ def _result(file: str, policy: Policy, trial: Trial) -> dict[str, Any]:
         "verdict": "passed" if trial.passed else "failed",
         "tests": [outcome.as_dict() for outcome in trial.outcomes],
         "coverage": [
-            {"rule": rule.rule, "at": rule.at, "passed": rule.passed, "failed": rule.failed}
+            {
+                "rule": rule.rule,
+                "at": rule.at,
+                "passed": rule.passed,
+                "failed": rule.failed,
+                "noticed": rule.noticed,
+            }
             for rule in trial.coverage
         ],
         "covered": not trial.uncovered,

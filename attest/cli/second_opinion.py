@@ -18,7 +18,7 @@ from attest.errors import AttestError, Malformed, Problem
 from attest.loader import read_file
 from attest.parts import device_names
 from attest.problems import problem
-from attest.result.answer import of_refusal
+from attest.result.answer import judged_beside, of_refusal
 
 if TYPE_CHECKING:
     from attest.anchors import Anchors
@@ -109,7 +109,7 @@ def with_second_opinion(answer: Answer, args: argparse.Namespace, judged: Judged
 
 
 def _refused(answer: Answer, problems: tuple[Problem, ...]) -> Answer:
-    return replace(answer, verdict="refused", problems=(*answer.problems, *problems))
+    return judged_beside(answer, "refused", problems=problems)
 
 
 def _opinions(args: argparse.Namespace, judged: Judged) -> Iterator[SecondOpinion]:

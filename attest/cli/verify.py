@@ -18,7 +18,7 @@ from attest.cli.second_opinion import (
     with_second_opinion,
 )
 from attest.errors import AttestError, Malformed, Rejected
-from attest.result.answer import Answer, of_appraisal, of_refusal, shadow_of
+from attest.result.answer import Answer, judged_beside, of_appraisal, of_refusal, shadow_of
 
 if TYPE_CHECKING:
     from attest.policy import Policy
@@ -156,5 +156,4 @@ def _with_fetching(answer: Answer, args: argparse.Namespace) -> Answer:
     fetching = getattr(args, "fetching", None)
     if fetching is None or not fetching.problems:
         return answer
-    verdict = "conforms-with-warnings" if answer.verdict == "conforms" else answer.verdict
-    return replace(answer, verdict=verdict, warnings=(*answer.warnings, *fetching.problems))
+    return judged_beside(answer, "conforms-with-warnings", warnings=fetching.problems)

@@ -14,9 +14,11 @@ from attest.claims import DEVICE_SECTIONS, Claim, instant
 from attest.policy.compare import shown
 from attest.policy.document import Policy
 from attest.policy.fixed import judge_fixed
+from attest.policy.floors import Floors
 from attest.policy.kinds import COMPONENTS, Value, read
 from attest.policy.model import Components, Reference, ReferenceSet, Rule
 from attest.policy.operators import padded
+from attest.policy.references import LAST, window
 from attest.policy.units import rules_of
 from attest.untrusted import escape
 from attest.verified import Verified
@@ -152,30 +154,37 @@ def _endings(policy: Policy, at: datetime) -> Iterator[Ending]:
 
 
 def _of_set(found: ReferenceSet, parameters: Mapping[str, str], at: datetime) -> Iterator[Ending]:
-    open_ended = False
-    last: datetime | None = None
+    windows = []
     for value in found.values:
-        if value.state == "revoked":
-            if value.since is not None and value.since > at:
-                then = "machines that show it are refused from then on"
-                yield Ending(
-                    "reference", f"{found.name}: {_name(value, parameters)}, revoked", None, value.since, then
-                )
+        if value.state == "revoked" and (value.since is None or value.since <= at):
             continue
-        if value.ends is None:
-            open_ended = True
+        times = window(value)
+        if times is None:
             continue
-        last = value.ends if last is None else max(last, value.ends)
-        then = "machines that show it are refused from then on"
-        yield Ending("reference", f"{found.name}: {_name(value, parameters)}", None, value.ends, then)
-    if last is not None and not open_ended:
-        yield Ending(
-            "reference-set",
-            found.name,
-            None,
-            last,
-            "no value of the set is valid any more: every machine is refused",
-        )
+        windows.append(times)
+        if times[1] != LAST:
+            by_revocation = value.ends is None or value.ends != times[1]
+            # A revocation holds from the instant that it names, anything else to the last second.
+            ends = value.since if by_revocation and value.since is not None else times[1]
+            name = f"{found.name}: {_name(value, parameters)}{', revoked' if by_revocation else ''}"
+            yield Ending("reference", name, None, ends, "machines that show it are refused from then on")
+    yield from _of_windows(found.name, windows, at)
+
+
+def _of_windows(name: str, windows: list[tuple[datetime, datetime]], at: datetime) -> Iterator[Ending]:
+    """When no value of a set is valid any more, be it until another's time comes."""
+    second = timedelta(seconds=1)
+    last = max((ends for _, ends in windows if ends < at), default=None)
+    for begins, ends in sorted(windows):
+        if begins <= (at if last is None or last < at else last + second):
+            last = ends if last is None else max(last, ends)
+    if last is None or last == LAST:
+        return
+    then = "no value of the set is valid any more: every machine is refused"
+    coming = min((begins for begins, _ in windows if begins > max(last, at)), default=None)
+    if coming is not None:
+        then = f"no value of the set is valid until {instant(coming)}: every machine is refused"
+    yield Ending("reference-set", name, None, last, then)
 
 
 def _name(value: Reference, parameters: Mapping[str, str]) -> str:
@@ -213,7 +222,8 @@ def newer_of(extended: Iterable[str], built_ins: Iterable[str]) -> dict[str, str
 
 
 def _refusals(policy: Policy, machines: Sequence[tuple[str, Verified]], at: datetime) -> Iterator[Refusal]:
-    """Advisories of the floor data that the policy does not ask for yet, and evaluation numbers that are to come."""
+    """Advisories of the floor data that the policy does not ask for yet, and minimums and evaluation numbers that are to
+    come."""
     asked = {
         advisory
         for rule, _ in rules_of(policy, "snp")
@@ -239,6 +249,7 @@ def _refusals(policy: Policy, machines: Sequence[tuple[str, Verified]], at: date
                     escape(name),
                     misses,
                 )
+    yield from _coming_minimums(floors, asked, machines, at)
     now = floors.evaluation(at)
     for coming in floors.evaluations:
         if coming.begins <= at or (now is not None and coming.least <= now.least):
@@ -249,6 +260,26 @@ def _refusals(policy: Policy, machines: Sequence[tuple[str, Verified]], at: date
             if isinstance(found, str) and found.isdecimal() and int(found) < coming.least:
                 floor = f"tcb-evaluation ≥ {coming.least} from {instant(coming.begins)[:10]} on"
                 yield Refusal(floor, coming.source, escape(name), ((f"≥ {coming.least}", found),))
+
+
+def _coming_minimums(
+    floors: Floors, asked: Iterable[str], machines: Sequence[tuple[str, Verified]], at: datetime
+) -> Iterator[Refusal]:
+    """Advisories that the policy asks for, whose minimum rises at a date that floor data names already."""
+    for advisory in sorted(asked):
+        for name, verified in machines:
+            claims = verified.claims.get("snp")
+            product = claims.get("product") if isinstance(claims, Mapping) else None
+            if not isinstance(claims, Mapping) or not isinstance(product, str):
+                continue
+            if judge_fixed(advisory, floors, claims, product, at).result != "P":
+                continue  # refused today
+            for coming in sorted(floors.advisories[advisory].get(product, ()), key=lambda one: one.begins):
+                finding = judge_fixed(advisory, floors, claims, product, coming.begins)
+                if coming.begins > at and finding.misses:
+                    floor = f"fixed: [{advisory}] from {instant(coming.begins)[:10]} on"
+                    yield Refusal(floor, coming.source, escape(name), finding.misses)
+                    break
 
 
 def _room(policy: Policy, machines: Sequence[tuple[str, Verified]]) -> Iterator[Room]:

@@ -1,14 +1,21 @@
-"""A first suite for a policy that `init` wrote: what was shown passes, and each claim taken away is refused."""
+"""A first suite for a policy that `init` wrote: what was shown passes, and each claim taken away is refused.
+
+Where the default behind a rule refuses that as well, a value is sought that the rule alone refuses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, Claim, instant
+from attest.policy.ablation import ablations
 from attest.policy.author import Machinery
 from attest.policy.author_rules import quoted
+from attest.policy.defaults import default_of
 from attest.policy.document import Policy
+from attest.policy.edges import edges
 from attest.policy.layout import lay_out
 from attest.policy.model import Rule
 from attest.policy.suppose import Change, judge, members, removal
@@ -43,23 +50,55 @@ def author_suite(shown: Sequence[Shown], policy: Policy, *, simulator_root: str 
             f", because: [{', '.join(map(_reason, verdict.reasons))}]" if verdict.verdict == "refused" else ""
         )
         lines.append(f"  - {{evidence: {_name(index)}, expect: {verdict.verdict}{because}}}")
-    tried: set[str] = set()
+    tried: list[tuple[int, Change]] = []
     for index, one in enumerate(shown):
         for change in _changes(policy, one.machine):
-            if change.name in tried:
-                continue
-            judgement = judge(one.machine.verified, policy, at=one.machine.at, changes=[change])
-            if judgement.verdict != "refused":
-                continue
-            tried.add(change.name)
-            what = (
-                f"unset: [{change.name}]"
-                if change.value is None
-                else f"set: {{{change.name}: {quoted(change.value)}}}"
-            )
-            because = ", ".join(map(_reason, judgement.reasons))
-            lines.append(f"  - {{evidence: {_name(index)}, {what}, expect: refused, because: [{because}]}}")
+            known = change.name in {other.name for _, other in tried}
+            if not known and _said(one.machine, policy, change)[0] == "refused":
+                tried.append((index, change))
+    for (_, place), others in ablations(policy).items():
+        for other in others:
+            if not any(_tells(shown[index].machine, policy, other, change) for index, change in tried):
+                tried += islice(_telling(shown, policy, other, place), 1)
+    for index, change in tried:
+        what = (
+            f"unset: [{change.name}]" if change.value is None else f"set: {{{change.name}: {_value(change)}}}"
+        )
+        verdict, reasons = _said(shown[index].machine, policy, change)
+        because = f", because: [{', '.join(map(_reason, reasons))}]" if verdict == "refused" else ""
+        lines.append(f"  - {{evidence: {_name(index)}, {what}, expect: {verdict}{because}}}")
     return lay_out("\n".join(lines) + "\n")
+
+
+def _said(machine: Machinery, policy: Policy, change: Change) -> tuple[str, tuple[str, ...]]:
+    judgement = judge(machine.verified, policy, at=machine.at, changes=[change])
+    return judgement.verdict, judgement.reasons if judgement.verdict == "refused" else ()
+
+
+def _tells(machine: Machinery, policy: Policy, other: Policy, change: Change) -> bool:
+    return _said(machine, policy, change) != _said(machine, other, change)
+
+
+def _telling(
+    shown: Sequence[Shown], policy: Policy, other: Policy, place: str
+) -> Iterator[tuple[int, Change]]:
+    """Changes by which the policy is told from what is left of it without the rule at `place`."""
+    for section, entries in policy.body.sections.items():
+        for rule in (entry for entry in entries if isinstance(entry, Rule) and entry.place == place):
+            default = default_of(rule.claim)
+            operators = [*rule.operators, *(default.operators if default is not None else ())]
+            if rule.is_fixed or rule.claim.kind == "tcb":
+                continue
+            for index, one in enumerate(shown):
+                for raw in edges(rule.claim, operators) if one.machine.parts(section) else ():
+                    change = Change(section, None, rule.claim, raw)
+                    if raw is not None and _tells(one.machine, policy, other, change):
+                        yield index, change
+
+
+def _value(change: Change) -> str:
+    value = change.value
+    return f"[{', '.join(map(quoted, value))}]" if isinstance(value, list) else quoted(value)
 
 
 def _name(index: int) -> str:

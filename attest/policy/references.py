@@ -18,7 +18,7 @@ from attest.policy.pieces import Pieces
 MAX_REFERENCES = 10_000
 _VALUE_KEYS = ("value", "name", "covers", "state", "from", "until", "since", "because", "origin")
 _NAME = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -190,11 +190,11 @@ class ReferenceReader(Pieces):
 def adds(inherited: Iterable[Reference], reference: Reference) -> bool:
     """Whether `reference` lets its value pass at an instant, or as covering more, where none of the inherited
     entries does. A revocation adds nothing."""
-    ours = _window(reference)
+    ours = window(reference)
     if ours is None:
         return False
     for other in inherited:
-        theirs = _window(other)
+        theirs = window(other)
         if (
             theirs is not None
             and theirs[0] <= ours[0]
@@ -206,9 +206,9 @@ def adds(inherited: Iterable[Reference], reference: Reference) -> bool:
     return True
 
 
-def _window(reference: Reference) -> tuple[datetime, datetime] | None:
+def window(reference: Reference) -> tuple[datetime, datetime] | None:
     """From when to when a value passes; None for never."""
-    begins, ends = reference.begins or _FIRST, reference.ends or _LAST
+    begins, ends = reference.begins or FIRST, reference.ends or LAST
     if reference.state == "revoked":
         if reference.since is None:
             return None

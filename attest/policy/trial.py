@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from attest.claims import instant
 from attest.errors import AttestError, Malformed, Problem
+from attest.policy.ablation import ablations
 from attest.policy.document import Policy
 from attest.policy.model import PARTS, Entry, Rule
 from attest.policy.suggest import did_you_mean
@@ -67,19 +68,24 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """A rule and how the tests saw it. passed, failed: whether any test did; failed counts what cannot be told."""
+    """A rule and how the tests saw it. passed, failed: whether any test did; failed counts what cannot be told. noticed:
+    whether some test would fail without it, and without each of its operators or branches; where
+    `attest.policy.ablation` has none, that is not asked."""
 
     rule: str
     at: str
     passed: bool
     failed: bool
+    noticed: bool = True
 
     @property
     def full(self) -> bool:
-        return self.passed and self.failed
+        return self.passed and self.failed and self.noticed
 
     @property
     def missing(self) -> str:
+        if self.passed and self.failed:
+            return "no test would notice that it, or a part of it, is gone"
         if self.passed:
             return "no test made it fail"
         return "no test made it pass" if self.failed else "no test judged it"
@@ -104,11 +110,34 @@ class Trial:
 def run(suite: Suite, policy: Policy, verify: Verifier, *, now: datetime) -> Trial:
     """Every test of `suite` against `policy`. now: the instant of tests that name none. Raises Unfit."""
     seen: dict[tuple[str, str], set[str]] = {}
-    trial = Trial([_run(test, suite, policy, verify, now, seen) for test in suite.tests])
+    judged: list[_Judged] = []
+    trial = Trial([_run(test, suite, policy, verify, now, seen, judged) for test in suite.tests])
+    gone = ablations(policy)
     for rule, place in _rules(policy):
         results = seen.get((rule, place), set())
-        trial.coverage.append(Covered(rule, place, "P" in results, bool(results & {"F", "U"})))
+        failed = bool(results & {"F", "U"})
+        noticed = not failed or all(
+            any(one.notices(other) for one in judged) for other in gone.get((rule, place), ())
+        )
+        trial.coverage.append(Covered(rule, place, "P" in results, failed, noticed))
     return trial
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A test that the policy passes, with what it judged."""
+
+    test: Test
+    verified: Verified
+    at: datetime
+
+    def notices(self, policy: Policy) -> bool:
+        """Whether the test fails of another policy."""
+        judgement = judge(self.verified, policy, at=self.at, changes=self.test.changes)
+        release = self.test.release
+        return (release is not None and release != judgement.releases) or any(
+            _faults(self.test, judgement.verdict, judgement.reasons)
+        )
 
 
 def _run(
@@ -118,11 +147,13 @@ def _run(
     verify: Verifier,
     now: datetime,
     seen: dict[tuple[str, str], set[str]],
+    judged: list[_Judged],
 ) -> Outcome:
     at = test.at or test.source.at or suite.at or now
     changes = tuple(told(one) for one in test.changes)
     releases: bool | None = None
     problems: Sequence[Problem]
+    verified: Verified | None = None
     try:
         verified = verify(test.source, test.source.at or at)
         judgement = judge(verified, policy, at=at, changes=test.changes)
@@ -142,6 +173,8 @@ def _run(
     faults = [*_faults(test, verdict, reasons)]
     if test.release is not None and test.release != releases:
         faults.append("a secret would go out" if releases else "no secret would go out")
+    if verified is not None and not faults:
+        judged.append(_Judged(test, verified, at))
     return Outcome(
         test.name,
         test.place.line,

@@ -79,7 +79,8 @@ def _ends(advice: Advice, at: datetime, days: int, width: int, paint: Paint) -> 
 
 
 def _when(one: Ending, at: datetime) -> str:
-    left = one.days(at)
+    # By the calendar: what ends tomorrow at six does not end today, however few hours that is.
+    left = (one.ends.date() - at.date()).days
     day = instant(one.ends)[:10]
     if one.ends < at:
         return f"ended on {day}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -124,6 +124,37 @@ def shadow_of(appraisal: Appraisal, verdict: str) -> dict[str, Any]:
         "rules": list(said.rules),
         **({"release": said.release} if said.release is not None else {}),
     }
+
+
+_ORDER: tuple[Verdict, ...] = ("conforms", "conforms-with-warnings", "refused")
+
+
+def judged_beside(
+    answer: Answer, at_best: Verdict, *, problems: Iterable[Problem] = (), warnings: Iterable[Problem] = ()
+) -> Answer:
+    """The answer where something beside any policy lets it be `at_best` at best: another verifier that does not agree,
+    or what could not be fetched. It counts for the shadow as well, and nothing is released on a refusal."""
+    verdict = _no_better(answer.verdict, at_best)
+    shadow, release = answer.shadow, answer.release
+    if shadow is not None:
+        said = _no_better(shadow["verdict"], at_best)
+        shadow = {**shadow, "verdict": said, "conforms": said != "refused", "agrees": said == verdict}
+    if at_best == "refused":
+        release = None
+        if shadow is not None:
+            shadow.pop("release", None)
+    return replace(
+        answer,
+        verdict=verdict,
+        problems=(*answer.problems, *problems),
+        warnings=(*answer.warnings, *warnings),
+        release=release,
+        shadow=shadow,
+    )
+
+
+def _no_better(verdict: Verdict, at_best: Verdict) -> Verdict:
+    return max(verdict, at_best, key=_ORDER.index) if verdict in _ORDER else verdict
 
 
 def release_of(appraisal: Appraisal) -> dict[str, Any] | None:

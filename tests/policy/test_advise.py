@@ -14,6 +14,7 @@ from attest.cli.main import main
 from attest.policy import Policy
 from attest.policy.advise import Advice, advise, newer_of
 from attest.policy.builtin import floor_data
+from attest.result.advice_text import render_advice
 from tests.conftest import Sample
 from tests.fleet.conftest import fleet as fleet
 from tests.policy.conftest import GPU, NOW, SNP, TDX, policy_of, tree, verified_of
@@ -64,6 +65,46 @@ def test_a_set_with_a_value_that_stays_does_not_end() -> None:
     assert [kind for kind, *_ in ends(told(policy))] == ["reference"]
 
 
+@pytest.mark.parametrize(
+    ("values", "told_of"),
+    [
+        (
+            f'{{value: "{V}", state: revoked, since: 2026-12-20, until: 2026-12-01}}',
+            [("reference", "web: aaaaaaaa…", "2026-12-01"), ("reference-set", "web", "2026-12-01")],
+        ),
+        (
+            f'{{value: "{V}", state: revoked, since: 2026-12-10}}',
+            [("reference-set", "web", "2026-12-09"), ("reference", "web: aaaaaaaa…, revoked", "2026-12-10")],
+        ),
+        (
+            f'{{value: "{V}", until: 2026-12-05}}, {{value: "{W}", state: revoked, since: 2026-12-10}}',
+            [
+                ("reference", "web: aaaaaaaa…", "2026-12-05"),
+                ("reference-set", "web", "2026-12-09"),
+                ("reference", "web: bbbbbbbb…, revoked", "2026-12-10"),
+            ],
+        ),
+        (
+            f'{{value: "{V}", until: 2026-12-05}}, {{value: "{W}", from: 2027-02-01}}',
+            [("reference", "web: aaaaaaaa…", "2026-12-05"), ("reference-set", "web", "2026-12-05")],
+        ),
+        (
+            f'{{value: "{V}", until: 2026-12-05}}, {{value: "{W}", from: 2026-12-06}}',
+            [("reference", "web: aaaaaaaa…", "2026-12-05")],
+        ),
+        (f'{{value: "{V}", state: revoked, since: 2026-11-01}}, {{value: "{W}"}}', []),
+    ],
+)
+def test_a_set_ends_when_no_value_of_it_passes_any_more(
+    values: str, told_of: list[tuple[str, str, str]]
+) -> None:
+    more = f"references: {{web: {{type: snp.measurement, values: [{values}]}}}}\n"
+    found = told(policy_of("{snp: {measurement: {in: web}}}", more=more))
+    assert ends(found) == told_of
+    if "from: 2027" in values:
+        assert found.endings[1].then.startswith("no value of the set is valid until 2027-02-01T00:00:00Z")
+
+
 def test_a_parameter_behind_a_value_that_ends_is_named() -> None:
     policy = Policy.from_text(
         "policy: 1\nname: t\nplatforms: [snp]\nparams: {ld: {type: snp.measurement}}\n"
@@ -103,6 +144,51 @@ def test_machines_below_a_floor_that_the_policy_does_not_ask_for_are_named_with_
     assert not [one for one in asked.refusals if "3019" in one.floor], (
         "what the policy asks for already is no news"
     )
+
+
+def test_a_minimum_that_rises_under_what_the_policy_asks_for_is_told() -> None:
+    document = json.loads(floor_data())
+    document["advisories"]["amd-sb-3019"]["products"]["milan"].append(
+        {"from": "2027-03-01T00:00:00Z", "source": "a later bulletin", "tcb": {"snp": "26"}}
+    )
+    from attest.policy.floors import Floors
+
+    floors = Floors.parse(json.dumps(document).encode())
+    policy = Policy.from_text(
+        "policy: 1\nname: t\nplatforms: [snp]\nrequire: {snp: {fixed: [amd-sb-3019]}}\n", floors=floors
+    )
+
+    def at(number: str) -> dict[str, Any]:
+        return tree(snp={**SNP, "tcb": {**SNP["tcb"], "snp": number}})
+
+    found = told(policy, behind=at("24"), ahead=at("26"), refused=at("20")).refusals
+    assert [(one.floor, one.machine, one.misses) for one in found if "3019" in one.floor] == [
+        (
+            "fixed: [amd-sb-3019] from 2027-03-01 on",
+            "behind",
+            (("AMD-SB-3019 needs snp ≥ 26 on Milan", "24"),),
+        )
+    ]
+
+
+def test_days_are_counted_by_the_calendar() -> None:
+    late = NOW.replace(hour=23)
+    policy = policy_of('{snp: {smt: {is: false, else: warn, until: "2026-11-24T22:30:00Z"}}}')
+    advice = advise(policy, [], at=late, built_ins=[])
+    said = render_advice(policy, advice, at=late, days=30, judged=0, simulated=0, unjudged=[], changes=None)
+    assert "ends on 2026-11-24, in 1 day;" in said
+    on = late + timedelta(hours=23)
+    said = render_advice(
+        policy,
+        advise(policy, [], at=on, built_ins=[]),
+        at=on,
+        days=30,
+        judged=0,
+        simulated=0,
+        unjudged=[],
+        changes=None,
+    )
+    assert "ends on 2026-11-24, today;" in said
 
 
 def test_an_evaluation_number_that_is_to_come_is_told() -> None:

@@ -124,6 +124,37 @@ def test_a_batch_wants_the_signature_too(policy: Path, ours: Key, tmp_path: Path
     assert "policy.unsigned" in capsys.readouterr().out
 
 
+def test_a_batch_judges_by_the_text_that_was_signed(
+    policy: Path, ours: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (tmp_path / "fleet").mkdir()
+    assert main(["policy", "sign", str(policy), "--key", str(ours.private)]) == 0
+    # Whoever may write the file changes it after its signature was checked.
+    monkeypatch.setattr("attest.cli.batch.read_file", lambda _: b"policy: 1\n")
+    wanted = ["--policy", str(policy), "--require-signed", str(ours.public)]
+    assert main(["verify", "--batch", str(tmp_path / "fleet"), *wanted]) == 2
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["problems"][0]["code"], answer["problems"][0]["found"]) == (
+        "policy.unsigned",
+        "a file that changed while it was read",
+    )
+
+
+def test_a_policy_out_of_a_pipe_is_checked(capsys: Any) -> None:
+    """It can be read once only, so nothing but its rules has a place."""
+    ours, theirs = os.pipe()
+    rule = "{snp: {smt: {is: false, else: warn, until: 2027-01-01}}}"
+    os.write(theirs, f"policy: 1\nname: t\nplatforms: [snp]\nrequire: {rule}\n".encode())
+    os.close(theirs)
+    try:
+        assert check(f"/dev/fd/{ours}", "--at", "2026-12-20T00:00:00Z") == 0
+    finally:
+        os.close(ours)
+    said = capsys.readouterr().out
+    assert f"/dev/fd/{ours}:4:17: grace-ends" in said
+    assert f"/dev/fd/{ours}:1:1: key-unbound" in said
+
+
 # -- floors -----------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,77 @@ def test_coverage_names_what_no_test_tried() -> None:
         "gpu.present": "no test made it fail",
         "gpu.driver": "no test made it fail",
     }
+
+
+GONE = "no test would notice that it, or a part of it, is gone"
+UNMISSED: dict[str, tuple[str, str, str, str]] = {
+    "a grace that no test names": (
+        "snp.smt",
+        "smt: {is: false, else: warn, until: 2027-05-05}",
+        "{evidence: good, set: {snp.smt: false}, expect: conforms-with-warnings}",
+        "{name: warned, evidence: good, expect: conforms-with-warnings, because: [no-workload-identity, snp.smt]}",
+    ),
+    "a bound beside another": (
+        "snp.guest-svn",
+        "guest-svn: {at-least: 1, at-most: 5}",
+        "{evidence: good, set: {snp.guest-svn: 0}, expect: refused, because: [snp.guest-svn]}",
+        "{evidence: good, set: {snp.guest-svn: 6}, expect: refused, because: [snp.guest-svn]}",
+    ),
+    "what its default refuses too": (
+        "snp.crl",
+        "crl: fresh",
+        "{evidence: good, set: {snp.crl: stale}, expect: refused, because: [snp.crl]}",
+        "{evidence: good, set: {snp.crl: absent}, expect: refused, because: [snp.crl]}",
+    ),
+    "a branch beside another": (
+        "snp.any",
+        "any: [{ecc: true}, {tsme: true}]",
+        "{evidence: good, set: {snp.ecc: false}, expect: refused, because: [snp.any]}",
+        "{evidence: good, set: {snp.ecc: false, snp.tsme: true}, expect: conforms-with-warnings}",
+    ),
+    "what a parent refuses too": (
+        "snp.firmware",
+        "firmware: {at-least: 1.55.20}",
+        "{evidence: good, set: {snp.firmware: 1.50}, expect: refused, because: [snp.firmware]}",
+        "{evidence: good, set: {snp.firmware: 1.55.19}, expect: refused, because: [snp.firmware]}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNMISSED)
+def test_a_rule_that_nobody_would_miss_is_not_covered(name: str) -> None:
+    rule, line, failing, telling = UNMISSED[name]
+    parent = b"policy: 1\nname: p\nplatforms: [snp]\nrequire: {snp: {firmware: {at-least: 1.55.1}}}\n"
+    digest = hashlib.sha384(parent).hexdigest()
+    policy = Policy.from_text(
+        f'policy: 1\nname: t\nplatforms: [snp]\nextends: [{{file: p.yaml, digest: "sha384:{digest}"}}]\n'
+        f"require:\n  snp:\n    product: milan\n    {line}\n",
+        "t.yaml",
+        files={"p.yaml": parent},
+    )
+    shown = verified_of(tree(snp={**SNP, "smt": "true" if "smt" in line else "false"}))
+
+    def missing(*tests: str) -> dict[str, str]:
+        text = HEAD + "".join(
+            f"  - {test}\n" for test in ("{evidence: good, expect: conforms-with-warnings}", *tests)
+        )
+        found = run(read_suite(text), policy, lambda *_: shown, now=NOW)
+        assert found.passed, [outcome.faults for outcome in found.outcomes]
+        return {one.rule: one.missing for one in found.uncovered if one.at == "t.yaml:8:5"}
+
+    assert missing(failing) == {rule: GONE}
+    assert missing(failing, telling) == {}
+
+
+def test_a_rule_that_says_what_the_default_says_is_covered_all_the_same() -> None:
+    """No test can tell it from the default."""
+    found = trial(
+        "  - {evidence: good, expect: conforms-with-warnings}\n"
+        "  - {evidence: good, set: {snp.debug: true}, expect: refused, because: [snp.debug]}\n",
+        policy="policy: 1\nname: t\nplatforms: [snp]\nrequire: {snp: {debug: false}}\n",
+        claims=tree(snp=SNP),
+    )
+    assert [one.rule for one in found.uncovered] == ["platforms"]
 
 
 def test_a_rule_of_a_part_that_no_test_has_is_untried() -> None:

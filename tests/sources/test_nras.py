@@ -247,6 +247,33 @@ def test_t_nras_a_token_that_does_not_agree_refuses(command: Command) -> None:
     assert codes(answer) == {"nras.verdict"}
 
 
+def test_what_does_not_agree_withholds_the_release_and_refuses_under_the_shadow_too(
+    command: Command, tmp_path: Path
+) -> None:
+    policy = tmp_path / "p.yaml"
+    warnings = ("simulated", "no-freshness", "collateral-memory-absent")
+    allowed = ", ".join(f"{code}: a test" for code in warnings)
+    policy.write_text(
+        f"policy: 1\nname: t\nplatforms: [none]\nallow-warnings: {{{allowed}}}\nrequire: {{gpu: {{count: 1}}}}\n"
+    )
+    both = ("--policy", str(policy), "--shadow", str(policy))
+    _, answer = command.run(*both)
+    assert (answer["conforms"], answer["shadow"]["agrees"]) == (True, True)
+    assert "release" in answer
+    assert "release" in answer["shadow"]
+    refusing = ("--second-opinion", "nvidia", *command.token(fault="nras-overall-false"))
+    status, answer = command.run(*both, *refusing)
+    assert (status, answer["verdict"]) == (1, "refused")
+    assert "release" not in answer
+    shadow = answer["shadow"]
+    assert (shadow["verdict"], shadow["conforms"], shadow["agrees"], "release" in shadow) == (
+        "refused",
+        False,
+        True,
+        False,
+    )
+
+
 def test_a_token_that_agrees_admits_nothing_that_was_refused(command: Command) -> None:
     """The token is right and for this challenge; the evidence is for another."""
     status, answer = command.run("--second-opinion", "nvidia", *command.token(), nonce="5a" * 32)
