@@ -64,9 +64,9 @@ def author_suite(shown: Sequence[Shown], policy: Policy, *, simulator_root: str 
         what = (
             f"unset: [{change.name}]" if change.value is None else f"set: {{{change.name}: {_value(change)}}}"
         )
-        verdict, reasons = _said(shown[index].machine, policy, change)
-        because = f", because: [{', '.join(map(_reason, reasons))}]" if verdict == "refused" else ""
-        lines.append(f"  - {{evidence: {_name(index)}, {what}, expect: {verdict}{because}}}")
+        said, reasons = _said(shown[index].machine, policy, change)
+        because = f", because: [{', '.join(map(_reason, reasons))}]" if said == "refused" else ""
+        lines.append(f"  - {{evidence: {_name(index)}, {what}, expect: {said}{because}}}")
     return lay_out("\n".join(lines) + "\n")
 
 
