@@ -79,6 +79,34 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     return Service(store, broker, Administration(store, keys), keys)
 
 
+def read_files(config: Config) -> None:
+    """Read all that the configuration names but the broker's own keys and database, as `build` will.
+
+    Raises InvalidConfig, attest.Malformed and OSError.
+    """
+    tls_files(config)
+    verification(config)
+    _token_terms(config.tokens)
+
+
+def tls_files(config: Config) -> tuple[str, str] | None:
+    """The certificate chain's file and its key's, None without TLS. Raises InvalidConfig where they are no pair."""
+    tls = config.listen.tls
+    if tls is None:
+        return None
+    try:
+        # The password is asked for on a terminal otherwise, which a service has not.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, lambda: b"")
+    except (ssl.SSLError, OSError, ValueError):
+        raise InvalidConfig(
+            [
+                f"listen.tls: {tls.certificate} and {tls.key} are no certificate chain and its key, both PEM, "
+                "not encrypted, that this user may read"
+            ]
+        ) from None
+    return str(tls.certificate), str(tls.key)
+
+
 def key_ring(config: Config) -> KeyRing:
     """The broker's keys, wherever they are. Raises KeyStoreError."""
     folder = config.state / KEYS
@@ -93,7 +121,7 @@ def _token_terms(section: TokenSection) -> TokenTerms:
 
 
 def issuers(config: Config) -> Issuers:
-    """Raises InvalidConfig, attest.Malformed and OSError."""
+    """Raises InvalidConfig and OSError."""
     try:
         return Issuers([(section.issuer, _keys_of(section)) for section in config.issuers])
     except ValueError as error:
@@ -101,9 +129,12 @@ def issuers(config: Config) -> Issuers:
 
 
 def _keys_of(section: IssuerSection) -> KeySource:
-    """Raises ValueError, attest.Malformed and OSError."""
+    """Raises ValueError and OSError."""
     if section.keys is not None:
-        return KeyFile(section.keys)
+        try:
+            return KeyFile(section.keys)
+        except Malformed as error:
+            raise ValueError(f"{section.name}: {section.keys}: {error}") from None
     ca = section.keys_ca
     trusted = ssl.create_default_context(cafile=None if ca is None else str(ca))
     return FetchedKeys(section.keys_url or "", verify=trusted)

@@ -28,8 +28,8 @@ def add_parser(commands: Any) -> None:
     check = actions.add_parser(
         "check",
         help="is this file right, and is everything there that it names?",
-        description="Read FILE as `kbs serve` would, without serving. Status 0 when it is right, 2 with every "
-        "fault and its line when not.",
+        description="Read FILE, and the files that it names, as `kbs serve` would, without serving: keys and "
+        "database are left alone. Status 0 when all is right, 2 with every fault and its line when not.",
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="print what holds, defaults included, as JSON")
@@ -47,6 +47,7 @@ def add_parser(commands: Any) -> None:
 def _check(args: argparse.Namespace) -> int:
     from kbs.cli.admin_client import CommandError
     from kbs.config import InvalidConfig, read_config
+    from kbs.service import read_files
 
     try:
         config = read_config(read_input(args.file, _LIMIT), args.file)
@@ -57,8 +58,9 @@ def _check(args: argparse.Namespace) -> int:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2
-    if args.connect:
-        with told("config check"):
+    with told("config check"):
+        read_files(config)
+        if args.connect:
             print(_answer(config), file=sys.stderr)
     if args.json:
         print(json.dumps(config.model_dump(mode="json", by_alias=True), indent=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import ssl
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -70,14 +69,13 @@ def run(args: argparse.Namespace) -> int:
 
     from kbs.http.app import create_app
     from kbs.http.server import ReadableProtocol
-    from kbs.service import build
+    from kbs.service import build, tls_files
 
     with told("serve"):
         config = _config(args)
-        _look_at_tls(config)
+        tls = tls_files(config)
         service = build(config)
         listening = _listen(config.listen.host, config.listen.port)
-    tls = config.listen.tls
     server = uvicorn.Config(
         create_app(service.broker, service.administration, service.store),
         http=ReadableProtocol,  # the same with whatever else is installed
@@ -85,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
         log_level="warning",
         access_log=False,  # paths name secrets
         server_header=False,
-        ssl_certfile=tls.certificate if tls else None,
-        ssl_keyfile=tls.key if tls else None,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
         timeout_graceful_shutdown=int(timedelta(seconds=10).total_seconds()),
     )
     scheme = "https" if tls else "http"
@@ -129,22 +127,6 @@ def _options(args: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], str, s
     yield ("listen", "port"), "--port", args.port
     yield ("guests", "session-seconds"), "--session-seconds", args.session_seconds
     yield ("guests", "deny-status"), "--deny-status", args.deny_status
-
-
-def _look_at_tls(config: Config) -> None:
-    """Raises CommandError where the files are no chain and its key."""
-    tls = config.listen.tls
-    if tls is None:
-        return
-    try:
-        # The password is asked for on a terminal otherwise, which a service has not.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, lambda: b"")
-    except (ssl.SSLError, OSError, ValueError):
-        raise CommandError(
-            2,
-            f"{tls.certificate} and {tls.key} are no certificate chain and its key, both PEM, not encrypted, "
-            "that this user may read",
-        ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

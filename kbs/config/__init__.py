@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kbs.config.database import Database
 from kbs.config.guests import Guests
@@ -50,6 +50,17 @@ class Config(Section):
         default=(), description="Other verifiers whose tokens guests may bring."
     )
     tokens: TokenSection = Field(default=TokenSection(), description="What attestation tokens say to others.")
+
+    @model_validator(mode="after")
+    def _strangers(self) -> Config:
+        for one in self.issuers:
+            if one.iss == self.tokens.issuer:
+                # The broker's own tokens would be taken for theirs, and refused.
+                raise ValueError(
+                    f"issuer {one.name} says iss {one.iss}, as this broker's own tokens do: "
+                    "give this broker another name, tokens.issuer"
+                )
+        return self
 
 
 def read_config(text: bytes | None, file: Path, above: Sequence[Above] = ()) -> Config:

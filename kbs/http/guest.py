@@ -1,4 +1,4 @@
-"""The guests' door: `/kbs/v0/auth`, `attest` and `resource`, protocol 0.4.0.
+"""The guests' door: `/kbs/v0/auth`, `attest` and `resource`, in every protocol that is served.
 
 Nothing here decides; it carries bytes, a cookie and a path to the broker. Administration keys mean
 nothing on this door.

@@ -2,7 +2,8 @@
 
 They are asked for again after ten minutes, and sooner where a token comes under a key that is not among them, but never
 twice in half a minute, so that tokens of strangers make no traffic. What was had last counts for an hour while the
-issuer does not answer, and then nothing does.
+issuer does not answer, and then nothing does. While one asks, who can go on with what is there does not wait: an issuer
+that is slow would hold up every release (T-DOS).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LIMIT: Final = 256 << 10
 
 class FetchedKeys:
     """url: `https://`, of a JWK set. verify: as httpx takes it. seconds: how long an answer may take in all. Safe for
-    threads: one asks, the others wait."""
+    threads: one asks, and only who has no keys at all waits for it."""
 
     def __init__(self, url: str, *, verify: Any = True, seconds: float = 10.0) -> None:
         """Raises ValueError."""
@@ -41,34 +42,36 @@ class FetchedKeys:
         self._url = url
         self._http = httpx.Client(verify=verify, timeout=seconds, follow_redirects=False, trust_env=False)
         self._seconds = seconds
-        self._lock = Lock()
-        self._keys: tuple[IssuerKey, ...] = ()
-        self._had: datetime | None = None
+        self._asking = Lock()
         self._asked: datetime | None = None
+        self._held: tuple[datetime, Sequence[IssuerKey]] | None = None
 
     def current(self, now: datetime) -> Sequence[IssuerKey]:
-        with self._lock:
-            if self._had is None or now - self._had >= FRESH:
-                self._ask(now)
-            if self._had is None or now - self._had >= KEPT:
-                raise KeysUnavailable
-            return self._keys
+        held = self._held
+        if held is None or now - held[0] >= FRESH:
+            self._ask(now, wait=held is None or now - held[0] >= KEPT)
+            held = self._held
+        if held is None or now - held[0] >= KEPT:
+            raise KeysUnavailable
+        return held[1]
 
     def renewed(self, now: datetime) -> Sequence[IssuerKey] | None:
-        with self._lock:
-            return self._keys if self._ask(now) else None
+        return self._held[1] if self._ask(now, wait=False) and self._held else None
 
-    def _ask(self, now: datetime) -> bool:
-        """Whether the keys are as the issuer has them now."""
-        if self._asked is not None and now - self._asked < PAUSE:
+    def _ask(self, now: datetime, *, wait: bool) -> bool:
+        """Whether the keys are as the issuer has them now. wait: where another asks, until it was answered."""
+        if not self._asking.acquire(blocking=wait):
             return False
-        self._asked = now
         try:
-            self._keys = read_jwks(self._fetch())
+            if self._asked is not None and now - self._asked < PAUSE:
+                return False
+            self._asked = now
+            self._held = now, read_jwks(self._fetch())
         except (httpx.HTTPError, Malformed) as error:
             _log.error("an issuer's keys cannot be had", url=self._url, cause=type(error).__name__)
             return False
-        self._had = now
+        finally:
+            self._asking.release()
         return True
 
     def _fetch(self) -> bytes:

@@ -184,6 +184,22 @@ def test_many_guests_at_once_ask_once(issuer: Issuer) -> None:
     assert all([key.kid for key in keys] == ["one"] for keys in found)
 
 
+def test_t_dos_an_issuer_that_is_slow_holds_up_nobody_who_has_its_keys(issuer: Issuer) -> None:
+    source = issuer.source()
+    source.current(NOW)
+    issuer.chunk, issuer.pause = 16, 10
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(source.current, NOW + FRESH)
+        while len(issuer.paths) < 2:
+            time.sleep(0.01)
+        assert [key.kid for key in source.current(NOW + FRESH)] == ["one"]
+        assert source.renewed(NOW + FRESH + PAUSE) is None
+        assert not asking.done()
+        issuer.finished.set()
+        assert [key.kid for key in asking.result()] == ["one"]
+    assert len(issuer.paths) == 2
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/keys", "file:///etc/passwd", "https://u:p@host/keys", "https://", "x"]
 )
