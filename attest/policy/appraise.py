@@ -191,7 +191,7 @@ class Machine:
             if self.floor_rule is None and not replaced:
                 return "no-floors"
         used = self.floor_rule is not None or (
-            "snp" in self.verified.claims and self.listed and _asks_fixed(self.body.sections.get("snp", ()))
+            "snp" in self.verified.claims and self.listed and asks_fixed(self.body.sections.get("snp", ()))
         )
         return "floors-expired" if used and self.policy.floors.expired(self.at) else None
 
@@ -517,9 +517,9 @@ def advisories_of(rule: Rule) -> list[str]:
     return sorted(operand) if isinstance(operand, frozenset) else []
 
 
-def _asks_fixed(entries: Sequence[Entry]) -> bool:
+def asks_fixed(entries: Sequence[Entry]) -> bool:
     return any(
-        entry.is_fixed if isinstance(entry, Rule) else any(map(_asks_fixed, entry.branches))
+        entry.is_fixed if isinstance(entry, Rule) else any(map(asks_fixed, entry.branches))
         for entry in entries
     )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attest.policy.plan import Step
 
 _READ: Final = object()
-_SECTIONS_OF = {
+SECTIONS_OF = {
     "snp": ("snp",),
     "tdx": ("tdx",),
     "azure-snp": ("snp", "azure"),
@@ -255,7 +255,7 @@ def _whole(body: Body, gaps: Gaps, place: Place) -> list[Fault]:
     for platform in PLATFORMS:
         if platform not in body.platforms:
             continue
-        for section in _SECTIONS_OF[platform]:
+        for section in SECTIONS_OF[platform]:
             if not body.sections.get(section) and section not in gaps.sections:
                 faults.append(
                     Fault(

@@ -43,7 +43,7 @@ def warnings_of(
                 section == "gpu"
                 and "mode" not in device
                 and _mode_unsaid(raw, index)
-                and _by_default(policy, "gpu", "mode")
+                and by_default(policy, "gpu", "mode")
             ):
                 collected.add("gpu-mode-unknown", f"gpu[{index}]")
     if floors is not None:
@@ -89,7 +89,7 @@ def _fresh(verified: Vouched) -> bool:
     return any(record.name == check and record.outcome == "passed" for record in verified.checks)
 
 
-def _by_default(policy: Policy, section: str, claim: str) -> bool:
+def by_default(policy: Policy, section: str, claim: str) -> bool:
     """Whether no rule of the file replaces the default of this claim."""
     return not any(
         isinstance(entry, Rule) and entry.claim.name == claim and replaces(entry)

@@ -245,6 +245,21 @@ def test_only_what_the_input_cannot_meet_is_left_out() -> None:
     assert [one.rule for one in export.left_out] == ["snp.policy-unknown-bits"]
 
 
+def test_a_program_that_is_left_out_is_not_affirmed() -> None:
+    policy = policy_of(
+        "{snp: {id-key: "
+        + "ab" * 48
+        + ", guest-svn: {at-least: 1}, measurement: {none-of: ["
+        + "cd" * 48
+        + "]}}}"
+    )
+    without = {**UNSEEN, "snp.id-key": "tried", "snp.guest-svn": "tried"}
+    asked = Engine(policy_in_rego(policy, read="trustee", without=without).text, at=NOW)
+    assert asked.ask("accept", SNP) is True
+    assert "no-workload-identity" in asked.answer("warnings")
+    assert asked.answer("trust_claims")["executables"] == 0
+
+
 def test_accepted_advisories_are_accepted_by_nobody() -> None:
     policy = policy_of(
         "{tdx: {mrtd: " + "aa" * 48 + "}}", platforms="tdx",

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -211,6 +213,21 @@ def test_what_is_no_http_request_gets_a_readable_answer_too(served: Served, requ
     head, _, body = answer.partition(b"\r\n\r\n")
     refusal = refusal_of(httpx.Response(int(head.split()[1]), content=body))
     assert refusal.status in (400, 405)
+
+
+def test_a_guest_that_takes_its_time_for_evidence_finds_its_connection_open(served: Served) -> None:
+    """`trustee-attester` uses the connection of its first request for the second, and takes a closed one for a failure."""
+    url = httpx.URL(served.url)
+    connection = HTTPConnection(url.host, url.port, timeout=20)
+    connection.connect()
+    connection.auto_open = 0  # what closed stays closed
+    for pause in (0, 7):
+        time.sleep(pause)
+        connection.request("POST", "/kbs/v0/auth", b'{"version":"0.4.0","tee":"snp","extra-params":""}')
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    connection.close()
 
 
 def test_key_and_secrets_do_not_leave_in_clear(served: Served) -> None:

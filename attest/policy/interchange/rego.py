@@ -12,12 +12,12 @@ from typing import Literal, TypeAlias, cast
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS, instant
 from attest.policy.defaults import DEFAULTS, UNDER_LAG, replaces
-from attest.policy.document import Policy
+from attest.policy.document import SECTIONS_OF, Policy
 from attest.policy.fixed import FLOOR
 from attest.policy.identity import paravisor_pins, workload_pins
 from attest.policy.interchange.rego_accept import ACCEPTING, accepted_tables, curable, objected
 from attest.policy.interchange.rego_answer import READING
-from attest.policy.interchange.rego_rule import Expressions, asked, entries_of, seconds_of
+from attest.policy.interchange.rego_rule import Expressions, asked, entries_of, judges_by_floors, seconds_of
 from attest.policy.interchange.rego_support import SUPPORT
 from attest.policy.interchange.rego_text import array, call, quoted, rule, shown
 from attest.policy.interchange.rego_trustee import MAPPING, SHOWN
@@ -31,13 +31,6 @@ Input: TypeAlias = Literal["trustee", "claims"]
 INPUTS: Mapping[Input, str] = {
     "trustee": "the policy input of Trustee's attestation service, releases 0.18 to 0.21, class cpu",
     "claims": "an answer of `attest verify --json`",
-}
-_SECTIONS = {
-    "snp": ("snp",),
-    "tdx": ("tdx",),
-    "azure-snp": ("snp", "azure"),
-    "azure-tdx": ("tdx", "azure"),
-    "none": (),
 }
 _CPU = ("snp", "tdx", "azure")
 _FLAT = ("evidence", "binding", "boot", "time")
@@ -117,7 +110,7 @@ class _Writer:
         unknown = sorted(set(self._without) - {one.rule for one in self._left_out})
         if unknown:
             raise ValueError(f"{unknown[0]} is no rule that this input cannot meet")
-        identified = tuple(one for one in sorted(self._body.platforms) if workload_pins(self._body, one))
+        identified = tuple(one for one in sorted(self._body.platforms) if self._identifies(one))
         parts += [
             # One list that is undefined leaves none, and a machine without lines is refused.
             rule(
@@ -126,7 +119,7 @@ class _Writer:
                 f"all_lines := [line | some lines in {array(self._lists)}; some line in lines]",
             ),
             *map(entries_of, self._body.references.values()),
-            *warnings_in_rego(self._policy),
+            *warnings_in_rego(self._policy, identified),
             MAPPING if self._read == "trustee" else READING,
         ]
         if self._body.accepted:
@@ -138,6 +131,11 @@ class _Writer:
             tuple(dict.fromkeys(self._rules)),
             identified,
         )
+
+    def _identifies(self, platform: str) -> bool:
+        """Whether the policy says whose program runs there, by rules that the input can meet."""
+        pins = workload_pins(self._body, platform)
+        return bool(pins) and all(self._hidden(one) is None for one in pins)
 
     def _head(self) -> Iterator[str]:
         policy, floors = self._policy, self._policy.floors
@@ -182,7 +180,7 @@ class _Writer:
 
     def _cpu(self, section: str) -> Iterator[str]:
         here = "on_azure" if section == "azure" else f'present("{section}")'
-        if not any(section in _SECTIONS[platform] for platform in self._body.platforms):
+        if not any(section in SECTIONS_OF[platform] for platform in self._body.platforms):
             # Where it is there, no listed platform is: one line is enough.
             lines = [_line("platforms", "policy", f"no part {section}", '"one"', "0")]
             yield from self._list(f"{section}_lines", section, lines, here)
@@ -236,6 +234,7 @@ class _Writer:
         yield rule(f"{name} := {array(whole)}", *_naming(whole, counted))
         each = [one for one in entries if isinstance(one, Group) or one.claim.name != "count"]
         lines = self._lines(section, (*each, *self._defaults(section)), device=True)
+        self._rules.append(f"{section}.id")
         own = f"own_device({found}, index)"
         lines.append(
             _line(f"{section}.id", "default", "a device of its own", 'get(claims, "id")', own, index="index")
@@ -329,17 +328,14 @@ class _Writer:
 
     def _floor_lines(self) -> Iterator[str]:
         """Each evaluation number that floor data asks for, from its date on: they rise, so all must be met."""
-        own = self._body.sections.get("tdx", ())
-        if any(
-            isinstance(one, Rule) and one.claim.name == "tcb-evaluation" and replaces(one) and one.override
-            for one in own
-        ):
+        if not judges_by_floors(self._body):
             return
         claim = CLAIMS["tdx"]["tcb-evaluation"]
         for one in self._policy.floors.evaluations:
             floor = Rule(claim, (Operator("at-least", one.least, str(one.least)),), FLOOR, order=0)
             expressions = Expressions(self._policy.floors)
             result = call("from_then_on", str(seconds_of(one.begins)), expressions.of(floor), "3")
+            self._rules.append(floor.name)
             yield _line(floor.name, FLOOR, asked(floor), expressions.raw(claim.name), result)
 
     # -- what the input does not say ----------------------------------------------------------------

@@ -8,11 +8,12 @@ from typing import cast
 
 from attest.claims import CLAIMS, Claim
 from attest.policy.compare import wanted
+from attest.policy.defaults import replaces
 from attest.policy.fixed import FLOOR
 from attest.policy.floors import GRACE, Floors, Minimum
 from attest.policy.interchange.rego_text import array, call, quoted, table, texts
 from attest.policy.kinds import Value
-from attest.policy.model import Branches, Bytes, Components, Entry, Operator, ReferenceSet, Rule
+from attest.policy.model import Body, Branches, Bytes, Components, Entry, Operator, ReferenceSet, Rule
 from attest.policy.plan import AGES
 
 ALWAYS = 1 << 40
@@ -236,6 +237,14 @@ def _object(found: Mapping[str, str]) -> str:
 
 def _every(results: list[str]) -> str:
     return results[0] if len(results) == 1 else call("every_of", array(results))
+
+
+def judges_by_floors(body: Body) -> bool:
+    """Whether Intel's evaluation number is held against floor data, beside what the policy says of it."""
+    return not any(
+        isinstance(one, Rule) and one.claim.name == "tcb-evaluation" and replaces(one) and one.override
+        for one in body.sections.get("tdx", ())
+    )
 
 
 def asked(entry: Entry) -> str:
