@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from attest.claims import CLAIMS, DEVICE_SECTIONS
-from attest.policy.appraise import Machine, appraise
+from attest.policy.appraise import appraise
 from attest.policy.author_rules import ABSENT, exact, quoted, rule
 from attest.policy.author_table import PINS, Pin
 from attest.policy.defaults import DEFAULT, DEFAULTS
@@ -23,6 +23,7 @@ from attest.policy.document import Policy
 from attest.policy.fixed import FLOOR, judge_fixed
 from attest.policy.floors import Floors
 from attest.policy.layout import lay_out
+from attest.policy.machine import Machine
 from attest.policy.model import PARTS, PLATFORMS, Rule
 from attest.protects import protects
 from attest.untrusted import escape

@@ -15,7 +15,7 @@ from attest.policy.fixed import FLOOR
 from attest.policy.model import Entry, Group, ReferenceSet, Rule
 
 if TYPE_CHECKING:
-    from attest.policy.appraise import Machine
+    from attest.policy.machine import Machine
 
 AGES = frozenset(
     {"time.evidence-age", "time.collateral-age", "gpu.evidence-age", "switch.evidence-age", "tdx.tcb-lag"}

@@ -15,9 +15,10 @@ from typing import Any, cast
 from attest.claims import CLAIMS, DEVICE_SECTIONS, SECTIONS, Claim, freeze, thaw
 from attest.errors import Problem
 from attest.policy.appraisal import RuleRecord, Verdict
-from attest.policy.appraise import Machine, advisories_of, appraise
+from attest.policy.appraise import appraise
 from attest.policy.document import Policy
 from attest.policy.kinds import COMPONENTS, byte, canonical_text, read
+from attest.policy.machine import Machine, advisories_of
 from attest.policy.model import Entry, Group, Rule
 from attest.policy.suggest import did_you_mean
 from attest.verified import Verified

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from attest.policy.appraise import asks_fixed
 from attest.policy.document import Policy
 from attest.policy.identity import workload_pins
 from attest.policy.interchange.rego_rule import judges_by_floors, reading, seconds_of, sets_of
 from attest.policy.interchange.rego_text import call, quoted, rule
+from attest.policy.machine import asks_fixed
 from attest.policy.model import Body
 from attest.policy.warn import by_default
 
