@@ -33,6 +33,7 @@ from attest import (
     Anchors,
     Cache,
     Denied,
+    Endorsements,
     Expected,
     Malformed,
     Policy,
@@ -47,12 +48,14 @@ from attest.canonical import canonical
 from attest.claims import instant
 from attest.composite import read_composite
 from attest.evidence import Evidence
+from attest.memory import Memory
 from attest.untrusted import escape
 from attest.verified import Vouched
 from kbs.attestation_result import claims_for
 from kbs.clock import Clock
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session, hashed
+from kbs.fetching import UNASKED, Fetcher, NoFetcher, verify_fetching
 from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing, SessionKey
@@ -100,12 +103,13 @@ class Settings:
 @dataclass(frozen=True)
 class Verification:
     """What evidence is verified with: anchors, the endorsements at hand now, and verified chains. issuers: other
-    verifiers whose tokens are read."""
+    verifiers whose tokens are read. fetcher: asks the vendors for what is not at hand."""
 
     anchors: Anchors = field(default_factory=Anchors.production)
     collateral: Collateral = field(default_factory=NoCollateral)
     cache: Cache = field(default_factory=Cache)
     issuers: Issuers = field(default_factory=Issuers)
+    fetcher: Fetcher = field(default_factory=NoFetcher)
 
     def basis(self, epoch: Epoch) -> str:
         """Names what a session rests on: these anchors, and the endorsements of `epoch`.
@@ -230,10 +234,11 @@ class Broker:
 
     # -- attest -------------------------------------------------------------------------------------
 
-    def attest(self, cookie: str | None, body: bytes) -> Issued:
+    def attest(self, cookie: str | None, body: bytes, address: str = "") -> Issued:
         """The token for a guest whose evidence is genuine, current and bound to its challenge and key.
 
-        Whether any owner wants that guest is asked at release, never here. Raises Refusal.
+        Whether any owner wants that guest is asked at release, never here. address: of the guest, for the
+        budget of what it makes the broker ask the vendors. Raises Refusal.
         """
         body_digest = hashlib.sha256(body).digest()
         challenge, now = self._challenge_of(cookie)
@@ -250,17 +255,11 @@ class Broker:
             raise Refusal(401, "AttestationError", "this challenge was answered already; ask for another")
         epoch = self._verification.collateral.current()
         try:
-            verified, evidence = self._verify(challenge, codec, message, epoch, now)
+            verified, evidence = self._verify(challenge, codec, message, epoch, now, address)
         except (Malformed, Rejected) as error:
             raise self._refused(
                 "attest-refused",
-                Refusal(
-                    401,
-                    "AttestationError",
-                    "the evidence was not accepted",
-                    problems=error.problems,
-                    audited=True,
-                ),
+                _not_accepted(error),
                 {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
             ) from None
         return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now)
@@ -290,7 +289,13 @@ class Broker:
         return Issued(_token_answer(challenge.answer), kept, challenge.expires)
 
     def _verify(
-        self, challenge: Challenge, codec: Codec, message: Attestation, epoch: Epoch, now: datetime
+        self,
+        challenge: Challenge,
+        codec: Codec,
+        message: Attestation,
+        epoch: Epoch,
+        now: datetime,
+        address: str,
     ) -> tuple[Verified, Evidence]:
         """Raises Malformed or Rejected."""
         echoed = message.nonce
@@ -298,12 +303,14 @@ class Broker:
             raise Rejected([problem("kbs.nonce.mismatch")])
         evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
         self._require_version(evidence)
-        memory = self._store.read(lambda tx: tx.sessions.memory())
+        known = self._store.read(lambda tx: tx.sessions.memory())
         init_data = message.init_data
-        try:
-            verified = verify(
+        anchors = self._verification.anchors
+
+        def ask(endorsements: Endorsements, memory: Memory) -> Verified:
+            return verify(
                 evidence,
-                endorsements=stapled + epoch.endorsements,
+                endorsements=endorsements,
                 at=now,
                 # The digest is over our copy of the nonce, never over what the body repeats (T-NONCE-ECHO).
                 expected=Expected(
@@ -315,11 +322,16 @@ class Broker:
                     covers_devices=codec.covers_devices,
                     init_data=None if init_data is None else init_data.digest,
                 ),
-                anchors=self._verification.anchors,
+                anchors=anchors,
                 cache=self._verification.cache,
                 memory=memory,
                 cheapest_first=True,
             )
+
+        fetch = self._verification.fetcher.fetch(address)
+        held = stapled + epoch.endorsements
+        try:
+            verified = verify_fetching(ask, evidence, held, known, fetch, anchors=anchors, at=now)
         except Rejected as refusal:
             seen = refusal.seen
             if seen is not None:
@@ -637,6 +649,15 @@ class Broker:
         if refusal.audited:
             self._store.write(note)
         return refusal
+
+
+def _not_accepted(error: Malformed | Rejected) -> Refusal:
+    if error.codes & UNASKED:
+        # Nothing is wrong with the evidence that is known of: another challenge may find what was missing.
+        status, detail = 503, "endorsements of this machine cannot be had now; attest again soon"
+    else:
+        status, detail = 401, "the evidence was not accepted"
+    return Refusal(status, "AttestationError", detail, problems=error.problems, audited=True)
 
 
 def _attest_first() -> Refusal:

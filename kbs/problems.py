@@ -7,6 +7,7 @@ from typing import Final
 from attest.errors import Problem
 
 _PROTOCOL = "guest protocol 0.4, runtime data and init-data"
+_ORDER = "order of work: a fetch for an unknown machine has budgets"
 _RELEASE = "key release: every owner of a secret must agree"
 
 PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
@@ -29,6 +30,16 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         "The hardware does not carry the digest of the init-data that was sent",
         _PROTOCOL,
         "launch the guest with this init-data in HOST_DATA or MRCONFIGID",
+    ),
+    "kbs.fetch.busy": (
+        "An endorsement is missing, and vendors are being asked for too many other guests",
+        _ORDER,
+        "let the guest try again soon; put endorsements into the broker's folder, or let it ask for more at once",
+    ),
+    "kbs.fetch.budget": (
+        "An endorsement is missing, and the budget of questions to vendors is spent",
+        _ORDER,
+        "let the guest try again later; put endorsements into the broker's folder, or raise the budget in sources",
     ),
     "kbs.owner.none": (
         "No owner has an enabled rule for this path",

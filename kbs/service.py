@@ -10,6 +10,8 @@ from pathlib import Path
 import structlog
 
 from attest import Anchors, Malformed, Policy
+from attest.sources.failure import FetchFailed
+from attest.sources.sources import Sources
 from kbs.administration import Administration
 from kbs.audit import Head
 from kbs.broker import Broker, Settings, Verification
@@ -18,13 +20,14 @@ from kbs.config import Config, InvalidConfig
 from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
+from kbs.fetching import Budget, Fetcher, NoFetcher, VendorFetcher
 from kbs.keys.configured import key_wrap
 from kbs.keys.files import read_private
 from kbs.keys.ring import KeyRing
 from kbs.passport import Issuers
 from kbs.passport.fetched import FetchedKeys
 from kbs.passport.keys import KeyFile, KeySource
-from kbs.state import DATABASE, KEYS
+from kbs.state import DATABASE, ENDORSEMENTS_CACHE, KEYS
 from kbs.store.address import Address, PostgresServer, SqliteFile, Tls
 from kbs.store.database import Store, connected, migrate, whole
 from kbs.store.kinds import Purpose
@@ -43,8 +46,10 @@ class Service:
     broker: Broker
     administration: Administration
     keys: KeyRing
+    fetcher: Fetcher
 
     def close(self) -> None:
+        self.fetcher.close()
         self.keys.wrap.close()
         self.store.close()
 
@@ -75,8 +80,9 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         served=config.guests.served,
         tokens=_token_terms(config.tokens),
     )
-    broker = Broker(store, keys, verification(config), settings)
-    return Service(store, broker, Administration(store, keys), keys)
+    verified = verification(config)
+    broker = Broker(store, keys, verified, settings)
+    return Service(store, broker, Administration(store, keys), keys, verified.fetcher)
 
 
 def read_files(config: Config) -> None:
@@ -180,4 +186,21 @@ def verification(config: Config) -> Verification:
             root=str(config.simulator_root),
         )
     collateral = NoCollateral() if config.endorsements is None else Folder(config.endorsements)
-    return Verification(anchors, collateral, issuers=issuers(config))
+    return Verification(anchors, collateral, issuers=issuers(config), fetcher=fetcher(config, anchors))
+
+
+def fetcher(config: Config, anchors: Anchors) -> Fetcher:
+    """Raises InvalidConfig where answers cannot be kept."""
+    section = config.sources
+    if not section.fetch:
+        return NoFetcher()
+    try:
+        sources = Sources.open(
+            section.cache or config.state / ENDORSEMENTS_CACHE, hosts=section.hosts, anchors=anchors
+        )
+    except FetchFailed as failure:
+        raise InvalidConfig([f"sources.cache: {failure.reason}"]) from None
+    sources.client.proxy = section.proxy
+    sources.client.ca_file = None if section.ca is None else str(section.ca)
+    budget = Budget(an_address_an_hour=section.an_address_an_hour, in_all_a_minute=section.in_all_a_minute)
+    return VendorFetcher(sources, budget, at_once=section.at_once, waiting=section.waiting)

@@ -25,6 +25,10 @@ class FetchFailed(AttestError):
         return self.problems[0]
 
 
+class NotNow(FetchFailed):
+    """Whoever hands out the asking said no: no service was asked, and the next one may be."""
+
+
 def failed(
     code: str,
     *,

@@ -10,7 +10,7 @@ for again. A refusal is kept for a short while, so that those who waited do not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from attest.errors import Malformed
 from attest.problems import problem
 from attest.sources.cache import Entry, Store, default_folder
 from attest.sources.client import Client
-from attest.sources.failure import FetchFailed, failed
+from attest.sources.failure import FetchFailed, NotNow, failed
 from attest.sources.hosts import Hosts
 from attest.sources.judge import Judge, earliest_end
 from attest.sources.question import Item, Question
@@ -45,7 +45,8 @@ class Sources:
 
     early: whether Intel's collateral is asked for as soon as it is published (`update=early`), months
     before platforms are expected to meet it. renew: ask again whatever is kept. service_key: a bearer key
-    for NVIDIA's services, sent to them alone.
+    for NVIDIA's services, sent to them alone. before: called before a service is asked; it may raise NotNow. ahead:
+    takes the questions whose answers are due for renewal and serve meanwhile; None to renew them on the spot.
     """
 
     store: Store
@@ -56,6 +57,8 @@ class Sources:
     renew: bool = False
     service_key: str | None = None
     azure_host: bool = False
+    before: Callable[[Question], None] = lambda question: None
+    ahead: Callable[[Question, tuple[Certificate, ...]], None] | None = None
 
     @classmethod
     def open(cls, folder: Path | None = None, **keywords: object) -> Sources:
@@ -81,6 +84,9 @@ class Sources:
             and self.store.now() < kept.refresh
         ):
             return item
+        if item is not None and self.ahead is not None and not renew:
+            self.ahead(question, beside)
+            return item
         # Whoever has an answer that still serves waits for nobody.
         patience = 0.0 if item is not None and not renew else question.request.budget * 1.5
         name = self.store.name(key)
@@ -96,7 +102,12 @@ class Sources:
                     return item
                 raise failed("sources.slow", where=question.about, found="another process is still asking")
             try:
+                self.before(question)
                 return self._fetch(question, beside)
+            except NotNow:
+                if item is None:
+                    raise  # and nothing is remembered: nobody was asked
+                return item
             except FetchFailed as failure:
                 if item is None or kept is None:
                     self._remember_refusal(question, failure)

@@ -18,6 +18,7 @@ from kbs.config.issuers import IssuerSection
 from kbs.config.keys import FileKeys, Keys
 from kbs.config.listen import Listen
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
+from kbs.config.sources import SourcesSection
 from kbs.config.tokens import TokenSection
 
 __all__ = ["Above", "Config", "InvalidConfig", "Section", "read_config"]
@@ -31,6 +32,9 @@ class Config(Section):
     )
     endorsements: Folder | None = Field(
         default=None, description="A folder of certificates, CRLs, collateral and RIMs; read again on change."
+    )
+    sources: SourcesSection = Field(
+        default=SourcesSection(), description="What the broker asks the vendors for by itself."
     )
     simulator_root: Named | None = Field(
         default=None,

@@ -58,9 +58,10 @@ def _must_be_file(path: Path) -> Path:
     return path
 
 
+Placed = Annotated[Path, AfterValidator(_from_folder)]
 Folder = Annotated[Path, AfterValidator(_from_folder), AfterValidator(_must_be_folder)]
 Named = Annotated[Path, AfterValidator(_from_folder), AfterValidator(_must_be_file)]
-"""A folder, or a file, that is there. Relative paths count from the configuration's folder."""
+"""Any path; a folder, or a file, that is there. Relative paths count from the configuration's folder."""
 
 
 def sections_of(annotation: Any) -> list[type[Section]]:

@@ -35,7 +35,9 @@ def router(broker: Broker) -> APIRouter:
 
     @routes.post("/attest")
     async def attest(request: Request) -> Response:
-        issued = await run_in_threadpool(broker.attest, _cookie(request), await request.body())
+        issued = await run_in_threadpool(
+            broker.attest, _cookie(request), await request.body(), _address(request)
+        )
         return _with_cookie(request, issued)
 
     @routes.get("/resource/{path:path}")
@@ -76,6 +78,11 @@ def _cookie(request: Request) -> str | None:
         if name == COOKIE
     ]
     return values[0] if len(values) == 1 else None
+
+
+def _address(request: Request) -> str:
+    """Of who connected; a proxy in between stands for all behind it."""
+    return request.client.host if request.client is not None else ""
 
 
 def _release(broker: Broker, request: Request, path: ResourcePath) -> bytes:
