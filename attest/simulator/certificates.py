@@ -167,13 +167,13 @@ class CertificatePlan:
 
 @dataclass
 class CrlPlan:
-    """revoked: (serial, date, reason code or None)."""
+    """number: None for a list without one. revoked: (serial, date, reason code or None)."""
 
     issuer: x509.Name
     signer: str
     this_update: datetime
     next_update: datetime | None
-    number: int
+    number: int | None
     revoked: list[tuple[int, datetime, int | None]] = field(default_factory=list)
     extensions: list[Extension] = field(default_factory=list)
     corrupt: bool = False
@@ -183,7 +183,7 @@ class CrlPlan:
         entries = [_entry(*entry) for entry in self.revoked]
         extensions = [
             authority_key_id(keys.identifier(self.signer)),
-            Extension(CRL_NUMBER, der.integer(self.number)),
+            *(() if self.number is None else (Extension(CRL_NUMBER, der.integer(self.number)),)),
             *self.extensions,
         ]
         signed = der.sequence(

@@ -82,7 +82,7 @@ def verify_snp(
     reported = Tcb.decode(report.reported_tcb, product)
     if leaf is not None:
         _check_certified_tcb(reported, leaf, log)
-        _check_chip(report, product, leaf, log)
+        _check_chip(report, leaf, log)
     else:
         log.not_run("snp.tcb.certificate", "the leaf's extensions cannot be read")
         log.not_run("snp.chip-id", "the leaf's extensions cannot be read")
@@ -213,7 +213,7 @@ def _check_certified_tcb(reported: Tcb, leaf: LeafFacts, log: CheckLog) -> None:
     )
 
 
-def _check_chip(report: Report, product: Product, leaf: LeafFacts, log: CheckLog) -> None:
+def _check_chip(report: Report, leaf: LeafFacts, log: CheckLog) -> None:
     if leaf.hwid is None:
         # A VLEK names a cloud provider, not a chip; a VCEK without hwID was refused with its leaf.
         log.not_run("snp.chip-id", "a VLEK is not tied to a chip")

@@ -107,6 +107,18 @@ def test_t_version_downgrade_version_2_binds_the_hardwares_report(
     assert refusal(machine, anchors, Expected(nonce=NONCE, key=KEY)) == {"azure.user-data"}
 
 
+@pytest.mark.parametrize("kind", ["snp", "tdx"])
+@pytest.mark.parametrize("tag", [SITE_TAG, LOCAL_TAG, b"attest-other/1"])
+def test_t_cross_user_data_of_another_purpose_are_refused(
+    simulator: Simulator, anchors: Anchors, kind: str, tag: bytes
+) -> None:
+    """The quote answers the broker's challenge, and the hardware's report was made for somebody else."""
+    plan = simulator.plan_azure(kind=kind, nonce=NONCE, key=KEY)
+    plan.claims["user-data"] = (P + tag).ljust(64, b"\0").hex().upper()
+    wanted = {"binding.domain"} if tag in (SITE_TAG, LOCAL_TAG) else {"azure.user-data"}
+    assert refusal(plan.build(), anchors, Expected(nonce=NONCE, key=KEY)) == wanted
+
+
 def test_user_data_carry_a_challenge_with_zeros_or_a_tag() -> None:
     assert carries(P.ljust(64, b"\0"), P)
     assert carries((P + SITE_TAG).ljust(64, b"\0"), P)

@@ -42,5 +42,8 @@ def test_t_collateral_rollback_lists_and_collateral_older_than_those_seen_are_re
     assert (len(seen.documents) > 0) is (kind == "tdx")
     for issuer, date in seen.crls.items():
         assert codes(Memory(crls={issuer: date + SECOND})) == {"x509.crl.rollback"}
+    assert (len(seen.crl_numbers) > 0) is (kind == "snp"), "AMD counts its lists, Intel does not"
+    for issuer, number in seen.crl_numbers.items():
+        assert codes(Memory(crl_numbers={issuer: number + 1})) == {"x509.crl.rollback"}
     for document, date in seen.documents.items():
         assert codes(Memory(documents={document: date + SECOND})) == {"tdx.collateral.rollback"}

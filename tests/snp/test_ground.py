@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from attest import Cache, Endorsements, Rejected, Verified, verify
 from attest.anchors import Anchors
 from attest.memory import Memory
 from attest.simulator import Simulated, Simulator
+from attest.snp import ground
 from attest.x509 import Certificate, Crl
 from tests.ca import BORN, DIES
 
@@ -164,6 +166,59 @@ def test_what_was_first_seen_out_of_date_is_not_kept_as_that(
     now = judge(made, anchors, cache)
     assert now.claims["snp"]["crl"] == "fresh"
     assert now.expires <= own.next_update
+
+
+def test_of_a_known_chip_the_report_alone_is_checked_again(
+    made: Simulated, anchors: Anchors, warm: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refuse_to_follow(monkeypatch)
+    assert judge(made, anchors, warm).claims["snp"]["crl"] == "fresh"
+
+
+KEPT_NOT: dict[str, Callable[[Simulated, Simulated], Endorsements]] = {
+    "refused": lambda one, other: one.endorsements,
+    "several leaves": lambda one, other: one.endorsements + other.endorsements,
+    "several lists": lambda one, other: Endorsements(
+        one.endorsements.certificates, (*one.endorsements.crls, *other.endorsements.crls)
+    ),
+    "no list": lambda one, other: Endorsements(one.endorsements.certificates),
+}
+
+
+@pytest.mark.parametrize("why", KEPT_NOT)
+def test_what_an_instant_may_judge_otherwise_is_followed_again(
+    why: str, simulator: Simulator, anchors: Anchors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = timedelta(days=1)
+    made = simulator.snp(fault="snp-ask-revoked" if why == "refused" else None)
+    other = simulator.moved_to(made.at - day).snp(**({} if why == "several lists" else {"product": "milan"}))
+    endorsements, cache = KEPT_NOT[why](made, other), Cache()
+    with contextlib.suppress(Rejected):
+        judge(made, anchors, cache, endorsements=endorsements)
+    _refuse_to_follow(monkeypatch)
+    with pytest.raises(Followed):
+        judge(made, anchors, cache, endorsements=endorsements)
+
+
+class Followed(Exception):
+    """The chain was followed, or the list read."""
+
+
+def _refuse_to_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed(*_: object, **__: object) -> None:
+        raise Followed
+
+    monkeypatch.setattr(ground, "check_chain", followed)
+    monkeypatch.setattr(ground, "check_crls", followed)
+
+
+def test_a_list_without_a_number_leaves_none_in_the_memory(simulator: Simulator, anchors: Anchors) -> None:
+    plan = simulator.plan_snp()
+    assert plan.crl is not None
+    plan.crl.number = None
+    seen = judge(plan.build(), anchors, None, memory=Memory()).memory
+    assert seen.crl_numbers == {}
+    assert Memory.from_dict(seen.as_dict()) == seen
 
 
 def test_issuers_are_sought_only_for_the_leaf_that_signed(
