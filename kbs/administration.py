@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from attest import Malformed, Policy
-from attest.claims import instant
+from kbs.acts import Acts, named
 from kbs.audit import AuditRow, Head, faults
 from kbs.clock import Clock
-from kbs.domain import Envelope, InvalidName, Owner, PathPattern, ResourcePath, Rule, Secret, owner_name
+from kbs.consent_administration import ConsentAdministration
+from kbs.domain import (
+    Envelope,
+    Owner,
+    PathPattern,
+    ResourcePath,
+    Rule,
+    Secret,
+    Version,
+    owner_name,
+)
 from kbs.key_administration import KeyAdministration, key_store
 from kbs.keys.envelope import seal
 from kbs.keys.ring import KeyRing
 from kbs.refusals import Refusal
+from kbs.stop_administration import StopAdministration
 from kbs.store.database import Store
-from kbs.store.registry import Conflict
 from kbs.store.repository import Repository
+from kbs.terms import FREE, Terms
 
 MAX_SECRET: Final = 1 << 20
 MAX_POLICY: Final = 256 << 10
 _TRIES: Final = 5
+_LONGEST_OVERLAP: Final = 30 * 24 * 3600
 
 
 class Administration:
@@ -33,34 +46,21 @@ class Administration:
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
+        self._acts = Acts(store, self._clock)
         self.keys = KeyAdministration(store, keys, self._clock)
-
-    def _act(
-        self, who: str, event: str, facts: Mapping[str, Any], change: Callable[[Repository, datetime], Any]
-    ) -> Any:
-        """change: may run several times, like every act of the store; `facts` is read after it."""
-
-        def act(tx: Repository) -> Any:
-            now = self._clock.now(tx)
-            result = change(tx, now)
-            tx.audit.append({**facts, "event": event, "at": instant(now), "by": who})
-            return result
-
-        try:
-            return self._store.write(act)
-        except (Conflict, InvalidName) as error:
-            raise Refusal(409, "InvalidRequest", str(error)) from None
+        self.stops = StopAdministration(store, self._acts)
+        self.consents = ConsentAdministration(store, keys, self._acts)
 
     # -- owners -------------------------------------------------------------------------------------
 
     def add_owner(self, who: str, name: str) -> Owner:
-        _named(owner_name, name)
-        self._act(who, "owner-added", {"owner": name}, lambda tx, now: tx.registry.add_owner(name, now))
+        named(owner_name, name)
+        self._acts.act(who, "owner-added", {"owner": name}, lambda tx, now: tx.registry.add_owner(name, now))
         return Owner(name, True)
 
     def enable_owner(self, who: str, name: str, enabled: bool) -> Owner:
         event = "owner-enabled" if enabled else "owner-disabled"
-        self._act(who, event, {"owner": name}, lambda tx, _: tx.registry.enable_owner(name, enabled))
+        self._acts.act(who, event, {"owner": name}, lambda tx, _: tx.registry.enable_owner(name, enabled))
         return Owner(name, enabled)
 
     def owners(self) -> list[Owner]:
@@ -70,7 +70,7 @@ class Administration:
 
     def put_rule(self, who: str, owner: str, path: str, text: str) -> Rule:
         """The owner's policy for `path`; it must load, or nothing changes."""
-        pattern = _named(PathPattern.parse, path)
+        pattern = named(PathPattern.parse, path)
         if len(text.encode("utf-8", "replace")) > MAX_POLICY:
             raise Refusal(413, "RequestTooLarge", f"a policy is at most {MAX_POLICY} bytes")
         try:
@@ -87,7 +87,7 @@ class Administration:
             facts["rule"] = rule.id
             return rule
 
-        put: Rule = self._act(who, "rule-put", facts, change)
+        put: Rule = self._acts.act(who, "rule-put", facts, change)
         return put
 
     def enable_rule(self, who: str, rule_id: int, enabled: bool) -> None:
@@ -107,7 +107,7 @@ class Administration:
                     facts.update(owner=rule.owner, path=str(rule.pattern), policy=rule.digest)
             change(tx)
 
-        self._act(who, event, facts, noted)
+        self._acts.act(who, event, facts, noted)
 
     def rules(self, owner: str | None) -> list[Rule]:
         return self._store.read(lambda tx: tx.registry.rules(owner))
@@ -115,49 +115,100 @@ class Administration:
     # -- secrets ------------------------------------------------------------------------------------
 
     def put_secret(
-        self, who: str, path: str, owners: Iterable[str], value: bytes
+        self,
+        who: str,
+        path: str,
+        owners: Iterable[str],
+        value: bytes,
+        terms: Terms = FREE,
+        overlap_seconds: int = 0,
+        *,
+        made: bool = False,
     ) -> tuple[ResourcePath, int]:
         """A new version, current at once. The first fixes the set of owners.
+
+        overlap_seconds: how long sessions that have the version before it get that one again. made: by the broker.
 
         The version is sealed before the transaction that puts it, for a key store may be slow; where somebody
         else put one meanwhile, it is sealed again for the number that comes now.
         """
-        resource = _named(ResourcePath.parse, path)
+        resource = named(ResourcePath.parse, path)
         if not 0 < len(value) <= MAX_SECRET:
             raise Refusal(413, "RequestTooLarge", f"a secret is 1 to {MAX_SECRET} bytes")
         names = sorted(set(owners))
         # The row names the act, not the content: a digest of a short secret could be searched for.
-        facts = {"resource": str(resource), "owners": names}
+        facts: dict[str, Any] = {"resource": str(resource), "owners": names}
+        if terms != FREE:
+            facts["terms"] = terms.as_dict()
+        if not 0 <= overlap_seconds <= _LONGEST_OVERLAP:
+            raise Refusal(400, "InvalidRequest", f"an overlap is at most {_LONGEST_OVERLAP} seconds")
 
         def put(coming: int, envelope: Envelope, tx: Repository, now: datetime) -> int:
             version = tx.registry.next_version(resource, names, now)
             if version != coming:
                 raise _Overtaken
-            tx.registry.put_version(resource, version, envelope, now)
+            overlaps = now + timedelta(seconds=overlap_seconds) if overlap_seconds else None
+            tx.registry.put_version(resource, version, envelope, now, terms, overlaps)
+            facts["version"] = version
             return version
 
         for _ in range(_TRIES):
             coming = self._store.read(lambda tx: tx.registry.coming_version(resource))
             with key_store():
-                envelope = seal(value, resource, coming, names, self._keys.wrap)
+                envelope = seal(value, resource, coming, names, self._keys.wrap, terms)
             with suppress(_Overtaken):
-                return resource, self._act(who, "secret-put", facts, partial(put, coming, envelope))
+                event = "secret-generated" if made else "secret-put"
+                return resource, self._acts.act(who, event, facts, partial(put, coming, envelope))
         raise Refusal(503, "InternalError", "others put versions of this secret at the same time; try again")
 
     def delete_secret(self, who: str, path: str) -> None:
-        resource = _named(ResourcePath.parse, path)
-        self._act(
+        resource = named(ResourcePath.parse, path)
+        self._acts.act(
             who,
             "secret-deleted",
             {"resource": str(resource)},
             lambda tx, _: tx.registry.delete_secret(resource),
         )
 
+    def generate_secret(
+        self,
+        who: str,
+        path: str,
+        owners: Iterable[str],
+        size: int,
+        terms: Terms = FREE,
+        overlap_seconds: int = 0,
+    ) -> tuple[ResourcePath, int]:
+        """A new version of `size` random bytes that nobody ever sees but machines that conform."""
+        if not 16 <= size <= 4096:
+            raise Refusal(400, "InvalidRequest", "a generated secret is 16 to 4096 bytes")
+        return self.put_secret(who, path, owners, os.urandom(size), terms, overlap_seconds, made=True)
+
+    def enable_version(self, who: str, path: str, version: int, enabled: bool) -> None:
+        resource = named(ResourcePath.parse, path)
+        event = "version-enabled" if enabled else "version-disabled"
+        self._acts.act(
+            who,
+            event,
+            {"resource": str(resource), "version": version},
+            lambda tx, _: tx.registry.enable_version(resource, version, enabled),
+        )
+
+    def destroy_version(self, who: str, path: str, version: int) -> None:
+        """Its keys are gone from the database; backups, and copies that machines have, are not touched."""
+        resource = named(ResourcePath.parse, path)
+        self._acts.act(
+            who,
+            "version-destroyed",
+            {"resource": str(resource), "version": version},
+            lambda tx, _: tx.registry.destroy_version(resource, version),
+        )
+
     def secrets(self) -> list[Secret]:
         return self._store.read(lambda tx: tx.registry.secrets())
 
-    def versions(self, path: str) -> list[tuple[int, datetime]]:
-        resource = _named(ResourcePath.parse, path)
+    def versions(self, path: str) -> list[Version]:
+        resource = named(ResourcePath.parse, path)
         return self._store.read(lambda tx: tx.registry.versions(resource))
 
     # -- audit --------------------------------------------------------------------------------------
@@ -182,10 +233,3 @@ class Administration:
 
 class _Overtaken(Exception):
     """The version that was sealed is not the one that comes next."""
-
-
-def _named(parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except InvalidName as error:
-        raise Refusal(400, "InvalidRequest", str(error)) from None

@@ -3,9 +3,9 @@
     challenge   32 random bytes, kept with an expiry; the cookie's hash is its name
     attest      the nonce is consumed by one conditional UPDATE, then the evidence is verified against
                 that nonce and the key beside it; the verified claims are kept sealed, the key with them
-    release     session, secret and rules are read, every owner's policy asked again over the sealed claims,
-                the secret opened and wrapped for the attested key; then, in one transaction, all that was
-                read is read again, decided again where anything changed, and the audit row written
+    release     session, secret, rules, consents and revocations are read, every owner's policy asked again over
+                the sealed claims, the secret opened and wrapped for the attested key; then, in one transaction,
+                all that was read is read again, decided again where anything changed, and the audit row written
 
 A guest that attested elsewhere brings a token: `passport` reads it, `release_to` decides over what it says.
 
@@ -44,21 +44,25 @@ from attest import (
     verify,
 )
 from attest.azure.evidence import AzureEvidence
-from attest.canonical import canonical
-from attest.claims import instant
+from attest.canonical import canonical, read_json
+from attest.claims import instant, read_instant
 from attest.composite import read_composite
 from attest.evidence import Evidence
 from attest.memory import Memory
 from attest.untrusted import escape
 from attest.verified import Vouched
+from kbs import consent
 from kbs.attestation_result import claims_for
+from kbs.audit import AuditRow, Head
 from kbs.clock import Clock
 from kbs.collateral import Collateral, Epoch, NoCollateral
-from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session, hashed
+from kbs.consent import Standing, policies_of
+from kbs.domain import Challenge, Given, Owner, ResourcePath, Rule, SecretVersion, Session, hashed
 from kbs.fetching import UNASKED, Fetcher, NoFetcher, verify_fetching
 from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing, SessionKey
+from kbs.lease import Lease
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
 from kbs.problems import problem
@@ -66,8 +70,12 @@ from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
+from kbs.revocation import Revocations, names_of_machine
+from kbs.store.broker_row import BrokerState
+from kbs.store.count_rows import of_version
 from kbs.store.database import Store
 from kbs.store.repository import Repository
+from kbs.terms import Count
 from kbs.token import Tokens, TokenTerms
 
 _log = structlog.get_logger("kbs.broker")
@@ -125,39 +133,62 @@ class Facts:
     """All that a decision rests on, as one transaction found it. Two that are equal decide the same.
 
     at: to the second. asks: None for a session that is not kept. basis: of `Verification`, as it is now. secret:
-    its current version, None where there is none. owners: by name, those of the secret, or of the rules where
-    there is none.
+    the version to give, None where there is none. owners: by name, those of the secret, or of the rules where
+    there is none. given: what who asks was given of it before. count: of the version's releases. standing: each
+    owner's consent. lists: the newest revocation list seen of each vendor. stopped: why the whole broker is.
     """
 
     at: datetime
     asks: Session | Passport | None
     basis: str
+    lists: str
+    broker: str
     secret: SecretVersion | None
     owners: Mapping[str, Owner | None]
     rules: tuple[Rule, ...]
+    given: tuple[Given, ...]
+    count: Count
+    standing: Mapping[str, Standing]
+    revoked: Revocations
+    stopped: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """Who is given a secret, once it is settled who asks. id: SHA-256 of the cookie or token that names him. vouched:
     claims about his machine. key: what the secret is wrapped for, the one in the digest that the hardware signed.
-    expires: after it he is nobody."""
+    attested, expires: before the one and after the other he is nobody. token: its `jti`, where it has one."""
 
     id: bytes
     vouched: Vouched
     key: TeeKey
     codec: Codec
+    attested: datetime
     expires: datetime
+    token: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A decision: this secret, to this recipient. agreed: the rules of all owners."""
+    """A decision: this secret, to this recipient. agreed: the rules of all owners. repeats: the row of the release
+    that it repeats, None for a release that counts. counted: the names of the consents that it counts for."""
 
     at: datetime
     recipient: Recipient
     secret: SecretVersion
     agreed: list[dict[str, str]]
+    repeats: int | None
+    counted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """An answer. receipt: its row in the audit trail, by number and hash. lease: until when the guest may use it; its
+    end erases nothing."""
+
+    body: bytes
+    receipt: Head
+    lease: datetime | None
 
 
 class _Ended(Refusal):
@@ -195,6 +226,7 @@ class Broker:
         self._settings = settings or Settings()
         self._tokens = Tokens(keys.tokens, self._settings.tokens)
         self._clock = clock or Clock()
+        self._revocations = Revocations()
 
     # -- challenge ----------------------------------------------------------------------------------
 
@@ -303,7 +335,9 @@ class Broker:
             raise Rejected([problem("kbs.nonce.mismatch")])
         evidence, stapled = read_composite(challenge.tee, message.primary, message.additional)
         self._require_version(evidence)
-        known = self._store.read(lambda tx: tx.sessions.memory())
+        known, revoked = self._store.read(
+            lambda tx: (tx.sessions.memory(), self._revoked(tx, tx.broker.state()))
+        )
         init_data = message.init_data
         anchors = self._verification.anchors
 
@@ -344,6 +378,9 @@ class Broker:
             raise Rejected([problem("kbs.init-data.unbound")])
         if now >= verified.expires:
             raise Rejected([problem("kbs.endorsements.ended", found=instant(verified.expires))])
+        against = revoked.against(names_of_machine(verified.claims))
+        if against:
+            raise Rejected(against)
         return verified, evidence
 
     def _require_version(self, evidence: Evidence) -> None:
@@ -415,7 +452,7 @@ class Broker:
 
     # -- release ------------------------------------------------------------------------------------
 
-    def release(self, session_id: bytes | None, resource: ResourcePath) -> bytes:
+    def release(self, session_id: bytes | None, resource: ResourcePath) -> Released:
         """The current version of `resource`, wrapped for the key that the session attested.
 
         session_id: hash of the cookie, or None. Raises Refusal.
@@ -424,7 +461,7 @@ class Broker:
             raise _attest_first()
         return self._release(resource, lambda tx: tx.sessions.session(session_id))
 
-    def release_to(self, passport: Passport, resource: ResourcePath) -> bytes:
+    def release_to(self, passport: Passport, resource: ResourcePath) -> Released:
         """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
 
         Whether the word of that issuer counts, each owner's rule says. Raises Refusal.
@@ -433,7 +470,7 @@ class Broker:
 
     def _release(
         self, resource: ResourcePath, who: Callable[[Repository], Session | Passport | None]
-    ) -> bytes:
+    ) -> Released:
         """Decided, and the secret opened, between a transaction that reads and one that writes, so that nobody
         waits for a policy or a key store. The second finds the facts as they were, or decides anew on those of
         now; it commits with the audit row. Without the row there is no answer."""
@@ -444,8 +481,9 @@ class Broker:
                 facts = self._store.read(look)
                 grant = self._decide(facts, noted)
                 answer = self._answer(grant)
-                if self._store.write(partial(self._commit, look, facts, grant, noted)):
-                    return answer
+                released = self._store.write(partial(self._commit, look, facts, grant, noted, answer))
+                if released is not None:
+                    return released
             raise Refusal(503, "InternalError", "the secret changes too often; try again", audited=True)
         except KeyStoreError as error:
             noted["cause"] = str(error)
@@ -463,12 +501,37 @@ class Broker:
         self, who: Callable[[Repository], Session | Passport | None], resource: ResourcePath, tx: Repository
     ) -> Facts:
         now = self._clock.now(tx)
-        secret = tx.registry.current(resource)
+        asks = who(tx)
+        given = tx.releases.given(asks.id, resource) if asks is not None else ()
+        secret = _version_for(given, tx, resource, now)
         rules = tuple(tx.registry.matching_rules(resource))
         names = {rule.owner for rule in rules} if secret is None else secret.owners
-        owners = {name: tx.registry.owner(name) for name in sorted(names)}
-        basis = self._verification.basis(self._verification.collateral.current())
-        return Facts(now, who(tx), basis, secret, owners, rules)
+        state = tx.broker.state()
+        return Facts(
+            at=now,
+            asks=asks,
+            basis=self._verification.basis(self._verification.collateral.current()),
+            lists=tx.sessions.lists(),
+            broker=state.name,
+            secret=secret,
+            owners={name: tx.registry.owner(name) for name in sorted(names)},
+            rules=rules,
+            given=given,
+            count=Count() if secret is None else tx.counts.of(of_version(resource, secret.version)),
+            standing={}
+            if secret is None
+            else {name: tx.consents.standing(name, resource) for name in secret.owners},
+            revoked=self._revoked(tx, state),
+            stopped=state.stopped,
+        )
+
+    def _revoked(self, tx: Repository, state: BrokerState) -> Revocations:
+        """All that is in force in this transaction. Kept by its tag, which no other content has."""
+        kept = self._revocations
+        if kept.tag != state.tag:
+            kept = Revocations.of(state.tag, state.epoch, tx.revocations.in_force())
+            self._revocations = kept
+        return kept
 
     def _decide(self, facts: Facts, noted: dict[str, Any]) -> Grant:
         """Whether who asks gets the secret. Rests on `facts` and the keys of sessions alone. Raises Refusal.
@@ -481,12 +544,20 @@ class Broker:
             recipient = _of_passport(facts.asks, noted, facts.at)
         else:
             recipient = self._of_session(facts.asks, facts, noted)
-        # Where there is no secret: whoever the owners of such a path would trust may know that it is not
-        # there; for all others it looks like a denial.
-        agreed = self._all_agree(recipient.vouched, facts)
+        noted["epoch"] = facts.revoked.epoch
+        problems = _stopped(facts) + facts.revoked.against(_names(recipient, facts), recipient.attested)
+        agreed, missing = self._owners_agree(recipient.vouched, facts)
+        problems += missing
+        if not problems and facts.secret is not None:
+            problems += _unmet(facts.secret, _repeats(recipient, facts), facts)
+        if problems or not agreed:
+            raise self._denied(problems)
         if facts.secret is None:
+            # Whoever the owners of such a path would trust may know that it is not there; for all others it looks
+            # like a denial.
             raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
-        return Grant(facts.at, recipient, facts.secret, agreed)
+        counted = tuple(one.counted for one in facts.standing.values() if one.counted is not None)
+        return Grant(facts.at, recipient, facts.secret, agreed, _repeats(recipient, facts), counted)
 
     def _answer(self, grant: Grant) -> bytes:
         """The secret for the attested key. In no transaction: a key store may be slow. Raises KeyStoreError."""
@@ -499,17 +570,18 @@ class Broker:
         facts: Facts,
         grant: Grant,
         noted: dict[str, Any],
+        answer: bytes,
         tx: Repository,
-    ) -> bool:
-        """Write the row of what was decided; False where the answer is of another version, or for another
+    ) -> Released | None:
+        """Write the row of what was decided; None where the answer is of another version, or for another
         session, than those of now. Raises Refusal."""
         now = look(tx)
         if now != facts:
             grant = self._decide(now, noted)
             if (now.secret, now.asks) != (facts.secret, facts.asks):
-                return False
-        _record_release(tx, grant, noted)
-        return True
+                return None
+        row = _record_release(tx, grant, noted)
+        return Released(answer, Head(row.number, row.hash), grant.secret.terms.lease_ends(grant.at))
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of the tokens that count now."""
@@ -562,7 +634,9 @@ class Broker:
         noted |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
         codec = self._codec(session.protocol)
         key = codec.read_key(dict(session.key))
-        return Recipient(session.id, verified, key, codec, session.expires)
+        return Recipient(
+            session.id, verified, key, codec, session.attested, session.expires, session.token_id
+        )
 
     def _claims_of(self, session: Session, facts: Facts) -> Verified:
         """The session's claims, opened under the key, times and TEE they were sealed with."""
@@ -573,6 +647,8 @@ class Broker:
             # A list of today may revoke what yesterday's did not, and roots may be others (another replica,
             # another start); the claims alone cannot tell.
             raise Refusal(401, "AttestationError", "the endorsements changed; attest again", audited=True)
+        if _newer_list(facts.lists, verified.memory):
+            raise Refusal(401, "AttestationError", "a revocation list changed; attest again", audited=True)
         if facts.at >= verified.expires:
             raise Refusal(401, "AttestationError", "the endorsements ran out; attest again", audited=True)
         binding = verified.claims.get("binding", {})
@@ -580,11 +656,11 @@ class Broker:
             raise Refusal(401, "AttestationError", "the evidence binds no key", audited=True)
         return verified
 
-    def _all_agree(self, vouched: Vouched, facts: Facts) -> list[dict[str, str]]:
+    def _owners_agree(self, vouched: Vouched, facts: Facts) -> tuple[list[dict[str, str]], list[Problem]]:
         """Every owner has at least one enabled rule for the path, and every such rule agrees, now.
 
-        Returns what agreed, for the audit row. All owners and rules are asked before the refusal, so that
-        one round shows everything there is to repair.
+        What agreed, for the audit row, and what did not. All owners and rules are asked, so that one round
+        shows everything there is to repair.
         """
         problems: list[Problem] = []
         agreed: list[dict[str, str]] = []
@@ -612,17 +688,18 @@ class Broker:
                             "policy": policy.digest,
                         }
                     )
-        if problems or not agreed:
-            # Judged by the policies of now, so only time itself can be cured by attesting again.
-            too_old = bool(problems) and all(one.code == "policy.time.evidence-age" for one in problems)
-            raise Refusal(
-                401 if too_old else self._settings.deny_status,
-                "PolicyDeny",
-                "the owners' policies do not release this to this machine",
-                problems=problems,
-                audited=True,
-            )
-        return agreed
+        return agreed, problems
+
+    def _denied(self, problems: Sequence[Problem]) -> Refusal:
+        # Judged by the policies of now, so only time itself can be cured by attesting again.
+        too_old = bool(problems) and all(one.code == "policy.time.evidence-age" for one in problems)
+        return Refusal(
+            401 if too_old else self._settings.deny_status,
+            "PolicyDeny",
+            "the owners' policies do not release this to this machine",
+            problems=problems,
+            audited=True,
+        )
 
     # -- refusals -----------------------------------------------------------------------------------
 
@@ -685,21 +762,104 @@ def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Re
             problems=error.problems,
             audited=True,
         ) from None
-    return Recipient(passport.id, attested, key, _PASSPORTS, attested.expires)
+    return Recipient(
+        passport.id,
+        attested,
+        key,
+        _PASSPORTS,
+        attested.at,
+        attested.expires,
+        encode(attested.token_id) or None,
+    )
 
 
-def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> None:
+def _version_for(
+    given: Sequence[Given], tx: Repository, resource: ResourcePath, now: datetime
+) -> SecretVersion | None:
+    """The current version; in an overlap, for a session that has the one before it, that one again."""
+    current = tx.registry.current(resource)
+    for one in reversed(given):
+        if current is None or one.version == current.version:
+            break
+        older = tx.registry.version(resource, one.version)
+        if older is not None and older.overlaps is not None and now < older.overlaps:
+            return older
+    return current
+
+
+def _stopped(facts: Facts) -> list[Problem]:
+    found = [] if facts.stopped is None else [problem("kbs.stopped", "the broker", found=facts.stopped)]
+    for name, owner in facts.owners.items():
+        if owner is not None and owner.stopped is not None:
+            found.append(problem("kbs.stopped", name, found=owner.stopped))
+    return found
+
+
+def _names(recipient: Recipient, facts: Facts) -> list[tuple[str, str]]:
+    """All that this release rests on and that can be revoked."""
+    names = [("session", recipient.id.hex()), *names_of_machine(recipient.vouched.claims)]
+    if recipient.token is not None:
+        names.append(("token", recipient.token))
+    names += [("policy", rule.digest) for rule in facts.rules]
+    if facts.secret is not None:
+        names += [
+            ("secret", str(facts.secret.path)),
+            ("version", f"{facts.secret.path}@{facts.secret.version}"),
+        ]
+    return names
+
+
+def _repeats(recipient: Recipient, facts: Facts) -> int | None:
+    """The row of the release of this version to this session and key, None where there was none."""
+    wanted = None if facts.secret is None else (facts.secret.version, recipient.key.thumbprint)
+    return next((one.audit for one in facts.given if (one.version, one.key) == wanted), None)
+
+
+def _unmet(secret: SecretVersion, repeats: int | None, facts: Facts) -> list[Problem]:
+    """Of the version's terms and the owners' consents. A repeat is given nothing new, so that counts do not end it."""
+    found = [] if secret.enabled else [problem("kbs.secret.disabled", f"version {secret.version}")]
+    found += secret.terms.against(facts.count if repeats is None else Count(), facts.at)
+    policies = policies_of(facts.rules, secret.owners)
+    for name, standing in facts.standing.items():
+        found += consent.against(
+            standing,
+            broker=facts.broker,
+            owner=name,
+            path=secret.path,
+            version=secret.version,
+            policies=policies,
+            at=facts.at,
+            counted=repeats is None,
+        )
+    return found
+
+
+def _newer_list(newest: str, memory: Memory) -> bool:
+    """Whether a revocation list was seen since that is newer than the one this machine was verified with: what it
+    revokes, the claims alone cannot tell."""
+    lists = read_json(newest, where="lists")
+    return any(read_instant(lists.get(name, instant(date))) > date for name, date in memory.crls.items())
+
+
+def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> AuditRow:
     """The row of this release. Whoever asks again for what his session and key were given (his answer was lost)
     was decided about again, but is given nothing that counts: `repeat`, with the number of the first row."""
     recipient, secret, key = grant.recipient, grant.secret, grant.recipient.key
     facts = {**noted, "at": instant(grant.at), "version": secret.version, "agreed": grant.agreed}
+    facts["key"] = key.thumbprint
+    ends = secret.terms.lease_ends(grant.at)
+    if ends is not None:
+        facts["lease"] = instant(ends)
+    if grant.repeats is not None:
+        return tx.audit.append({**facts, "event": "repeat", "first": grant.repeats})
+    row = tx.audit.append({**facts, "event": "released"})
     given = (recipient.id, secret.path, secret.version, key.thumbprint)
-    first = tx.releases.first(*given)
-    if first is not None:
-        tx.audit.append({**facts, "event": "repeat", "key": key.thumbprint, "first": first})
-        return
-    row = tx.audit.append({**facts, "event": "released", "key": key.thumbprint})
     tx.releases.add(*given, audit=row.number, expires=recipient.expires)
+    for name in (of_version(secret.path, secret.version), *grant.counted):
+        tx.counts.add(name, grant.at)
+    if ends is not None:
+        tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends))
+    return row
 
 
 @lru_cache(maxsize=256)

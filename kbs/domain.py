@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kbs.terms import FREE, Terms
+
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _OWNER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -82,10 +84,12 @@ def owner_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who sets policies and holds secrets. A disabled owner agrees to nothing."""
+    """Who sets policies and holds secrets. A disabled owner agrees to nothing. stopped: why nothing of this owner's is
+    released until somebody lifts it; None where it is."""
 
     name: str
     enabled: bool
+    stopped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,16 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class SecretVersion:
-    """version: 1, 2, … ; never used again, also after deletion. owners: the secret's fixed set, sorted."""
+    """version: 1, 2, … ; never used again, also after deletion. owners: the secret's fixed set, sorted. enabled: whether
+    it is released at all. overlaps: until when sessions that have it get it again, after another became current."""
 
     path: ResourcePath
     version: int
     owners: tuple[str, ...]
     envelope: Envelope
+    terms: Terms = FREE
+    enabled: bool = True
+    overlaps: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.owners:
@@ -133,6 +141,29 @@ class WrappedRow:
     path: ResourcePath
     version: int
     wrapped_key: bytes
+    terms: Terms = FREE
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as administration sees it: no content. destroyed: its key is gone, and only its number stays."""
+
+    number: int
+    created: datetime
+    enabled: bool
+    destroyed: bool
+    overlaps: datetime | None
+    terms: Terms
+    given: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A release to a session. key: the thumbprint that the version was wrapped for. audit: the number of its row."""
+
+    version: int
+    key: str
+    audit: int
 
 
 @dataclass(frozen=True, slots=True)

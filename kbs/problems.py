@@ -8,6 +8,8 @@ from attest.errors import Problem
 
 _PROTOCOL = "guest protocol 0.4, runtime data and init-data"
 _ORDER = "order of work: a fetch for an unknown machine has budgets"
+_TERMS = "key release: terms of a version, or of a consent"
+_CONSENT = "key release: consent signed by M of N keys of an owner"
 _RELEASE = "key release: every owner of a secret must agree"
 
 PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
@@ -40,6 +42,61 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         "An endorsement is missing, and the budget of questions to vendors is spent",
         _ORDER,
         "let the guest try again later; put endorsements into the broker's folder, or raise the budget in sources",
+    ),
+    "kbs.revoked": (
+        "Something that this release rests on is revoked",
+        _RELEASE,
+        "see kbs revoke list; nobody gets it until that is lifted, or until another machine, version or session asks",
+    ),
+    "kbs.stopped": (
+        "Releases are stopped",
+        _RELEASE,
+        "see the reason; kbs stop lift ends it",
+    ),
+    "kbs.secret.disabled": (
+        "The version of the secret is disabled",
+        _RELEASE,
+        "enable it, kbs secret enable, or put another",
+    ),
+    "kbs.terms.early": (
+        "The secret is not released yet",
+        _TERMS,
+        "ask again then, or put a version with other terms",
+    ),
+    "kbs.terms.late": (
+        "The secret is not released any more",
+        _TERMS,
+        "put a version, or sign a consent, with other dates",
+    ),
+    "kbs.terms.count": (
+        "The secret was released as often as it may be",
+        _TERMS,
+        "put a version, or sign a consent, with a higher count",
+    ),
+    "kbs.terms.box": (
+        "The time after the first release is over",
+        _TERMS,
+        "put another version of the secret",
+    ),
+    "kbs.consent.missing": (
+        "An owner's signed consent is needed, and there is none",
+        _CONSENT,
+        "kbs consent prepare, sign and put",
+    ),
+    "kbs.consent.mismatch": (
+        "An owner's consent is for something else than what is in force now",
+        _CONSENT,
+        "kbs consent prepare again: it shows what would be signed",
+    ),
+    "kbs.consent.threshold": (
+        "Too few keys signed an owner's consent",
+        _CONSENT,
+        "let another of the owner's people sign the same document",
+    ),
+    "kbs.consent.malformed": (
+        "What was signed is no consent as the broker reads them",
+        _CONSENT,
+        "make it with kbs consent prepare",
     ),
     "kbs.owner.none": (
         "No owner has an enabled rule for this path",

@@ -20,6 +20,9 @@ Release secrets to confidential machines that their owners' policies accept.
   kbs owner add acme                                  who holds secrets
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
+  kbs consent list                                    what owners' people signed before a release
+  kbs revoke list                                     what is not to be trusted any more
+  kbs stop list                                       the emergency stop, of an owner or of everything
   kbs keys rotate                                     a new key wraps secrets at rest
   kbs audit verify                                    is the trail whole?
   kbs backup --state DIR -o FILE                      all that lasts, while serving; kbs restore puts it back
@@ -35,6 +38,10 @@ COMMANDS = (
     "owner",
     "policy",
     "secret",
+    "consent",
+    "revoke",
+    "stop",
+    "lease",
     "keys",
     "audit",
     "backup",

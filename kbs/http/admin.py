@@ -17,20 +17,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from attest.canonical import read_json
+from attest.claims import instant
 from kbs.administration import Administration
 from kbs.audit import AuditRow
-from kbs.domain import Owner, Rule
-from kbs.http import keys
+from kbs.domain import Owner, Rule, Version
+from kbs.http import consents, keys, stops
 from kbs.http.auth import principal
 from kbs.http.principal import By
 from kbs.refusals import Refusal
 from kbs.store.database import Store
+from kbs.terms import InvalidTerms, Terms
 
 PREFIX = "/admin/v1"
 
 
 _INTEGERS = (1 << 63) - 1  # what the database can hold
 RuleId = Annotated[int, Path(ge=1, le=_INTEGERS)]
+VersionNumber = Annotated[int, Path(ge=1, lt=1 << 31)]
 
 
 class _Strict(BaseModel):
@@ -52,10 +55,14 @@ class NewRule(_Strict):
 
 
 class NewSecret(_Strict):
-    """value: padded standard base64."""
+    """value: padded standard base64. generate: how many random bytes the broker makes; one of the two. terms: as
+    `Terms.parse` reads them."""
 
     owners: list[str] = Field(min_length=1, max_length=64)
-    value: str
+    value: str | None = None
+    generate: int | None = Field(default=None, ge=16, le=4096)
+    terms: dict[str, str | int] = Field(default_factory=dict, max_length=8)
+    overlap_seconds: int = Field(default=0, ge=0, lt=1 << 31)
 
 
 def router(administration: Administration, store: Store) -> APIRouter:
@@ -116,11 +123,25 @@ def router(administration: Administration, store: Store) -> APIRouter:
 
     @routes.put("/secrets/{repository}/{kind}/{tag}")
     def put_secret(by: By, repository: str, kind: str, tag: str, secret: NewSecret) -> dict[str, Any]:
+        if (secret.value is None) == (secret.generate is None):
+            raise Refusal(400, "InvalidRequest", "give either value or generate")
         try:
-            value = base64.b64decode(secret.value, validate=True)
+            terms = Terms.parse(secret.terms)
+        except InvalidTerms as error:
+            raise Refusal(400, "InvalidRequest", str(error)) from None
+        where = f"{repository}/{kind}/{tag}"
+        if secret.generate is not None:
+            path, version = administration.generate_secret(
+                by, where, secret.owners, secret.generate, terms, secret.overlap_seconds
+            )
+            return {"path": str(path), "version": version}
+        try:
+            value = base64.b64decode(secret.value or "", validate=True)
         except (binascii.Error, ValueError):
             raise Refusal(400, "InvalidRequest", "the value is not padded standard base64") from None
-        path, version = administration.put_secret(by, f"{repository}/{kind}/{tag}", secret.owners, value)
+        path, version = administration.put_secret(
+            by, where, secret.owners, value, terms, secret.overlap_seconds
+        )
         return {"path": str(path), "version": version}
 
     @routes.delete("/secrets/{repository}/{kind}/{tag}")
@@ -131,7 +152,21 @@ def router(administration: Administration, store: Store) -> APIRouter:
     @routes.get("/secrets/{repository}/{kind}/{tag}/versions")
     def versions(repository: str, kind: str, tag: str) -> list[dict[str, Any]]:
         found = administration.versions(f"{repository}/{kind}/{tag}")
-        return [{"version": version, "created": created.isoformat()} for version, created in found]
+        return [_version(one) for one in found]
+
+    @routes.patch("/secrets/{repository}/{kind}/{tag}/versions/{version}")
+    def enable_version(
+        by: By, repository: str, kind: str, tag: str, version: VersionNumber, state: Enabled
+    ) -> dict[str, Any]:
+        administration.enable_version(by, f"{repository}/{kind}/{tag}", version, state.enabled)
+        return {"path": f"{repository}/{kind}/{tag}", "version": version, "enabled": state.enabled}
+
+    @routes.delete("/secrets/{repository}/{kind}/{tag}/versions/{version}")
+    def destroy_version(
+        by: By, repository: str, kind: str, tag: str, version: VersionNumber
+    ) -> dict[str, Any]:
+        administration.destroy_version(by, f"{repository}/{kind}/{tag}", version)
+        return {"path": f"{repository}/{kind}/{tag}", "version": version}
 
     @routes.get("/audit")
     def audit(
@@ -150,11 +185,13 @@ def router(administration: Administration, store: Store) -> APIRouter:
         return _row(administration.audit_of(reason))
 
     keys.add_routes(routes, administration.keys)
+    stops.add_routes(routes, administration.stops)
+    consents.add_routes(routes, administration.consents)
     return routes
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    return {"name": owner.name, "enabled": owner.enabled}
+    return {"name": owner.name, "enabled": owner.enabled, "stopped": owner.stopped}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -165,6 +202,17 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "digest": rule.digest,
         "enabled": rule.enabled,
         "policy": rule.policy,
+    }
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "created": instant(version.created),
+        "state": "destroyed" if version.destroyed else "enabled" if version.enabled else "disabled",
+        "overlaps": None if version.overlaps is None else instant(version.overlaps),
+        "terms": version.terms.as_dict(),
+        "given": version.given,
     }
 
 

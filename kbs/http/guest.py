@@ -11,13 +11,17 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from kbs.broker import Broker, Issued
+from attest.claims import instant
+from kbs.broker import Broker, Issued, Released
 from kbs.domain import InvalidName, ResourcePath, hashed
 from kbs.http.errors import NO_STORE
 from kbs.refusals import Refusal
 
 COOKIE = "kbs-session-id"
 PREFIX = "/kbs/v0"
+RECEIPT = "kbs-receipt"
+"""Number and hash of the release's audit row: bodies are the protocol's."""
+LEASE = "kbs-lease-expires"
 RELEASES_AT_ONCE = 16
 _ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _log = structlog.get_logger("kbs.guest")
@@ -42,8 +46,11 @@ def router(broker: Broker) -> APIRouter:
 
     @routes.get("/resource/{path:path}")
     async def resource(request: Request, path: str) -> Response:
-        answer = await to_thread.run_sync(_release, broker, request, _resource(path), limiter=releases)
-        return Response(answer, media_type="application/json", headers=NO_STORE)
+        released = await to_thread.run_sync(_release, broker, request, _resource(path), limiter=releases)
+        headers = {**NO_STORE, RECEIPT: str(released.receipt)}
+        if released.lease is not None:
+            headers[LEASE] = instant(released.lease)
+        return Response(released.body, media_type="application/json", headers=headers)
 
     @routes.api_route("/auth", methods=_ALL)
     @routes.api_route("/attest", methods=_ALL)
@@ -85,7 +92,7 @@ def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _release(broker: Broker, request: Request, path: ResourcePath) -> bytes:
+def _release(broker: Broker, request: Request, path: ResourcePath) -> Released:
     """To whom asks: by the cookie of an attested session first, then by a bearer token, ours or an issuer's."""
     cookie = _cookie(request)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")

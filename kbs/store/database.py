@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from kbs.store.address import Address, SqliteFile
+from kbs.store.broker_row import give_name
 from kbs.store.failures import Again, Unavailable
 from kbs.store.kinds import Database, Purpose
 from kbs.store.repository import Repository
@@ -71,7 +72,12 @@ def migrate(address: Address) -> None:
     Of several that start at once one migrates and the others wait. Raises SchemaMismatch and Unavailable.
     """
     with connected(address) as database:
-        whole(database, Purpose.SCHEMA, bring)
+        whole(database, Purpose.SCHEMA, _bring_and_name)
+
+
+def _bring_and_name(connection: Connection) -> None:
+    bring(connection)
+    give_name(connection)
 
 
 @contextmanager

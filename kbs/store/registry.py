@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_, update
 
-from kbs.domain import Envelope, Owner, PathPattern, ResourcePath, Rule, Secret, SecretVersion, WrappedRow
+from attest.canonical import canonical, read_json
+from kbs.domain import (
+    Envelope,
+    Owner,
+    PathPattern,
+    ResourcePath,
+    Rule,
+    Secret,
+    SecretVersion,
+    Version,
+    WrappedRow,
+)
+from kbs.store.count_rows import CountRows, of_version
 from kbs.store.instants import from_row, to_row
 from kbs.store.tables import owners, principals, rules, secret_owners, secret_versions, secrets
+from kbs.terms import Terms
 
 
 class Conflict(Exception):
@@ -46,11 +60,17 @@ class Registry:
 
     def owner(self, name: str) -> Owner | None:
         row = self._connection.execute(select(owners).where(owners.c.name == name)).first()
-        return None if row is None else Owner(row.name, row.enabled)
+        return None if row is None else Owner(row.name, row.enabled, row.stopped)
 
     def owners(self) -> list[Owner]:
         rows = self._connection.execute(select(owners).order_by(owners.c.name))
-        return [Owner(row.name, row.enabled) for row in rows]
+        return [Owner(row.name, row.enabled, row.stopped) for row in rows]
+
+    def stop_owner(self, name: str, reason: str | None) -> None:
+        """None lifts it."""
+        changed = self._connection.execute(update(owners).where(owners.c.name == name).values(stopped=reason))
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no owner {name}")
 
     # -- rules --------------------------------------------------------------------------------------
 
@@ -127,6 +147,17 @@ class Registry:
         )
         return int(last) + 1
 
+    def change_owners(self, path: ResourcePath, owner_names: Iterable[str]) -> None:
+        """The set itself. Whoever calls has everybody's consent; versions of before do not open under another set."""
+        for name in owner_names:
+            if self.owner(name) is None:
+                raise Conflict(f"there is no owner {name}")
+        self._overwrite(secret_versions.c.path == str(path))
+        self._connection.execute(delete(secret_owners).where(secret_owners.c.path == str(path)))
+        self._connection.execute(
+            insert(secret_owners), [{"path": str(path), "owner": name} for name in owner_names]
+        )
+
     def coming_version(self, path: ResourcePath) -> int:
         """What `next_version` will say if nobody else asks first."""
         last = self._connection.execute(
@@ -134,8 +165,24 @@ class Registry:
         ).scalar_one_or_none()
         return 1 if last is None else int(last) + 1
 
-    def put_version(self, path: ResourcePath, version: int, envelope: Envelope, now: datetime) -> None:
-        """Store the reserved version and make it the current one."""
+    def put_version(
+        self,
+        path: ResourcePath,
+        version: int,
+        envelope: Envelope,
+        now: datetime,
+        terms: Terms,
+        overlaps: datetime | None,
+    ) -> None:
+        """Store the reserved version and make it the current one. overlaps: until when sessions that have the version
+        before it get that one again."""
+        if overlaps is not None:
+            before = select(secrets.c.current_version).where(secrets.c.path == str(path)).scalar_subquery()
+            self._connection.execute(
+                update(secret_versions)
+                .where(secret_versions.c.path == str(path), secret_versions.c.version == before)
+                .values(overlaps=to_row(overlaps))
+            )
         self._connection.execute(
             insert(secret_versions).values(
                 path=str(path),
@@ -144,6 +191,8 @@ class Registry:
                 iv=envelope.iv,
                 ciphertext=envelope.ciphertext,
                 created=to_row(now),
+                terms=canonical(terms.as_dict()).decode(),
+                enabled=True,
             )
         )
         self._connection.execute(
@@ -159,29 +208,91 @@ class Registry:
         )
         if changed.rowcount == 0:
             raise Conflict(f"there is no secret {path}")
+        self._overwrite(secret_versions.c.path == str(path))
         self._connection.execute(delete(secret_versions).where(secret_versions.c.path == str(path)))
+
+    def enable_version(self, path: ResourcePath, version: int, enabled: bool) -> None:
+        changed = self._connection.execute(
+            update(secret_versions)
+            .where(_one(path, version), secret_versions.c.ciphertext != b"")
+            .values(enabled=enabled)
+        )
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no version {version} of {path}")
+
+    def destroy_version(self, path: ResourcePath, version: int) -> None:
+        """Its number stays, so that it is never used again."""
+        if self._overwrite(_one(path, version)) == 0:
+            raise Conflict(f"there is no version {version} of {path}")
+
+    def _overwrite(self, which: ColumnElement[bool]) -> int:
+        """How many versions lost their keys: bytes as long as theirs stood in their place for a moment."""
+        rows = self._connection.execute(
+            select(
+                secret_versions.c.path,
+                secret_versions.c.version,
+                secret_versions.c.wrapped_key,
+                secret_versions.c.ciphertext,
+            ).where(which, secret_versions.c.ciphertext != b"")
+        ).all()
+        for row in rows:
+            same = _one(ResourcePath.parse(row.path), row.version)
+            for key, content in ((bytes(len(row.wrapped_key)), bytes(len(row.ciphertext))), (b"", b"")):
+                self._connection.execute(
+                    update(secret_versions)
+                    .where(same)
+                    .values(wrapped_key=key, iv=bytes(12), ciphertext=content, enabled=False)
+                )
+        return len(rows)
+
+    def version(self, path: ResourcePath, version: int) -> SecretVersion | None:
+        """One that is there, current or not; a destroyed one is not."""
+        row = self._connection.execute(
+            select(secret_versions).where(_one(path, version), secret_versions.c.ciphertext != b"")
+        ).first()
+        return None if row is None else self._version(path, row)
+
+    def _version(self, path: ResourcePath, row: Any) -> SecretVersion:
+        return SecretVersion(
+            path,
+            row.version,
+            self.owners_of(path),
+            Envelope(row.wrapped_key, row.iv, row.ciphertext),
+            _terms(row.terms),
+            row.enabled,
+            None if row.overlaps is None else from_row(row.overlaps),
+        )
 
     def current(self, path: ResourcePath) -> SecretVersion | None:
         row = self._connection.execute(
             select(secret_versions)
             .join(secrets, secrets.c.path == secret_versions.c.path)
-            .where(secrets.c.path == str(path), secrets.c.current_version == secret_versions.c.version)
+            .where(
+                secrets.c.path == str(path),
+                secrets.c.current_version == secret_versions.c.version,
+                secret_versions.c.ciphertext != b"",
+            )
         ).first()
-        if row is None:
-            return None
-        envelope = Envelope(row.wrapped_key, row.iv, row.ciphertext)
-        return SecretVersion(path, row.version, self.owners_of(path), envelope)
+        return None if row is None else self._version(path, row)
 
     def wrapped_rows(self, after: tuple[str, int], limit: int) -> list[WrappedRow]:
         """At most `limit` versions of all secrets, in order of path and version, those past `after`."""
         place = tuple_(secret_versions.c.path, secret_versions.c.version)
         rows = self._connection.execute(
-            select(secret_versions.c.path, secret_versions.c.version, secret_versions.c.wrapped_key)
-            .where(place > after)
+            select(
+                secret_versions.c.path,
+                secret_versions.c.version,
+                secret_versions.c.wrapped_key,
+                secret_versions.c.terms,
+            )
+            .where(place > after, secret_versions.c.ciphertext != b"")
             .order_by(secret_versions.c.path, secret_versions.c.version)
             .limit(limit)
         )
-        return [WrappedRow(ResourcePath.parse(row.path), row.version, row.wrapped_key) for row in rows]
+        return [
+            WrappedRow(ResourcePath.parse(row.path), row.version, row.wrapped_key, _terms(row.terms))
+            for row in rows
+        ]
 
     def replace_wrapped_key(self, row: WrappedRow, wrapped_key: bytes) -> bool:
         """Whether the row was still as it was read, and now holds `wrapped_key`."""
@@ -196,13 +307,25 @@ class Registry:
         )
         return changed.rowcount == 1
 
-    def versions(self, path: ResourcePath) -> list[tuple[int, datetime]]:
+    def versions(self, path: ResourcePath) -> list[Version]:
+        counted = CountRows(self._connection)
         rows = self._connection.execute(
-            select(secret_versions.c.version, secret_versions.c.created)
+            select(secret_versions)
             .where(secret_versions.c.path == str(path))
             .order_by(secret_versions.c.version)
-        )
-        return [(version, from_row(created)) for version, created in rows]
+        ).all()
+        return [
+            Version(
+                row.version,
+                from_row(row.created),
+                row.enabled,
+                row.ciphertext == b"",
+                None if row.overlaps is None else from_row(row.overlaps),
+                _terms(row.terms),
+                counted.of(of_version(path, row.version)).given,
+            )
+            for row in rows
+        ]
 
     def secrets(self) -> list[Secret]:
         rows = self._connection.execute(select(secrets).order_by(secrets.c.path)).all()
@@ -216,3 +339,12 @@ class Registry:
         """The fixed set of a secret's owners, sorted; empty where there is no such secret."""
         query = select(secret_owners.c.owner).where(secret_owners.c.path == str(path))
         return tuple(self._connection.execute(query.order_by(secret_owners.c.owner)).scalars())
+
+
+def _one(path: ResourcePath, version: int) -> ColumnElement[bool]:
+    return (secret_versions.c.path == str(path)) & (secret_versions.c.version == version)
+
+
+def _terms(text: str) -> Terms:
+    """Raises Malformed or InvalidTerms for what no broker wrote; the envelope does not open under other terms."""
+    return Terms.parse(read_json(text, where="terms"))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from kbs.domain import ResourcePath
+from kbs.domain import Given, ResourcePath
 from kbs.store.instants import to_row
 from kbs.store.tables import releases
 
@@ -18,16 +18,13 @@ class ReleaseRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def first(self, session: bytes, path: ResourcePath, version: int, key: str) -> int | None:
-        """The number of the audit row of the release, None where there was none yet."""
-        query = select(releases.c.audit).where(
-            releases.c.session == session,
-            releases.c.path == str(path),
-            releases.c.version == version,
-            releases.c.key == key,
+    def given(self, session: bytes, path: ResourcePath) -> tuple[Given, ...]:
+        """What this session was given of `path`, in order of versions."""
+        query = select(releases.c.version, releases.c.key, releases.c.audit).where(
+            releases.c.session == session, releases.c.path == str(path)
         )
-        found: int | None = self._connection.execute(query).scalar_one_or_none()
-        return found
+        rows = self._connection.execute(query.order_by(releases.c.version, releases.c.audit))
+        return tuple(Given(row.version, row.key, row.audit) for row in rows)
 
     def add(
         self, session: bytes, path: ResourcePath, version: int, key: str, *, audit: int, expires: datetime

@@ -1,6 +1,6 @@
 """Reads and writes of one transaction: domain types in and out, one statement a question.
 
-`sessions`, `releases`, `registry` and `audit` are the rooms; this file opens them on one connection, so that
+Each kind of row has a room; this file opens them on one connection, so that
 what happens in one block commits together.
 """
 
@@ -11,21 +11,42 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from kbs.store.audit_rows import AuditRows
+from kbs.store.broker_row import BrokerRow
+from kbs.store.consent_rows import ConsentRows
+from kbs.store.count_rows import CountRows
+from kbs.store.lease_rows import LeaseRows
 from kbs.store.registry import Registry
 from kbs.store.release_rows import ReleaseRows
+from kbs.store.revocation_rows import RevocationRows
 from kbs.store.session_rows import SessionRows
 
 
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
-    registry: owners, rules, secrets, principals. audit: the trail."""
+    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. revocations, broker: what is
+    revoked or stopped. audit: the trail."""
 
-    __slots__ = ("audit", "registry", "releases", "sessions")
+    __slots__ = (
+        "audit",
+        "broker",
+        "consents",
+        "counts",
+        "leases",
+        "registry",
+        "releases",
+        "revocations",
+        "sessions",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self.sessions = SessionRows(connection)
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
+        self.counts = CountRows(connection)
+        self.leases = LeaseRows(connection)
+        self.consents = ConsentRows(connection)
+        self.revocations = RevocationRows(connection)
+        self.broker = BrokerRow(connection)
         self.audit = AuditRows(connection)
 
     def newest(self) -> datetime | None:

@@ -130,7 +130,13 @@ class SessionRows:
         merged = kept.merged(seen)
         if merged == kept:
             return
-        content = canonical(merged.as_dict()).decode()
-        changed = self._connection.execute(update(collateral_memory).values(content=content))
-        if changed.rowcount == 0:
-            self._connection.execute(insert(collateral_memory).values(id=1, content=content))
+        document = merged.as_dict()
+        values = {"content": canonical(document).decode(), "lists": canonical(document["crls"]).decode()}
+        if self._connection.execute(update(collateral_memory).values(values)).rowcount == 0:
+            self._connection.execute(insert(collateral_memory).values(id=1, **values))
+
+    def lists(self) -> str:
+        """The newest revocation list seen of each issuer, as `Memory.as_dict` has them, in JSON; of the memory, what each
+        release reads."""
+        found = self._connection.execute(select(collateral_memory.c.lists)).scalar_one_or_none()
+        return found or "{}"

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
 metadata = MetaData(
@@ -45,6 +46,8 @@ owners = Table(
     Column("name", String(63), primary_key=True),
     Column("enabled", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("stopped", Text, nullable=True),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
 )
 
 rules = Table(
@@ -86,6 +89,68 @@ secret_versions = Table(
     Column("iv", LargeBinary(12), nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("terms", Text, nullable=False, server_default="{}"),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("overlaps", BigInteger, nullable=True),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("name", String(500), primary_key=True),
+    Column("given", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("audit", BigInteger, primary_key=True, autoincrement=False),
+    Column("session", LargeBinary(32), nullable=False),
+    Column("path", String(400), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("given", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Index("ix_leases_ends", "ends"),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("value", String(520), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("lifted", BigInteger, nullable=True),
+)
+
+broker = Table(
+    "broker",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(32), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("tag", String(32), nullable=False),
+    Column("stopped", Text, nullable=True),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+consent_keys = Table(
+    "consent_keys",
+    metadata,
+    Column("owner", ForeignKey("owners.name"), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("owner", ForeignKey("owners.name"), primary_key=True),
+    Column("path", String(400), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
 )
 
 challenges = Table(
@@ -135,6 +200,7 @@ collateral_memory = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("content", Text, nullable=False),
+    Column("lists", Text, nullable=False, server_default="{}"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -151,8 +151,14 @@ def fill_0002(connection: Connection, left: Left) -> None:
         )
 
 
+def fill_0003(connection: Connection, left: Left) -> None:
+    fill_0002(connection, left)
+    _into(connection, "broker", id=1, name="ab" * 16, epoch=7, tag="cd" * 16)
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
+    "0003": fill_0003,
 }
 """Schema → what writes `Left` into its tables."""

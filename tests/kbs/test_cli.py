@@ -28,11 +28,13 @@ class Served:
     folder: Path
     url: str
 
-    def run(self, *arguments: str, key: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, key: bool = True, within: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ["PATH"], "KBS_URL": self.url}
         if key:
             environment["KBS_ADMIN_KEY"] = (self.folder / "admin.key").read_text()
-        return kbs(*arguments, environment=environment)
+        return kbs(*arguments, environment=environment, within=within)
 
     def get(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         state = str(self.folder / "simulator.json")
@@ -40,7 +42,10 @@ class Served:
         return self.run("guest", "get", "--path", PATH, "-o", out, "--simulate", state, *arguments, key=False)
 
 
-def kbs(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def kbs(
+    *arguments: str, environment: dict[str, str] | None = None, within: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """within: the folder that they are typed in."""
     return subprocess.run(
         [sys.executable, "-m", "kbs.cli.main", *arguments],
         capture_output=True,
@@ -48,6 +53,7 @@ def kbs(*arguments: str, environment: dict[str, str] | None = None) -> subproces
         timeout=60,
         check=False,
         env=environment,
+        cwd=within,
     )
 
 

@@ -27,7 +27,7 @@ def test_guest_goes_on_at_a_replica_whose_clock_is_a_little_behind(acme: Bench) 
     cookie = guest.http.cookies["kbs-session-id"]
     issued = other.attest(cookie, guest.attestation())
     answer = other.release(hashed(issued.cookie), ResourcePath.parse(PATH))
-    assert guest.key.open(answer) == SECRET
+    assert guest.key.open(answer.body) == SECRET
     times = [row["at"] for row in acme.rows()]
     assert times == sorted(times)
     assert times[-1] == instant(NOON)

@@ -81,9 +81,9 @@ def test_upgrade_strands_no_guest(acme: Bench, untouched: Address, version: str)
     acme.opened.append(store)
     broker = Broker(store, acme.keys, acme.broker._verification, clock=Clock(acme.clock))
     path = ResourcePath.parse(PATH)
-    assert attested.key.open(broker.release(session, path)) == SECRET
+    assert attested.key.open(broker.release(session, path).body) == SECRET
     issued = broker.attest(cookie, waiting.attestation())
-    assert waiting.key.open(broker.release(hashed(issued.cookie), path)) == SECRET
+    assert waiting.key.open(broker.release(hashed(issued.cookie), path).body) == SECRET
     rows = store.read(lambda tx: list(tx.audit.rows()))
     assert rows[: len(left.audit)] == left.audit
     # What it was given before is known from the schema on that has a table for it.
