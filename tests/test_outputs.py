@@ -24,6 +24,9 @@ ELSEWHERE = {
     "attest policy import": "-o is never over a file",
     "attest policy export": "-o is never over a file",
     "kbs backup": "-o is never over a file",
+    "kbs consent prepare": "-o is never over a file",
+    "kbs consent keys": "-o is never over a file",
+    "kbs consent owners": "-o is never over a file",
     "attest simulate": "-o is a folder: test_simulated_files_take_no_place_of_what_was_read",
 }
 KEPT = {"memory", "state", "cache", "admin_key_file"}

@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _get(args: argparse.Namespace) -> None:
+    from attest.claims import instant
     from attest.errors import Malformed
     from attest.outputs import check_outputs
     from attest.simulator import Simulator
@@ -116,7 +117,7 @@ def _get(args: argparse.Namespace) -> None:
     attester = SimulatedAttester(simulator, cpu=args.cpu, gpus=args.gpus, settings=settings)
     client = KbsClient(args.url, attester, verify=tls(args.ca))
     try:
-        secret = client.get(resource)
+        received = client.get(resource)
     except NotFound as error:
         raise CommandError(NOT_FOUND, str(error)) from None
     except Refused as error:
@@ -129,10 +130,14 @@ def _get(args: argparse.Namespace) -> None:
         raise CommandError(MISUSE, f"no evidence from this machine: {error}") from None
     finally:
         client.close()
-    write(args.output, secret)
+    write(args.output, received.secret)
     machine = f"SIMULATED {args.cpu.upper()} machine with {args.gpus} GPU{'' if args.gpus == 1 else 's'}"
     place = "standard output" if str(args.output) == "-" else args.output
     print(f"attested a {machine} to {args.url}; {resource} written to {place}", file=sys.stderr)
+    if received.receipt is not None:
+        print(f"receipt {received.receipt}", file=sys.stderr)
+    if received.lease is not None:
+        print(f"lease until {instant(received.lease)}; then attest again, nothing erases it", file=sys.stderr)
 
 
 def write(output: Path, secret: bytes) -> None:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import httpx
 
 from attest.canonical import read_json
+from attest.claims import read_instant
 from attest.errors import Malformed
 from attest.untrusted import escape
+from kbs.audit import Head
 from kbs.domain import ResourcePath
 from kbs.guest.attester import Attester
 from kbs.guest.opening import GuestKey
@@ -52,6 +57,24 @@ class BadAnswer(GuestError):
     """What answered does not speak the protocol."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """receipt: the release's place in the broker's trail, by which it can be held to it. lease: until when this may be
+    used, and then attest again; nothing erases it. Each None where the broker said none."""
+
+    secret: bytes
+    receipt: Head | None
+    lease: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    receipt: Head | None
+    lease: datetime | None
+
+
 class KbsClient:
     """url: of the broker, without `/kbs/v0`. verify: as httpx takes it, an ssl.SSLContext or True.
     pause: sleeps between tries. transport: for tests in one process."""
@@ -79,15 +102,15 @@ class KbsClient:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, resource: ResourcePath) -> bytes:
+    def get(self, resource: ResourcePath) -> Received:
         """The secret. Raises Refused, NotFound, Unreachable, BadAnswer, or CannotOpen."""
         for attempt in range(1, ATTESTATIONS + 1):
             key = self._attest()
-            status, body = self._send("GET", f"resource/{resource}")
-            if status == 200:
-                return key.open(body)
-            refusal = _refusal(status, body)
-            if status != 401 or attempt == ATTESTATIONS:
+            answer = self._send("GET", f"resource/{resource}")
+            if answer.status == 200:
+                return Received(key.open(answer.body), answer.receipt, answer.lease)
+            refusal = _refusal(answer)
+            if answer.status != 401 or attempt == ATTESTATIONS:
                 raise refusal
         raise AssertionError("unreachable")
 
@@ -114,12 +137,12 @@ class KbsClient:
         return key
 
     def _expect(self, method: str, path: str, content: Any) -> bytes:
-        status, body = self._send(method, path, json.dumps(content, separators=(",", ":")).encode())
-        if status != 200:
-            raise _refusal(status, body)
-        return body
+        answer = self._send(method, path, json.dumps(content, separators=(",", ":")).encode())
+        if answer.status != 200:
+            raise _refusal(answer)
+        return answer.body
 
-    def _send(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, content: bytes | None = None) -> _Answer:
         for attempt in range(1, TRIES + 1):
             try:
                 with self._http.stream(method, path, content=content) as response:
@@ -128,13 +151,18 @@ class KbsClient:
                         body += chunk
                         if len(body) > _ANSWER_LIMIT:
                             raise BadAnswer("the answer is too large")
-                    status = response.status_code
+                    answer = _Answer(
+                        response.status_code,
+                        bytes(body),
+                        _receipt(response.headers.get("kbs-receipt")),
+                        _lease(response.headers.get("kbs-lease-expires")),
+                    )
             except httpx.TransportError as error:
                 if attempt == TRIES:
                     raise Unreachable(f"no broker answers: {type(error).__name__}") from None
             else:
-                if status not in _BUSY or attempt == TRIES:
-                    return status, bytes(body)
+                if answer.status not in _BUSY or attempt == TRIES:
+                    return answer
             self._pause(0.2 * 2 ** (attempt - 1))
         raise AssertionError("unreachable")
 
@@ -149,7 +177,20 @@ def _members(body: bytes, *names: str) -> dict[str, Any]:
     return message
 
 
-def _refusal(status: int, body: bytes) -> Refused:
-    message = _members(body, "type", "detail")
+def _receipt(text: str | None) -> Head | None:
+    """None for what is no receipt: other brokers give none."""
+    with suppress(ValueError):
+        return None if text is None else Head.parse(text)
+    return None
+
+
+def _lease(text: str | None) -> datetime | None:
+    with suppress(ValueError):
+        return None if text is None else read_instant(text)
+    return None
+
+
+def _refusal(answer: _Answer) -> Refused:
+    status, message = answer.status, _members(answer.body, "type", "detail")
     kind = escape(str(message["type"]).rpartition("/")[2], 60)
     return (NotFound if status == 404 else Refused)(status, kind, escape(str(message["detail"])))

@@ -101,8 +101,11 @@ def stocked(served: Served) -> Served:
 def test_guest_get_writes_the_secret_for_its_owner_alone(stocked: Served) -> None:
     done = stocked.get()
     assert done.returncode == 0
-    assert done.stderr == (
-        f"attested a SIMULATED SNP machine with 1 GPU to {stocked.url}; {PATH} written to {stocked.folder / 'out'}\n"
+    told, receipt = done.stderr.splitlines()
+    assert re.fullmatch(r"receipt [0-9]+:[0-9a-f]{64}", receipt)
+    assert stocked.run("audit", "verify", "--head", receipt.removeprefix("receipt ")).returncode == 0
+    assert told == (
+        f"attested a SIMULATED SNP machine with 1 GPU to {stocked.url}; {PATH} written to {stocked.folder / 'out'}"
     )
     out = stocked.folder / "out"
     assert out.read_bytes() == SECRET

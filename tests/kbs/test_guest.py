@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kbs.audit import Head
 from kbs.domain import ResourcePath
 from kbs.guest.attester import Composite, SimulatedAttester
 from kbs.guest.client import BadAnswer, KbsClient, NotFound, Refused, Unreachable
 from kbs.guest.opening import CannotOpen, GuestKey
 from kbs.protocol import jwe
 from kbs.protocol.tee_key import TeeKey
+from kbs.terms import Terms
 from tests.kbs.conftest import PATH, SECRET, Bench
 from tests.kbs.test_release import NEWER_FIRMWARE
 
@@ -28,7 +31,12 @@ def client(bench: Bench, **keywords: Any) -> KbsClient:
 
 
 def test_guest_receives_the_secret(acme: Bench) -> None:
-    assert client(acme).get(MODEL) == SECRET
+    received = client(acme).get(MODEL)
+    assert (received.secret, received.lease) == (SECRET, None)
+    row = acme.administration.audit(0, 100)[-1]
+    assert received.receipt == Head(row.number, row.hash)
+    acme.administration.put_secret("test", PATH, ["acme"], SECRET, Terms(lease_seconds=60))
+    assert client(acme).get(MODEL).lease == acme.clock.now + timedelta(seconds=60)
 
 
 def test_refusal_is_one_escaped_sentence_with_its_reason(acme: Bench) -> None:

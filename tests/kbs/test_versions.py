@@ -87,12 +87,10 @@ def test_a_destroyed_version_is_gone_and_its_number_is_not_used_again(acme: Benc
     )
     with refused(404, "ResourceNotFound"):
         guest.resource(PATH)
-    for act in (
-        lambda: acme.administration.destroy_version("test", PATH, 1),
-        lambda: acme.administration.enable_version("test", PATH, 1, True),
-    ):
-        with pytest.raises(Refusal, match="there is no version 1"):
-            act()
+    with pytest.raises(Refusal, match="there is no version 1"):
+        acme.administration.destroy_version("test", PATH, 1)
+    with pytest.raises(Refusal, match="there is no version 1"):
+        acme.administration.enable_version("test", PATH, 1, True)
     rotate(acme, b"another", 0)
     assert guest.resource(PATH) == b"another"
     assert [(one.number, one.destroyed) for one in acme.administration.versions(PATH)] == [
