@@ -44,6 +44,9 @@ class Acts:
     def now(self) -> datetime:
         return self._store.read(self._clock.now)
 
+    def now_in(self, tx: Repository) -> datetime:
+        return self._clock.now(tx)
+
 
 def named(parse: Callable[[str], T], text: str) -> T:
     """`text` read by `parse`. Raises Refusal."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from attest import Malformed, Policy
 from kbs.acts import Acts, named
-from kbs.audit import AuditRow, Head, faults
 from kbs.clock import Clock
 from kbs.consent_administration import ConsentAdministration
 from kbs.domain import (
@@ -24,9 +23,11 @@ from kbs.domain import (
     Version,
     owner_name,
 )
+from kbs.foresight import Foresight
 from kbs.key_administration import KeyAdministration, key_store
 from kbs.keys.envelope import seal
 from kbs.keys.ring import KeyRing
+from kbs.record_administration import RecordAdministration
 from kbs.refusals import Refusal
 from kbs.stop_administration import StopAdministration
 from kbs.store.database import Store
@@ -48,6 +49,8 @@ class Administration:
         self._clock = clock or Clock()
         self._acts = Acts(store, self._clock)
         self.keys = KeyAdministration(store, keys, self._clock)
+        self.record = RecordAdministration(store, keys, self._acts)
+        self.foresight = Foresight(store, keys, self._acts)
         self.stops = StopAdministration(store, self._acts)
         self.consents = ConsentAdministration(store, keys, self._acts)
 
@@ -210,25 +213,6 @@ class Administration:
     def versions(self, path: str) -> list[Version]:
         resource = named(ResourcePath.parse, path)
         return self._store.read(lambda tx: tx.registry.versions(resource))
-
-    # -- audit --------------------------------------------------------------------------------------
-
-    def audit(self, after: int, limit: int) -> list[AuditRow]:
-        return self._store.read(lambda tx: list(tx.audit.rows(after=after, limit=limit)))
-
-    def audit_of(self, reason: str) -> AuditRow:
-        """The row of a reason id that a guest was given."""
-        row = self._store.read(lambda tx: tx.audit.by_reason(reason))
-        if row is None:
-            raise Refusal(404, "ResourceNotFound", "no row has this reason")
-        return row
-
-    def verify_audit(self) -> tuple[Head, list[str]]:
-        def look(tx: Repository) -> tuple[Head, list[str]]:
-            head = tx.audit.head()
-            return head, faults(tx.audit.rows(), head)
-
-        return self._store.read(look)
 
 
 class _Overtaken(Exception):

@@ -64,10 +64,10 @@ def next_row(head: Head, content: Mapping[str, Any]) -> AuditRow:
     return AuditRow(head.number + 1, body, link(head.hash, body))
 
 
-def faults(rows: Iterable[AuditRow], head: Head) -> list[str]:
+def faults(rows: Iterable[AuditRow], head: Head | None) -> list[str]:
     """What is wrong with the whole trail, in order; empty where nothing is.
 
-    rows: all of them, ascending. head: what the last of them must be.
+    rows: all of them, ascending. head: what the last of them must be; None where nobody says.
     """
     found = []
     previous, number = GENESIS, 0
@@ -82,6 +82,6 @@ def faults(rows: Iterable[AuditRow], head: Head) -> list[str]:
         except Malformed:
             found.append(f"row {row.number} is not JSON any more")
         previous, number = row.hash, row.number
-    if Head(number, previous) != head:
+    if head is not None and Head(number, previous) != head:
         found.append(f"the trail ends at row {number}, the head says {head.number}: cut, added or rewritten")
     return found

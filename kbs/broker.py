@@ -21,7 +21,6 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -61,7 +60,7 @@ from kbs.domain import Challenge, Given, Owner, ResourcePath, Rule, SecretVersio
 from kbs.fetching import UNASKED, Fetcher, NoFetcher, verify_fetching
 from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
-from kbs.keys.ring import KeyRing, SessionKey
+from kbs.keys.ring import KeyRing
 from kbs.lease import Lease
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
@@ -71,6 +70,7 @@ from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
 from kbs.revocation import Revocations, names_of_machine
+from kbs.sealed import context_of, opened
 from kbs.store.broker_row import BrokerState
 from kbs.store.count_rows import of_version
 from kbs.store.database import Store
@@ -93,13 +93,16 @@ _TRIES: Final = 3
 class Settings:
     """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
-    sends (guests then attest twice more). served: which guests. tokens: what its tokens say."""
+    sends (guests then attest twice more). served: which guests. tokens: what its tokens say. session_days,
+    evidence_days: how long what machines proved, and their evidence, is kept to explain decisions."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
     deny_status: int = 403
     served: Served = field(default_factory=Served)
     tokens: TokenTerms = field(default_factory=TokenTerms)
+    session_days: int = 7
+    evidence_days: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -247,6 +250,7 @@ class Broker:
             expires = now + timedelta(seconds=self._settings.session_seconds)
             tx.sessions.forget_expired(now)
             tx.releases.forget_expired(now)
+            tx.kept.forget(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
             tx.sessions.add_challenge(
@@ -294,7 +298,7 @@ class Broker:
                 _not_accepted(error),
                 {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
             ) from None
-        return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now)
+        return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now, body)
 
     def _challenge_of(self, cookie: str | None) -> tuple[Challenge, datetime]:
         """The challenge that `cookie` names, and the time it was found open at."""
@@ -407,6 +411,7 @@ class Broker:
         evidence: Evidence,
         epoch: Epoch,
         now: datetime,
+        body: bytes,
     ) -> Issued:
         """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
         keys = self._keys.session
@@ -423,7 +428,7 @@ class Broker:
             token_id=encode(token_id),
             sealed=b"",
         )
-        session = replace(session, sealed=verified.seal(keys.seal, _context(session)))
+        session = replace(session, sealed=verified.seal(keys.seal, context_of(session)))
         claims_digest = _claims_digest(verified)
         token = self._tokens.issue(
             claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
@@ -433,9 +438,14 @@ class Broker:
             tx.sessions.add_session(session)
             tx.sessions.answer(challenge.id, token)
             tx.sessions.remember(verified.memory)
+            if self._settings.session_days:
+                tx.kept.add(session, now + timedelta(days=self._settings.session_days))
+            if self._settings.evidence_days:
+                tx.kept.add_evidence(session.id, body, now + timedelta(days=self._settings.evidence_days))
             tx.audit.append(
                 {
                     "event": "attested",
+                    "evidence": hashlib.sha256(body).hexdigest(),
                     "at": instant(now),
                     "session": session.id.hex(),
                     "tee": session.tee,
@@ -640,7 +650,7 @@ class Broker:
 
     def _claims_of(self, session: Session, facts: Facts) -> Verified:
         """The session's claims, opened under the key, times and TEE they were sealed with."""
-        verified = _first_open(session, self._keys.sessions(facts.at))
+        verified = opened(session, self._keys.sessions(facts.at))
         if verified is None:
             raise Refusal(401, "TokenNotFound", "attest again", audited=True)
         if session.collateral != facts.basis:
@@ -866,29 +876,6 @@ def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> A
 def _policy(text: str, where: str) -> Policy:
     """A policy is immutable and YAML slow; the text is the key. Raises Malformed, which is not kept."""
     return Policy.from_text(text, where=where)
-
-
-def _context(session: Session) -> bytes:
-    """What a sealed Verified is bound to: everything else that a release reads from the session's row."""
-    return canonical(
-        {
-            "attested": instant(session.attested),
-            "collateral": session.collateral,
-            "expires": instant(session.expires),
-            "key": dict(session.key),
-            "protocol": session.protocol,
-            "session": session.id.hex(),
-            "tee": session.tee,
-            "token": session.token_id,
-        }
-    )
-
-
-def _first_open(session: Session, keys: Sequence[SessionKey]) -> Verified | None:
-    for key in keys:
-        with suppress(Malformed):
-            return Verified.unseal(key.seal, _context(session), session.sealed)
-    return None
 
 
 def _cannot_open(error: KeyStoreError) -> Refusal:

@@ -10,6 +10,7 @@ _PROTOCOL = "guest protocol 0.4, runtime data and init-data"
 _ORDER = "order of work: a fetch for an unknown machine has budgets"
 _TERMS = "key release: terms of a version, or of a consent"
 _CONSENT = "key release: consent signed by M of N keys of an owner"
+_RECORD = "audit trail: checkpoints kept outside"
 _RELEASE = "key release: every owner of a secret must agree"
 
 PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
@@ -97,6 +98,16 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         "What was signed is no consent as the broker reads them",
         _CONSENT,
         "make it with kbs consent prepare",
+    ),
+    "kbs.checkpoint.malformed": (
+        "What was signed is no checkpoint as the broker writes them",
+        _RECORD,
+        "give a file that the broker left, or kbs audit checkpoint wrote",
+    ),
+    "kbs.export.malformed": (
+        "The file is no export of an audit trail",
+        _RECORD,
+        "make it with kbs audit export",
     ),
     "kbs.owner.none": (
         "No owner has an enabled rule for this path",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from attest import Anchors, Malformed, Policy
+from attest import Anchors, Malformed, Policy, Rejected
+from attest.dsse import TrustedKey, TrustedKeys, key_id
 from attest.sources.failure import FetchFailed
 from attest.sources.sources import Sources
 from kbs.administration import Administration
 from kbs.audit import Head
 from kbs.broker import Broker, Settings, Verification
+from kbs.checkpoint import read_checkpoint
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
 from kbs.config.database import Url
@@ -27,6 +29,7 @@ from kbs.keys.ring import KeyRing
 from kbs.passport import Issuers
 from kbs.passport.fetched import FetchedKeys
 from kbs.passport.keys import KeyFile, KeySource
+from kbs.places import FolderPlace, Messenger, Place, UrlPlace
 from kbs.state import DATABASE, ENDORSEMENTS_CACHE, KEYS
 from kbs.store.address import Address, PostgresServer, SqliteFile, Tls
 from kbs.store.database import Store, connected, migrate, whole
@@ -47,8 +50,10 @@ class Service:
     administration: Administration
     keys: KeyRing
     fetcher: Fetcher
+    messenger: Messenger
 
     def close(self) -> None:
+        self.messenger.stop()
         self.fetcher.close()
         self.keys.wrap.close()
         self.store.close()
@@ -72,17 +77,56 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     keys.wrap.prove()
     migrate(address)
     store = Store.open(address)
-    store.read(lambda tx: require_heads(tx, heads))
+    try:
+        outside = list(_kept_outside(config, store, keys))
+        store.read(lambda tx: require_heads(tx, (*heads, *outside)))
+    except BaseException:
+        store.close()
+        raise
     settings = Settings(
         session_seconds=config.guests.session_seconds,
         open_challenges=config.guests.open_challenges,
         deny_status=int(config.guests.deny_status),
         served=config.guests.served,
         tokens=_token_terms(config.tokens),
+        session_days=config.record.session_days,
+        evidence_days=config.record.evidence_days,
     )
     verified = verification(config)
     broker = Broker(store, keys, verified, settings)
-    return Service(store, broker, Administration(store, keys), keys, verified.fetcher)
+    administration = Administration(store, keys)
+    messenger = Messenger(_places(config), administration.record.checkpoint, config.record.checkpoint_seconds)
+    return Service(store, broker, administration, keys, verified.fetcher, messenger)
+
+
+def _places(config: Config) -> list[tuple[str, Place]]:
+    """Each with its name for the log."""
+    found: list[tuple[str, Place]] = []
+    for place in config.record.checkpoints:
+        if place.folder is not None:
+            found.append((place.owner or str(place.folder), FolderPlace(place.folder)))
+        else:
+            trusted = ssl.create_default_context(cafile=None if place.ca is None else str(place.ca))
+            found.append((place.owner or place.url or "", UrlPlace(place.url or "", trusted)))
+    return found
+
+
+def _kept_outside(config: Config, store: Store, keys: KeyRing) -> Iterator[Head]:
+    """The newest checkpoint in each folder: a database that lacks its row was rolled back. Raises InvalidConfig for one
+    that this broker did not sign, and OSError."""
+    name = store.read(lambda tx: tx.broker.state().name)
+    public = keys.checkpoint.public_key()
+    trusted = TrustedKeys([TrustedKey("checkpoint", public, key_id(public))])
+    for place in config.record.checkpoints:
+        if place.folder is None:
+            continue
+        for document in FolderPlace(place.folder).documents(name):
+            try:
+                yield read_checkpoint(document, trusted).head
+            except (Malformed, Rejected) as error:
+                raise InvalidConfig(
+                    [f"record.checkpoints: the newest in {place.folder} is none of this broker: {error}"]
+                ) from None
 
 
 def read_files(config: Config) -> None:

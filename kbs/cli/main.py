@@ -44,6 +44,7 @@ COMMANDS = (
     "lease",
     "keys",
     "audit",
+    "why",
     "backup",
     "restore",
     "clock",

@@ -32,6 +32,19 @@ def add_parser(commands: Any) -> None:
     add_connection(put)
     put.set_defaults(run=command("policy put", _put))
 
+    trial = actions.add_parser(
+        "dry-run",
+        help="what the last days would have decided under another policy",
+        description="Try a policy on the decisions of the last days, without putting it: which would come out otherwise. "
+        "A machine that it would release to may still be refused by another rule or owner.",
+    )
+    trial.add_argument("file", type=Path, help="the policy, - for standard input")
+    trial.add_argument("--owner", required=True)
+    trial.add_argument("--path", required=True, help="repository/type/tag, repository/type/* or repository/*")
+    trial.add_argument("--days", type=int, default=7, metavar="N", help="how far back; 7 unless given")
+    add_connection(trial)
+    trial.set_defaults(run=command("policy dry-run", _dry_run))
+
     listing = actions.add_parser("list", help="all rules", description="All rules, by number.")
     listing.add_argument("--owner", help="only this owner's")
     add_connection(listing)
@@ -48,12 +61,42 @@ def add_parser(commands: Any) -> None:
         action.set_defaults(run=command(f"policy {name}", act))
 
 
-def _put(args: argparse.Namespace) -> None:
+def _policy_text(file: Path) -> str:
+    """One that loads. Raises CommandError."""
     try:
-        policy = read_input(args.file, _LIMIT).decode()
+        policy = read_input(file, _LIMIT).decode()
     except UnicodeDecodeError:
-        raise CommandError(2, f"{args.file} is not UTF-8") from None
-    _check(policy, args.file)
+        raise CommandError(2, f"{file} is not UTF-8") from None
+    _check(policy, file)
+    return policy
+
+
+def _dry_run(args: argparse.Namespace) -> None:
+    from attest.untrusted import escape
+
+    policy = _policy_text(args.file)
+    trial = {"owner": args.owner, "path": args.path, "policy": policy, "days": args.days}
+    run = ask(args, "POST", "rules/dry-run", json=trial)
+    if args.json:
+        print(json.dumps(run, indent=1))
+        return
+    for one in run["otherwise"]:
+        print(f"{one['at']}  {one['path']}: {one['was']}, would be {one['would']} (row {one['row']})")
+        if one["sentence"]:
+            print(f"    {escape(one['sentence'], 500)}")
+    print(
+        f"{len(run['otherwise'])} of {run['decisions']} decisions since {run['since']} would come out otherwise"
+    )
+    if run["unknown"]:
+        print(
+            f"of {run['unknown']} of them nothing is kept any more, so nothing can be said", file=sys.stderr
+        )
+    if run["more"]:
+        print("there were more: only the first were judged; give fewer days", file=sys.stderr)
+
+
+def _put(args: argparse.Namespace) -> None:
+    policy = _policy_text(args.file)
     rule = ask(args, "PUT", "rules", json={"owner": args.owner, "path": args.path, "policy": policy})
     _show(args, rule)
 

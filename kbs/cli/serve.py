@@ -101,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(f"serving {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    service.messenger.start()
     try:
         uvicorn.Server(server).run(sockets=[listening])
     finally:

@@ -17,6 +17,7 @@ from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
 from kbs.config.keys import FileKeys, Keys
 from kbs.config.listen import Listen
+from kbs.config.record import RecordSection
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
 from kbs.config.sources import SourcesSection
 from kbs.config.tokens import TokenSection
@@ -52,6 +53,10 @@ class Config(Section):
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
     issuers: tuple[IssuerSection, ...] = Field(
         default=(), description="Other verifiers whose tokens guests may bring."
+    )
+    record: RecordSection = Field(
+        default=RecordSection(),
+        description="What is kept of decisions, and who outside is told of the trail.",
     )
     tokens: TokenSection = Field(default=TokenSection(), description="What attestation tokens say to others.")
 

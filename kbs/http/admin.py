@@ -16,12 +16,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from attest.canonical import read_json
 from attest.claims import instant
 from kbs.administration import Administration
-from kbs.audit import AuditRow
 from kbs.domain import Owner, Rule, Version
-from kbs.http import consents, keys, stops
+from kbs.http import consents, foresight, keys, record, stops
 from kbs.http.auth import principal
 from kbs.http.principal import By
 from kbs.refusals import Refusal
@@ -168,22 +166,8 @@ def router(administration: Administration, store: Store) -> APIRouter:
         administration.destroy_version(by, f"{repository}/{kind}/{tag}", version)
         return {"path": f"{repository}/{kind}/{tag}", "version": version}
 
-    @routes.get("/audit")
-    def audit(
-        after: Annotated[int, Query(ge=0, le=_INTEGERS)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    ) -> list[dict[str, Any]]:
-        return [_row(row) for row in administration.audit(after, limit)]
-
-    @routes.get("/audit/verify")
-    def verify_audit() -> dict[str, Any]:
-        head, faults = administration.verify_audit()
-        return {"head": str(head), "rows": head.number, "faults": faults}
-
-    @routes.get("/audit/reason/{reason}")
-    def audit_of(reason: str) -> dict[str, Any]:
-        return _row(administration.audit_of(reason))
-
+    record.add_routes(routes, administration.record)
+    foresight.add_routes(routes, administration.foresight)
     keys.add_routes(routes, administration.keys)
     stops.add_routes(routes, administration.stops)
     consents.add_routes(routes, administration.consents)
@@ -214,7 +198,3 @@ def _version(version: Version) -> dict[str, Any]:
         "terms": version.terms.as_dict(),
         "given": version.given,
     }
-
-
-def _row(row: AuditRow) -> dict[str, Any]:
-    return {"hash": row.hash.hex(), "row": read_json(row.body, where=f"audit row {row.number}")}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kbs.keys import KEY_BYTES, KeyStoreError
@@ -64,13 +64,16 @@ class KeyRing:
         wrapping_files(folder).start(os.urandom(KEY_BYTES))
         _session_files(folder).start(os.urandom(KEY_BYTES))
         _token_files(folder).start(_new_token_key())
+        _checkpoint_files(folder).start(_new_checkpoint_key())
 
     @classmethod
     def open(cls, folder: Path, wrap: KeyWrap | None = None) -> KeyRing:
         """wrap: where the KEKs are, the files of `folder` unless given. Raises KeyStoreError."""
         ring = cls(folder, KeyWrap(FileStore(folder)) if wrap is None else wrap)
+        if not _checkpoint_files(folder).files():  # made by a program before there was one
+            _checkpoint_files(folder).start(_new_checkpoint_key())
         # A broker that cannot use one of its keys says so before it serves.
-        _ = ring.session, ring.token, ring.wrap.current()
+        _ = ring.session, ring.token, ring.checkpoint, ring.wrap.current()
         return ring
 
     # -- sessions -----------------------------------------------------------------------------------
@@ -92,6 +95,13 @@ class KeyRing:
         if path not in self._sessions:
             self._sessions[path] = SessionKey.read(path)
         return self._sessions[path]
+
+    # -- checkpoints --------------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> ed25519.Ed25519PrivateKey:
+        """Signs checkpoints of the audit trail, and nothing else (T-SIGTYPE). Ed25519."""
+        return _read_checkpoint_key(_checkpoint_files(self.folder).newest())
 
     # -- tokens -------------------------------------------------------------------------------------
 
@@ -122,6 +132,10 @@ def _token_files(folder: Path) -> Succession:
     return Succession(folder, "token", ".pem")
 
 
+def _checkpoint_files(folder: Path) -> Succession:
+    return Succession(folder, "checkpoint", ".pem")
+
+
 def _take_over(files: Succession, content: bytes, now: datetime) -> list[str]:
     files.add(content, now)
     return [path.name for path in files.remove_ended(now)]
@@ -131,6 +145,22 @@ def _new_token_key() -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def _new_checkpoint_key() -> bytes:
+    return ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _read_checkpoint_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    try:
+        key = serialization.load_pem_private_key(read_private(path), None)
+    except (ValueError, TypeError):
+        raise KeyStoreError(f"{path} is no PEM key") from None
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise KeyStoreError(f"{path}: a checkpoint key is Ed25519")
+    return key
 
 
 def _read_token_key(path: Path) -> ec.EllipticCurvePrivateKey:

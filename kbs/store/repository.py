@@ -14,6 +14,7 @@ from kbs.store.audit_rows import AuditRows
 from kbs.store.broker_row import BrokerRow
 from kbs.store.consent_rows import ConsentRows
 from kbs.store.count_rows import CountRows
+from kbs.store.kept_rows import KeptRows
 from kbs.store.lease_rows import LeaseRows
 from kbs.store.registry import Registry
 from kbs.store.release_rows import ReleaseRows
@@ -23,7 +24,7 @@ from kbs.store.session_rows import SessionRows
 
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
-    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. revocations, broker: what is
+    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, broker: what is
     revoked or stopped. audit: the trail."""
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Repository:
         "broker",
         "consents",
         "counts",
+        "kept",
         "leases",
         "registry",
         "releases",
@@ -43,6 +45,7 @@ class Repository:
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
         self.counts = CountRows(connection)
+        self.kept = KeptRows(connection)
         self.leases = LeaseRows(connection)
         self.consents = ConsentRows(connection)
         self.revocations = RevocationRows(connection)

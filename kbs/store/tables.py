@@ -183,6 +183,31 @@ sessions = Table(
     Index("ix_sessions_expires", "expires"),
 )
 
+kept_sessions = Table(
+    "kept_sessions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("tee", String(32), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attested", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("collateral", String(64), nullable=False),
+    Column("token_id", String(64), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index("ix_kept_sessions_until", "until"),
+)
+
+kept_evidence = Table(
+    "kept_evidence",
+    metadata,
+    Column("session", LargeBinary(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index("ix_kept_evidence_until", "until"),
+)
+
 releases = Table(
     "releases",
     metadata,

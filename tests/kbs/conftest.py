@@ -153,7 +153,7 @@ class Bench:
         return run_sql(self.address, statement, **values)
 
     def rows(self, event: str | None = None) -> list[dict[str, Any]]:
-        rows = [row.content for row in self.administration.audit(0, 1000)]
+        rows = [row.content for row in self.administration.record.rows(0, 1000)]
         return [row for row in rows if event in (None, row["event"])]
 
     def codes(self) -> set[str]:

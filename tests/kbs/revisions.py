@@ -156,9 +156,29 @@ def fill_0003(connection: Connection, left: Left) -> None:
     _into(connection, "broker", id=1, name="ab" * 16, epoch=7, tag="cd" * 16)
 
 
+def fill_0004(connection: Connection, left: Left) -> None:
+    fill_0003(connection, left)
+    for session in left.sessions:
+        _into(
+            connection,
+            "kept_sessions",
+            id=session.id,
+            tee=session.tee,
+            protocol=session.protocol,
+            key=json.dumps(session.key),
+            attested=int(session.attested.timestamp()),
+            expires=int(session.expires.timestamp()),
+            collateral=session.collateral,
+            token_id=session.token_id,
+            sealed=session.sealed,
+            until=int(session.expires.timestamp()) + 86_400,
+        )
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
     "0003": fill_0003,
+    "0004": fill_0004,
 }
 """Schema → what writes `Left` into its tables."""

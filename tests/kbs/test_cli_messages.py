@@ -152,7 +152,7 @@ def test_acts_are_confirmed_and_the_trail_says_of_what_and_by_whom(served: Serve
     assert absent.returncode == 4
     reason = re.search(r"reason ([0-9a-f]+)", absent.stderr)
     assert reason
-    why = served.run("audit", "why", reason[1]).stdout
+    why = served.run("why", reason[1]).stdout
     assert "no such secret: never put, or deleted" in why
     assert "SIMULATED" in why
 

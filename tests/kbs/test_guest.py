@@ -33,7 +33,7 @@ def client(bench: Bench, **keywords: Any) -> KbsClient:
 def test_guest_receives_the_secret(acme: Bench) -> None:
     received = client(acme).get(MODEL)
     assert (received.secret, received.lease) == (SECRET, None)
-    row = acme.administration.audit(0, 100)[-1]
+    row = acme.administration.record.rows(0, 100)[-1]
     assert received.receipt == Head(row.number, row.hash)
     acme.administration.put_secret("test", PATH, ["acme"], SECRET, Terms(lease_seconds=60))
     assert client(acme).get(MODEL).lease == acme.clock.now + timedelta(seconds=60)

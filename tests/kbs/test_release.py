@@ -12,11 +12,12 @@ import pytest
 
 from attest import Anchors, Endorsements, Expected, Verified, verify
 from attest.simulator import Simulator
-from kbs.broker import Broker, Settings, Verification, _context
+from kbs.broker import Broker, Settings, Verification
 from kbs.clock import Clock
 from kbs.collateral import Epoch
 from kbs.domain import ResourcePath, Session, hashed
 from kbs.refusals import Refusal
+from kbs.sealed import context_of
 from kbs.store.address import Address
 from kbs.store.audit_rows import AuditRows
 from tests.kbs.conftest import ALLOWED, PATH, SECRET, SNP_POLICY, Bench, make_bench
@@ -41,7 +42,7 @@ def sealed(bench: Bench) -> tuple[Session, Verified]:
     ((session_id,),) = bench.sql("SELECT id FROM sessions")
     session = bench.store.read(lambda tx: tx.sessions.session(session_id))
     assert session is not None
-    return session, Verified.unseal(bench.keys.session.seal, _context(session), session.sealed)
+    return session, Verified.unseal(bench.keys.session.seal, context_of(session), session.sealed)
 
 
 def refused(status: int, kind: str) -> pytest.RaisesExc[TwinRefused]:
@@ -54,7 +55,7 @@ def test_conforming_machine_receives_and_opens_the_secret(acme: Bench) -> None:
     assert row["resource"] == PATH
     assert row["simulated"] is True
     assert [agreed["owner"] for agreed in row["agreed"]] == ["acme"]
-    assert acme.administration.verify_audit()[1] == []
+    assert acme.administration.record.proof(()).faults == ()
 
 
 def test_t_collateral_rollback_the_list_that_refused_a_guest_is_not_forgotten(acme: Bench) -> None:
@@ -298,7 +299,7 @@ def test_claims_that_bind_no_key_release_nothing(acme: Bench) -> None:
         expected=Expected(nonce=bytes(range(32)), protocol="0.4"),
     )
     session = replace(session, id=bytes(32), token_id="other")
-    session = replace(session, sealed=keyless.seal(acme.keys.session.seal, _context(session)))
+    session = replace(session, sealed=keyless.seal(acme.keys.session.seal, context_of(session)))
     acme.store.write(lambda tx: tx.sessions.add_session(session))
     acme.administration.put_rule("test", "acme", "acme/*", SNP_POLICY.replace("  binding: {key: true}\n", ""))
     with pytest.raises(Refusal, match="binds no key"):
@@ -351,8 +352,8 @@ def test_denial_tells_the_guest_a_reason_and_the_owner_the_cause(acme: Bench) ->
     assert "firmware" not in detail
     assert "200" not in detail
     reason = detail.partition("(reason ")[2].rstrip(")")
-    row = acme.administration.audit_of(reason).content
-    assert "SNP firmware is too old" in row["problems"][0]["message"]
+    (decision,) = acme.administration.foresight.why(reason, None, every=False)
+    assert "SNP firmware is too old" in decision["row"]["problems"][0]["message"]
 
 
 def test_secret_without_a_rule_is_denied(bench: Bench) -> None:

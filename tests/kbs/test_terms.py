@@ -123,7 +123,7 @@ def test_a_release_tells_its_row_and_the_end_of_its_lease(acme: Bench) -> None:
     answer = guest.http.get(f"/kbs/v0/resource/{PATH}")
     assert answer.headers["kbs-lease-expires"] == instant(NOON + timedelta(seconds=90))
     number, _, digest = answer.headers["kbs-receipt"].partition(":")
-    (row,) = [row for row in acme.administration.audit(0, 1000) if row.number == int(number)]
+    (row,) = [row for row in acme.administration.record.rows(0, 1000) if row.number == int(number)]
     assert row.hash.hex() == digest
     assert row.content["event"] == "released"
     assert row.content["lease"] == instant(NOON + timedelta(seconds=90))
