@@ -38,7 +38,7 @@ _TRIED = "A test that was written since notices it, as was tried by hand; mutmut
 
 WORDING = Reason(
     "Words for people: which check and which problem is asked by tests, not how it is put",
-    change=r"log\.(failed|require|warn)|x509\.|where=|found=|expected=",
+    change=r"log\.(failed|require|warn)|x509\.|where=|found=|expected=|message=",
     words=True,
 )
 """Mutants that are counted apart, run or not."""
@@ -55,7 +55,8 @@ REASONS: tuple[Reason, ...] = (
         "tests/tdx/test_warm_verification.py",
         change=r"cache is not None and depth|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
         r"|, cache, memory\) → .*, None, memory\)|if device is not None: → if device is None|if path is not None: → if path is None|known",
-        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py|nvidia/chain\.py",
+        function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py|nvidia/chain\.py"
+        r"|azure/verify\.py|verifier\.py",
     ),
     Reason(
         "A ground is kept only where it stood without a complaint, under a list in date; what this line asks of one that is "
@@ -306,6 +307,76 @@ REASONS: tuple[Reason, ...] = (
         r"|revocation\.py check_crls|references\.py find_reference|binding\.py domain_of|azure/bind\.py carries|azure/verify\.py carries",
         change=r"name = None|at <= certificate|at >= certificate|log\.failed\(None|len\(log\.problems\)|depth - 3|own is None and|or key\.key_size"
         r"|this_update < at|not_before < at|at < rim|rstrip|len\(extra_data\)",
+    ),
+    Reason(
+        "Words for people",
+        function=r"azure/verify\.py _check_user_data|nvidia/references\.py find_reference|rim_signature\.py (_signed|check_rim)|bind\.py _site",
+        change=r"version = |of = |by = |of=|origins",
+    ),
+    Reason(
+        "None and False are told apart nowhere: no reading was of a signed part yet",
+        function=r"rim_signature\.py _read_signed",
+        change=r"signed=None",
+    ),
+    Reason(
+        "A problem that was recorded refuses in the end, whatever this hands on",
+        function=r"(azure/verify\.py verify_azure|snp/verify\.py verify_snp)$",
+        change=r"(or hardware is None|or path is None or leaf is None): → .*(and hardware|and leaf|and path)",
+    ),
+    Reason(
+        "What stands for no list at all is read only where a chain was verified, and there is none here",
+        function=r"snp/ground\.py _check_revocation",
+        change=r"return .absent.",
+    ),
+    Reason(
+        "The root would be looked for in its own list too: no root is there, and one that were would be refused",
+        function=r"snp/ground\.py _check_revocation",
+        change=r"certificates\[1:3\]",
+    ),
+    Reason(
+        "Both are asked to be known in the next line",
+        function=r"snp/chain\.py leaves",
+        change=r"and False else",
+    ),
+    Reason(
+        "Any number that is out of range is refused in the next line",
+        function=r"snp/leaf\.py _integer",
+        change=r"number = -1 → .*number = -2",
+    ),
+    Reason(
+        "Nothing stands there yet",
+        function=r"bind\.py _site",
+        change=r"bound\.raw \|= ",
+    ),
+    Reason(
+        "Without a challenge, or without a CPU, nothing is tied to it: what this says is asked for neither",
+        function=r"bind\.py (_site|_bind_cpu)$",
+        change=r"return False → return True",
+    ),
+    Reason(
+        "Names and numbers are made from the devices themselves, one each",
+        function=r"bind\.py _bind_devices|verifier\.py (verify|_distinct)",
+        change=r"strict=True",
+    ),
+    Reason(
+        "Of devices that must all carry one nonce, which of them is compared with the others only changes who is named",
+        function=r"verifier\.py _distinct",
+        change=r"devices\[1\]",
+    ),
+    Reason(
+        "A cache of one call: who shares what is read once, or again",
+        function=r"verifier\.py verify$",
+        change=r"if cache is None",
+    ),
+    Reason(
+        "No device has anything beneath it, and no log of a boot is of a machine without a CPU",
+        function=r"verifier\.py verify$",
+        change=r"beneath\.append\(None|else \"XXXX\"",
+    ),
+    Reason(
+        "No verifier of ours hands back nothing without saying why; what stands beside the refusal then is for people",
+        function=r"verifier\.py verify$",
+        change=r"evidence\.missing|checks=log\.records\(\),",
     ),
 )
 
