@@ -27,6 +27,7 @@ from kbs.foresight import Foresight
 from kbs.key_administration import KeyAdministration, key_store
 from kbs.keys.envelope import seal
 from kbs.keys.ring import KeyRing
+from kbs.people import People
 from kbs.record_administration import RecordAdministration
 from kbs.refusals import Refusal
 from kbs.stop_administration import StopAdministration
@@ -48,11 +49,15 @@ class Administration:
         self._keys = keys
         self._clock = clock or Clock()
         self._acts = Acts(store, self._clock)
+        self.people = People(store, self._acts)
         self.keys = KeyAdministration(store, keys, self._clock)
         self.record = RecordAdministration(store, keys, self._acts)
         self.foresight = Foresight(store, keys, self._acts)
         self.stops = StopAdministration(store, self._acts)
         self.consents = ConsentAdministration(store, keys, self._acts)
+
+    def now_in(self, tx: Repository) -> datetime:
+        return self._clock.now(tx)
 
     # -- owners -------------------------------------------------------------------------------------
 

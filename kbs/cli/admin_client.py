@@ -57,7 +57,9 @@ def ask(args: argparse.Namespace, method: str, path: str, **request: Any) -> Any
         raise CommandError(3, f"{args.url} does not answer as a broker does") from None
     if response.status_code == 401:
         origin = args.key_file or "KBS_ADMIN_KEY"
-        raise CommandError(1, f"wrong key: the broker at {args.url} does not know the one in {origin}")
+        raise CommandError(
+            1, f"wrong key: the broker at {args.url} does not know the one in {origin}, or it has ended"
+        )
     if not response.is_success:
         detail = answer.get("detail", "refused") if isinstance(answer, dict) else "refused"
         raise CommandError(1, escape(str(detail), 2000))

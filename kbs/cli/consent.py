@@ -127,6 +127,7 @@ def add_parser(commands: Any) -> None:
         help="consents, and what is wanting",
         description="Consents that were put, and what is wanting of each now.",
     )
+    listing.add_argument("--owner", help="only this owner's; needed with an owner's key")
     add_connection(listing)
     listing.set_defaults(run=command("consent list", _list))
 
@@ -281,7 +282,7 @@ def _put(args: argparse.Namespace) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    found = ask(args, "GET", "consents")
+    found = ask(args, "GET", "consents", params={"owner": args.owner} if args.owner else {})
     if args.json:
         print(json.dumps(found, indent=1))
         return

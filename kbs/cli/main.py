@@ -18,6 +18,7 @@ Release secrets to confidential machines that their owners' policies accept.
   kbs serve --state DIR --endorsements DIR            serve guests and administrators
   kbs config check kbs.yaml                           is a configuration right, before it is served?
   kbs owner add acme                                  who holds secrets
+  kbs principal list                                  who may administer, and what
   kbs policy put --owner acme --path 'acme/*' p.yaml  what acme asks of a machine
   kbs secret put acme/key/model --owner acme FILE     a secret, encrypted at rest
   kbs consent list                                    what owners' people signed before a release
@@ -36,6 +37,7 @@ COMMANDS = (
     "serve",
     "config",
     "owner",
+    "principal",
     "policy",
     "secret",
     "consent",

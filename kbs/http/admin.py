@@ -17,13 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from attest.claims import instant
+from kbs.access import DOORS, Door, Principal
 from kbs.administration import Administration
 from kbs.domain import Owner, Rule, Version
-from kbs.http import consents, foresight, keys, record, stops
+from kbs.http import consents, foresight, keys, people, record, stops
 from kbs.http.auth import principal
+from kbs.http.concerns import Asked, owners_of_request
 from kbs.http.principal import By
 from kbs.refusals import Refusal
 from kbs.store.database import Store
+from kbs.store.repository import Repository
 from kbs.terms import InvalidTerms, Terms
 
 PREFIX = "/admin/v1"
@@ -64,18 +67,34 @@ class NewSecret(_Strict):
 
 
 def router(administration: Administration, store: Store) -> APIRouter:
-    def authenticate(request: Request) -> None:
+    def authenticate(request: Request, template: str, body: bytes) -> None:
         given = request.headers.get("authorization")
-        request.state.principal = store.read(lambda tx: principal(tx, given))
+        door = DOORS.get((request.method, template))
+
+        def look(tx: Repository) -> tuple[Principal, frozenset[str]]:
+            who = principal(tx, given, administration.now_in(tx))
+            if who.role != "owner" or door is None or door.own is None:
+                return who, frozenset()
+            asked = Asked(request.path_params, request.query_params, body)
+            return who, owners_of_request(door.own, asked, tx)
+
+        who, concerned = store.read(look)
+        request.state.principal, request.state.who = who.name, who
+        if who.role == "administrator" and door is not None:
+            return
+        if door is None or not (who.role in door.roles or who.owners & concerned):
+            raise Refusal(403, "AdminAuthAccess", _not_yours(who, door))
 
     class AfterTheKey(APIRoute):
-        """Asks for the key before the framework parses a body: a dependency would run after that."""
+        """Asks for the key, and what its holder may, before the framework parses a body: a dependency would run after
+        that."""
 
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
+            template = self.path.removeprefix(PREFIX)
 
             async def authenticated(request: Request) -> Response:
-                await run_in_threadpool(authenticate, request)
+                await run_in_threadpool(authenticate, request, template, await request.body())
                 return await handle(request)
 
             return authenticated
@@ -113,10 +132,11 @@ def router(administration: Administration, store: Store) -> APIRouter:
         return {"id": rule_id}
 
     @routes.get("/secrets")
-    def secrets() -> list[dict[str, Any]]:
+    def secrets(owner: Annotated[str | None, Query(max_length=63)] = None) -> list[dict[str, Any]]:
         return [
             {"path": str(secret.path), "owners": secret.owners, "version": secret.version}
             for secret in administration.secrets()
+            if owner is None or owner in secret.owners
         ]
 
     @routes.put("/secrets/{repository}/{kind}/{tag}")
@@ -169,9 +189,16 @@ def router(administration: Administration, store: Store) -> APIRouter:
     record.add_routes(routes, administration.record)
     foresight.add_routes(routes, administration.foresight)
     keys.add_routes(routes, administration.keys)
+    people.add_routes(routes, administration.people)
     stops.add_routes(routes, administration.stops)
     consents.add_routes(routes, administration.consents)
     return routes
+
+
+def _not_yours(who: Principal, door: Door | None) -> str:
+    if door is not None and door.own is not None and who.role == "owner":
+        return f"this is not of {', '.join(sorted(who.owners))}; it goes by {door.own}"
+    return f"the role {who.role} may not do this"
 
 
 def _owner(owner: Owner) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 from datetime import datetime
 from typing import Final
 
+from kbs.access import Principal
 from kbs.domain import hashed
 from kbs.protocol.tee_key import encode
 from kbs.refusals import Refusal
@@ -21,12 +22,12 @@ def make_key() -> str:
 
 
 def give_key(tx: Repository, name: str, key: str, now: datetime) -> None:
-    """Make `key` that of the principal `name`; only its hash is kept."""
-    tx.registry.add_principal(name, hashed(key), now)
+    """Make `key` that of the administrator `name`; only its hash is kept."""
+    tx.registry.add_principal(Principal(name, "administrator"), hashed(key), now)
 
 
-def principal(tx: Repository, authorization: str | None) -> str:
-    """The name behind an Authorization header. Raises Refusal.
+def principal(tx: Repository, authorization: str | None, now: datetime) -> Principal:
+    """Who is behind an Authorization header. Raises Refusal.
 
     Every stored hash is compared, in constant time, whatever matched before.
     """
@@ -34,9 +35,9 @@ def principal(tx: Repository, authorization: str | None) -> str:
     found = None
     if scheme.lower() == "bearer" and key.startswith(PREFIX):
         given = hashed(key)
-        for name, key_hash in tx.registry.principals():
+        for one, key_hash in tx.registry.principals():
             if hmac.compare_digest(key_hash, given):
-                found = name
-    if found is None:
+                found = one
+    if found is None or (found.expires is not None and now >= found.expires):
         raise Refusal(401, "AdminAuthAccess", "administration needs its key")
     return found

@@ -40,10 +40,11 @@ class NewOwners(_Strict):
 
 def add_routes(routes: APIRouter, consents: ConsentAdministration) -> None:
     @routes.get("/consents")
-    def listing() -> list[dict[str, Any]]:
+    def listing(owner: Annotated[str | None, Query(max_length=63)] = None) -> list[dict[str, Any]]:
         return [
             {**read_json(payload_of(said), where="consent"), "given": count.given, "wanting": wanting}
             for said, count, wanting in consents.consents()
+            if owner in (None, said.owner)
         ]
 
     @routes.get("/consents/in-force")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_, update
 
 from attest.canonical import canonical, read_json
+from kbs.access import Principal
 from kbs.domain import (
     Envelope,
     Owner,
@@ -36,13 +37,41 @@ class Registry:
 
     # -- principals ---------------------------------------------------------------------------------
 
-    def add_principal(self, name: str, key_hash: bytes, now: datetime) -> None:
-        self._connection.execute(insert(principals).values(name=name, key_hash=key_hash, created=to_row(now)))
+    def add_principal(self, one: Principal, key_hash: bytes, now: datetime) -> None:
+        known = self._connection.execute(
+            select(principals.c.name).where(principals.c.name == one.name)
+        ).first()
+        if known is not None:
+            raise Conflict(f"principal {one.name} exists")
+        self._connection.execute(
+            insert(principals).values(
+                name=one.name,
+                key_hash=key_hash,
+                created=to_row(now),
+                role=one.role,
+                owners=canonical(sorted(one.owners)).decode(),
+                expires=None if one.expires is None else to_row(one.expires),
+            )
+        )
 
-    def principals(self) -> list[tuple[str, bytes]]:
-        """(name, SHA-256 of the key)"""
-        rows = self._connection.execute(select(principals.c.name, principals.c.key_hash))
-        return [(name, key_hash) for name, key_hash in rows]
+    def remove_principal(self, name: str) -> None:
+        self._connection.execute(delete(principals).where(principals.c.name == name))
+
+    def principals(self) -> list[tuple[Principal, bytes]]:
+        """Each with the SHA-256 of its key."""
+        rows = self._connection.execute(select(principals).order_by(principals.c.name))
+        return [
+            (
+                Principal(
+                    row.name,
+                    row.role,
+                    frozenset(read_json(row.owners, where="principal")),
+                    None if row.expires is None else from_row(row.expires),
+                ),
+                row.key_hash,
+            )
+            for row in rows
+        ]
 
     # -- owners -------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ principals = Table(
     Column("name", String(64), primary_key=True),
     Column("key_hash", LargeBinary(32), nullable=False, unique=True),
     Column("created", BigInteger, nullable=False),
+    Column("role", String(20), nullable=False, server_default="administrator"),
+    Column("owners", Text, nullable=False, server_default="[]"),
+    Column("expires", BigInteger, nullable=True),
 )
 
 owners = Table(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from attest.canonical import canonical
 from attest.memory import Memory
+from kbs.access import Principal
 from kbs.audit import AuditRow
 from kbs.domain import Challenge, Owner, ResourcePath, Rule, SecretVersion, Session
 from kbs.store.repository import Repository
@@ -25,7 +26,7 @@ from tests.kbs.conftest import PATH, Bench
 class Left:
     """What a broker keeps, apart from how."""
 
-    principals: Sequence[tuple[str, bytes]]
+    principals: Sequence[tuple[Principal, bytes]]
     owners: Sequence[Owner]
     rules: Sequence[Rule]
     secret: SecretVersion
@@ -68,8 +69,8 @@ def _into(connection: Connection, table: str, **values: Any) -> None:
 
 
 def fill_0001(connection: Connection, left: Left) -> None:
-    for name, key_hash in left.principals:
-        _into(connection, "principals", name=name, key_hash=key_hash, created=1)
+    for one, key_hash in left.principals:
+        _into(connection, "principals", name=one.name, key_hash=key_hash, created=1)
     for owner in left.owners:
         _into(connection, "owners", name=owner.name, enabled=owner.enabled, created=2)
     for rule in left.rules:
@@ -175,10 +176,26 @@ def fill_0004(connection: Connection, left: Left) -> None:
         )
 
 
+def fill_0005(connection: Connection, left: Left) -> None:
+    fill_0004(connection, left)
+    owners = canonical([left.owners[0].name]).decode()
+    _into(
+        connection,
+        "principals",
+        name="ann",
+        key_hash=bytes(32),
+        created=1,
+        role="owner",
+        owners=owners,
+        expires=9,
+    )
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
     "0003": fill_0003,
     "0004": fill_0004,
+    "0005": fill_0005,
 }
 """Schema → what writes `Left` into its tables."""

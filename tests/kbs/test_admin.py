@@ -30,7 +30,10 @@ ROUTES = [
     ("POST", "keys/session/rotate"),
     ("GET", "audit"),
     ("GET", "audit/verify"),
-    ("GET", "audit/reason/00"),
+    ("GET", "audit/search"),
+    ("GET", f"why/{'0' * 16}"),
+    ("GET", "principals"),
+    ("POST", "principals"),
 ]
 
 

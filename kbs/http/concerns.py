@@ -1,0 +1,102 @@
+"""Whose a request is, read from its path, query and body before anything is done."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from attest.canonical import read_json
+from attest.errors import Malformed
+from kbs.access import Concern
+from kbs.consent import claimed_in
+from kbs.domain import InvalidName, ResourcePath
+from kbs.store.repository import Repository
+
+
+class Asked:
+    """path, query: their parameters. body: raw."""
+
+    def __init__(self, path: Mapping[str, str], query: Mapping[str, str], body: bytes) -> None:
+        self.path = path
+        self.query = query
+        self._body = body
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """Empty for what is no object: the route itself refuses that."""
+        try:
+            found = read_json(self._body, where="body", limit=2 << 20)
+        except Malformed:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def owners_of_request(concern: Concern, asked: Asked, tx: Repository) -> frozenset[str]:
+    """Empty where it is nobody's, or cannot be told: then it is no owner's."""
+    return frozenset(one for one in _CONCERNS[concern](asked, tx) if isinstance(one, str))
+
+
+def _of_secret(asked: Asked, tx: Repository) -> Iterable[object]:
+    """Of one that is there its owners; of one that is put first, those it will have."""
+    names = _owners(tx, "/".join(asked.path[name] for name in ("repository", "kind", "tag")))
+    return names or _texts(asked.body.get("owners"))
+
+
+def _of_revoked(asked: Asked, tx: Repository) -> Iterable[object]:
+    value = str(asked.body.get("value"))
+    if asked.body.get("kind") == "secret":
+        return _owners(tx, value)
+    if asked.body.get("kind") == "version":
+        return _owners(tx, value.rpartition("@")[0])
+    return ()
+
+
+def _of_signed(asked: Asked, tx: Repository) -> Iterable[object]:
+    try:
+        return [claimed_in(base64.b64decode(str(asked.body.get("document")), validate=True)).owner]
+    except (Malformed, binascii.Error, ValueError):
+        return ()
+
+
+def _of_rule(asked: Asked, tx: Repository) -> Iterable[object]:
+    return [rule.owner for rule in tx.registry.rules() if str(rule.id) == asked.path["rule_id"]]
+
+
+def _of_decision(asked: Asked, tx: Repository) -> Iterable[object]:
+    """The owners of all secrets that it was about: of a session, only those every decision was about."""
+    what = asked.path["what"]
+    if len(what) != 64:
+        row = tx.audit.by_reason(what)
+        rows = [] if row is None else [row.content]
+    else:
+        rows = [said for said in (row.content for row in tx.audit.rows()) if said.get("session") == what]
+        wanted = asked.query.get("path")
+        rows = [said for said in rows if said.get("resource") and wanted in (None, said["resource"])]
+    sets = [frozenset(_owners(tx, str(said.get("resource")))) for said in rows]
+    return frozenset.intersection(*sets) if sets else ()
+
+
+def _owners(tx: Repository, path: str) -> tuple[str, ...]:
+    try:
+        return tx.registry.owners_of(ResourcePath.parse(path))
+    except InvalidName:
+        return ()
+
+
+def _texts(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+_CONCERNS: Final[Mapping[Concern, Callable[[Asked, Repository], Iterable[object]]]] = {
+    "owner in the body": lambda asked, tx: [asked.body.get("owner")],
+    "owner asked for": lambda asked, tx: [asked.query.get("owner")],
+    "owner in the path": lambda asked, tx: [asked.path["name"]],
+    "the rule's owner": _of_rule,
+    "the secret's owners": _of_secret,
+    "the owners of the secret in the body": lambda asked, tx: _owners(tx, str(asked.body.get("path"))),
+    "the owners of what is revoked": _of_revoked,
+    "who signed": _of_signed,
+    "the decision's owners": _of_decision,
+}

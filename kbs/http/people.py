@@ -1,0 +1,49 @@
+"""The routes for principals. A key comes out once, when it is made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from attest.claims import instant
+from kbs.access import Principal
+from kbs.people import People
+
+Name = Annotated[str, Path(max_length=63)]
+
+
+class NewPerson(BaseModel):
+    """owners: of the role owner. days: until the key ends; null for never."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: str = Field(max_length=63)
+    role: str = Field(max_length=20)
+    owners: list[str] = Field(default_factory=list, max_length=64)
+    days: int | None = Field(default=None, ge=1, le=3650)
+
+
+def add_routes(routes: APIRouter, people: People) -> None:
+    @routes.get("/principals")
+    def listing() -> list[dict[str, Any]]:
+        return [_principal(one) for one in people.all()]
+
+    @routes.post("/principals", status_code=201)
+    def add(request: Request, new: NewPerson) -> dict[str, Any]:
+        made = people.add(request.state.who, new.name, new.role, new.owners, new.days)
+        return {**_principal(made.principal), "key": made.key}
+
+    @routes.delete("/principals/{name}")
+    def remove(request: Request, name: Name) -> dict[str, Any]:
+        people.remove(request.state.who, name)
+        return {"name": name}
+
+
+def _principal(one: Principal) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "role": one.role,
+        "owners": sorted(one.owners),
+        "expires": None if one.expires is None else instant(one.expires),
+    }
