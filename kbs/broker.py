@@ -94,7 +94,8 @@ class Settings:
     """session_seconds: life of a challenge and of the session it becomes, at most 300. open_challenges:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
     sends (guests then attest twice more). served: which guests. tokens: what its tokens say. session_days,
-    evidence_days: how long what machines proved, and their evidence, is kept to explain decisions."""
+    evidence_days: how long what machines proved, and their evidence, is kept to explain decisions. address_rate,
+    session_rate: requests a minute of one address, and for secrets of one session."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
@@ -103,6 +104,8 @@ class Settings:
     tokens: TokenTerms = field(default_factory=TokenTerms)
     session_days: int = 7
     evidence_days: int = 0
+    address_rate: int = 6000
+    session_rate: int = 300
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -230,6 +233,7 @@ class Broker:
         self._tokens = Tokens(keys.tokens, self._settings.tokens)
         self._clock = clock or Clock()
         self._revocations = Revocations()
+        self.rates = self._settings.address_rate, self._settings.session_rate
 
     # -- challenge ----------------------------------------------------------------------------------
 

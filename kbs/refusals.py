@@ -37,7 +37,8 @@ class Refusal(Exception):
     """A request that is not granted.
 
     status: HTTP, never 2xx or 3xx. detail: one sentence for the requester. problems: for the audit row
-    only. reason: random, stands in detail and audit row alike. audited: it leaves a row.
+    only. reason: random, stands in detail and audit row alike. audited: it leaves a row. retry_after: seconds until asking
+    again may help, None where nobody knows.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Refusal(Exception):
         *,
         problems: Iterable[Problem] = (),
         audited: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.problems = tuple(problems)
         self.audited = audited
+        self.retry_after = retry_after
         self.reason = secrets.token_hex(8)
         self.detail = f"{detail} (reason {self.reason})" if audited else detail
 

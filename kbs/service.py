@@ -16,13 +16,14 @@ from attest.sources.sources import Sources
 from kbs.administration import Administration
 from kbs.audit import Head
 from kbs.broker import Broker, Settings, Verification
+from kbs.budget import Budget, Rate
 from kbs.checkpoint import read_checkpoint
 from kbs.collateral import Folder, NoCollateral
 from kbs.config import Config, InvalidConfig
 from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
-from kbs.fetching import Budget, Fetcher, NoFetcher, VendorFetcher
+from kbs.fetching import Fetcher, NoFetcher, VendorFetcher
 from kbs.keys.configured import key_wrap
 from kbs.keys.files import read_private
 from kbs.keys.ring import KeyRing
@@ -91,6 +92,8 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         tokens=_token_terms(config.tokens),
         session_days=config.record.session_days,
         evidence_days=config.record.evidence_days,
+        address_rate=config.guests.requests_an_address_a_minute,
+        session_rate=config.guests.requests_a_session_a_minute,
     )
     verified = verification(config)
     broker = Broker(store, keys, verified, settings)
@@ -246,5 +249,9 @@ def fetcher(config: Config, anchors: Anchors) -> Fetcher:
         raise InvalidConfig([f"sources.cache: {failure.reason}"]) from None
     sources.client.proxy = section.proxy
     sources.client.ca_file = None if section.ca is None else str(section.ca)
-    budget = Budget(an_address_an_hour=section.an_address_an_hour, in_all_a_minute=section.in_all_a_minute)
+    an_hour, a_minute = section.an_address_an_hour, section.in_all_a_minute
+    budget = Budget(
+        Rate(an_hour, 3600, f"{an_hour} questions an hour for one address"),
+        Rate(a_minute, 60, f"{a_minute} questions a minute for all guests"),
+    )
     return VendorFetcher(sources, budget, at_once=section.at_once, waiting=section.waiting)

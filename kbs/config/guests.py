@@ -40,6 +40,17 @@ class Guests(Section):
         description="Challenges that may wait at once, of all guests together.",
     )
 
+    requests_an_address_a_minute: int = Field(
+        default=6000,
+        ge=1,
+        description="Requests of guests at one address, in each process; beyond them 429. A fleet behind one proxy has one.",
+    )
+    requests_a_session_a_minute: int = Field(
+        default=300,
+        ge=1,
+        description="Requests for secrets by one session, in each process; beyond them 429.",
+    )
+
     @model_validator(mode="after")
     def _serves_somebody(self) -> Guests:
         _ = self.served  # ValueError

@@ -5,8 +5,7 @@ answered its challenge, for the devices of a machine before its CPU is found gen
 disk holds is served to all, and waits for nobody.
 """
 
-from kbs.fetching.budget import Budget
 from kbs.fetching.fetcher import Fetch, Fetcher, NoFetcher, VendorFetcher
 from kbs.fetching.verifying import UNASKED, verify_fetching
 
-__all__ = ["UNASKED", "Budget", "Fetch", "Fetcher", "NoFetcher", "VendorFetcher", "verify_fetching"]
+__all__ = ["UNASKED", "Fetch", "Fetcher", "NoFetcher", "VendorFetcher", "verify_fetching"]

@@ -17,7 +17,7 @@ from attest.sources.fetch_for import Fetched, fetch_for
 from attest.sources.question import Question
 from attest.sources.sources import Sources
 from attest.x509 import Certificate
-from kbs.fetching.budget import Budget
+from kbs.budget import Budget
 from kbs.problems import problem
 
 _log = structlog.get_logger("kbs.fetching")
@@ -95,7 +95,7 @@ class VendorFetcher:
         """Raises NotNow where nothing is left."""
         spent = self._budget.spend(address)
         if spent is not None:
-            raise _not_now("kbs.fetch.budget", question, spent)
+            raise _not_now("kbs.fetch.budget", question, spent.rate.said)
 
 
 @dataclass

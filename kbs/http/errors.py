@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,7 +28,10 @@ def install(app: FastAPI) -> None:
 
 async def _refusal(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)
-    return JSONResponse(error.body(), error.status, headers=NO_STORE)
+    headers = dict(NO_STORE)
+    if error.retry_after is not None:
+        headers["retry-after"] = str(ceil(error.retry_after))
+    return JSONResponse(error.body(), error.status, headers=headers)
 
 
 async def _framework(_request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from attest.claims import instant
 from kbs.broker import Broker, Issued, Released
+from kbs.budget import Budget, Rate
 from kbs.domain import InvalidName, ResourcePath, hashed
 from kbs.http.errors import NO_STORE
 from kbs.refusals import Refusal
@@ -31,14 +32,19 @@ def router(broker: Broker) -> APIRouter:
     routes = APIRouter(prefix=PREFIX)
     # Threads of their own: where a key store is slow, all of them may wait, and guests still attest.
     releases = CapacityLimiter(RELEASES_AT_ONCE)
+    an_address, a_session = broker.rates
+    addresses = Budget(Rate(an_address, 60, f"{an_address} requests a minute for one address"))
+    sessions = Budget(Rate(a_session, 60, f"{a_session} requests a minute for one session"))
 
     @routes.post("/auth")
     async def auth(request: Request) -> Response:
+        _within(addresses, _address(request))
         issued = await run_in_threadpool(broker.challenge, await request.body())
         return _with_cookie(request, issued)
 
     @routes.post("/attest")
     async def attest(request: Request) -> Response:
+        _within(addresses, _address(request))
         issued = await run_in_threadpool(
             broker.attest, _cookie(request), await request.body(), _address(request)
         )
@@ -46,6 +52,8 @@ def router(broker: Broker) -> APIRouter:
 
     @routes.get("/resource/{path:path}")
     async def resource(request: Request, path: str) -> Response:
+        _within(addresses, _address(request))
+        _within(sessions, hashed(_cookie(request) or request.headers.get("authorization", "")).hex())
         released = await to_thread.run_sync(_release, broker, request, _resource(path), limiter=releases)
         headers = {**NO_STORE, RECEIPT: str(released.receipt)}
         if released.lease is not None:
@@ -85,6 +93,13 @@ def _cookie(request: Request) -> str | None:
         if name == COOKIE
     ]
     return values[0] if len(values) == 1 else None
+
+
+def _within(budget: Budget, name: str) -> None:
+    """T-DOS. Raises Refusal."""
+    spent = budget.spend(name)
+    if spent is not None:
+        raise Refusal(429, "TooManyRequests", f"more than {spent.rate.said}", retry_after=spent.wait)
 
 
 def _address(request: Request) -> str:

@@ -19,9 +19,10 @@ import pytest
 from attest import Endorsements
 from attest.sources.sources import Sources
 from kbs.broker import Broker, Verification
+from kbs.budget import Budget, Rate
 from kbs.clock import Clock
 from kbs.config import read_config
-from kbs.fetching import Budget, NoFetcher, VendorFetcher
+from kbs.fetching import NoFetcher, VendorFetcher
 from kbs.http.app import create_app
 from kbs.service import fetcher
 from tests.kbs.conftest import PATH, SECRET, Bench
@@ -48,7 +49,7 @@ class Asking:
         sources.store.now = sources.client.now = bench.clock
         sources.client.attempts, sources.client.read = 1, 10.0
         asking = VendorFetcher(
-            sources, Budget(an_address_an_hour=an_hour, in_all_a_minute=a_minute), **keywords
+            sources, Budget(Rate(an_hour, 3600, "an hour"), Rate(a_minute, 60, "a minute")), **keywords
         )
         self.fetchers.append(asking)
         bench.collateral.epoch = type(bench.collateral.epoch)("none", Endorsements())
@@ -237,26 +238,6 @@ def test_what_is_due_for_renewal_serves_while_it_is_asked_for(asking: Asking) ->
             break
         threading.Event().wait(0.02)
     assert len(asking.asked(LISTS)) == count + 1
-
-
-def test_a_budget_fills_again_and_one_address_does_not_take_anothers() -> None:
-    now = [0.0]
-    budget = Budget(an_address_an_hour=2, in_all_a_minute=3, clock=lambda: now[0])
-    assert [budget.spend("a") for _ in range(2)] == [None, None]
-    assert "for one address" in (budget.spend("a") or "")
-    assert budget.spend("b") is None
-    assert "for all guests" in (budget.spend("b") or "")
-    now[0] += 1800
-    assert [budget.spend(one) for one in ("a", "b", "b")] == [None, None, None]
-    assert budget.spend("a") is not None
-
-
-def test_a_budget_forgets_addresses_and_stays_bounded() -> None:
-    budget = Budget(an_address_an_hour=1, in_all_a_minute=1 << 40, clock=lambda: 0.0)
-    for number in range(10_050):
-        assert budget.spend(str(number)) is None
-    assert len(budget._of) == 10_000
-    assert budget.spend("10049") is not None
 
 
 def test_the_configuration_says_whether_and_whom(tmp_path: Path, acme: Bench) -> None:
