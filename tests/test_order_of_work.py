@@ -9,8 +9,10 @@ import pytest
 
 from attest import Endorsements, Evidence, Expected, Rejected, verify
 from attest.anchors import Anchors
+from attest.binding import runtime_data
 from attest.nvidia.containers import DeviceEvidence
 from attest.simulator import Simulated, Simulator
+from attest.simulator.machine import challenge
 
 NONCE = bytes(range(32))
 ASKED = Expected(nonce=NONCE)
@@ -135,3 +137,47 @@ def test_t_unbound_no_device_is_covered_where_the_protocol_covers_none(
     assert verified.claims["binding"]["gpu-strength"] == "same-challenge"
     assert codes(cpu, cpu.evidence, anchors, expected=ASKED) == {"binding.report-data"}
     assert codes(gpus, gpus.evidence, anchors, expected=old) == {"binding.report-data"}
+
+
+KEY = {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": "eA", "y": "eQ"}
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("gpus", [0, 2])
+@pytest.mark.parametrize("cpu", ["snp", "tdx"])
+def test_what_an_honest_machine_says_is_not_refused_before_it_is_verified(
+    cpu: str, gpus: int, key: dict[str, Any] | None, simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.machine(cpu=cpu, gpus=gpus, nonce=NONCE, key=key)
+    verified = verify(
+        made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors,
+        expected=Expected(nonce=NONCE, key=key), cheapest_first=True,
+    )  # fmt: skip
+    assert verified.claims["binding"]["key"] == str(key is not None).lower()
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("kind", ["snp", "tdx"])
+def test_nor_is_what_an_honest_machine_of_azures_says(
+    kind: str, key: dict[str, Any] | None, simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.azure(kind=kind, nonce=NONCE, key=key)
+    expected = Expected(nonce=NONCE, key=key)
+    assert verify(
+        made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors,
+        expected=expected, cheapest_first=True,
+    ).claims["binding"]["nonce"] == "true"  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_nor_is_what_a_guest_of_before_devices_says(
+    key: dict[str, Any] | None, simulator: Simulator, anchors: Anchors
+) -> None:
+    bound = runtime_data(challenge(NONCE), key) + bytes(16)
+    made = simulator.snp(report_data=bound)
+    expected = Expected(nonce=NONCE, key=key, covers_devices=False)
+    for cheapest_first in (False, True):
+        assert verify(
+            made.evidence, endorsements=made.endorsements, at=made.at, anchors=anchors,
+            expected=expected, cheapest_first=cheapest_first,
+        ).claims["binding"]["key"] == str(key is not None).lower()  # fmt: skip

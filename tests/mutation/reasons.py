@@ -355,7 +355,7 @@ REASONS: tuple[Reason, ...] = (
     ),
     Reason(
         "Names and numbers are made from the devices themselves, one each",
-        function=r"bind\.py _bind_devices|verifier\.py (verify|_distinct)",
+        function=r"bind\.py (_bind_devices|refuse_unasked)|verifier\.py (verify|_distinct)",
         change=r"strict=True",
     ),
     Reason(
@@ -377,6 +377,16 @@ REASONS: tuple[Reason, ...] = (
         "No verifier of ours hands back nothing without saying why; what stands beside the refusal then is for people",
         function=r"verifier\.py verify$",
         change=r"evidence\.missing|checks=log\.records\(\),",
+    ),
+    Reason(
+        "A zero has one form, and it was read a few lines before; all else that reads as one is no DER",
+        function=r"snp/leaf\.py _integer",
+        change=r"0 <= number <= 255: → .*(1 <= number|0 < number)",
+    ),
+    Reason(
+        "Documents that revoke and are dated at this very second: the next second remembers them",
+        function=r"tdx/verify\.py _note_revoking",
+        change=r"issue_date < at",
     ),
 )
 
