@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attest import Malformed, Policy
 from kbs.acts import Acts, named
+from kbs.approvals import Approvals
 from kbs.clock import Clock
 from kbs.consent_administration import ConsentAdministration
 from kbs.domain import (
@@ -44,11 +45,15 @@ _LONGEST_OVERLAP: Final = 30 * 24 * 3600
 class Administration:
     """Every method takes the principal's name first, for the trail. Raises Refusal."""
 
-    def __init__(self, store: Store, keys: KeyRing, clock: Clock | None = None) -> None:
+    def __init__(
+        self, store: Store, keys: KeyRing, clock: Clock | None = None, *, four_eyes: bool = False
+    ) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
         self._acts = Acts(store, self._clock)
+        self.four_eyes = four_eyes
+        self.approvals = Approvals(store, self._acts)
         self.people = People(store, self._acts)
         self.keys = KeyAdministration(store, keys, self._clock)
         self.record = RecordAdministration(store, keys, self._acts)

@@ -97,7 +97,7 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     )
     verified = verification(config)
     broker = Broker(store, keys, verified, settings)
-    administration = Administration(store, keys)
+    administration = Administration(store, keys, four_eyes=config.people.four_eyes)
     messenger = Messenger(_places(config), administration.record.checkpoint, config.record.checkpoint_seconds)
     return Service(store, broker, administration, keys, verified.fetcher, messenger)
 

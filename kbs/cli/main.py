@@ -38,6 +38,7 @@ COMMANDS = (
     "config",
     "owner",
     "principal",
+    "approve",
     "policy",
     "secret",
     "consent",

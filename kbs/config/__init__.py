@@ -17,6 +17,7 @@ from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
 from kbs.config.keys import FileKeys, Keys
 from kbs.config.listen import Listen
+from kbs.config.people import PeopleSection
 from kbs.config.record import RecordSection
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
 from kbs.config.sources import SourcesSection
@@ -53,6 +54,9 @@ class Config(Section):
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
     issuers: tuple[IssuerSection, ...] = Field(
         default=(), description="Other verifiers whose tokens guests may bring."
+    )
+    people: PeopleSection = Field(
+        default=PeopleSection(), description="What those who administer may do alone."
     )
     record: RecordSection = Field(
         default=RecordSection(),

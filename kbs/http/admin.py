@@ -19,8 +19,9 @@ from starlette.concurrency import run_in_threadpool
 from attest.claims import instant
 from kbs.access import DOORS, Door, Principal
 from kbs.administration import Administration
+from kbs.approval import DESTRUCTIVE, Act, state_of
 from kbs.domain import Owner, Rule, Version
-from kbs.http import consents, foresight, keys, people, record, stops
+from kbs.http import approvals, consents, foresight, keys, people, record, stops
 from kbs.http.auth import principal
 from kbs.http.concerns import Asked, owners_of_request
 from kbs.http.principal import By
@@ -71,19 +72,24 @@ def router(administration: Administration, store: Store) -> APIRouter:
         given = request.headers.get("authorization")
         door = DOORS.get((request.method, template))
 
-        def look(tx: Repository) -> tuple[Principal, frozenset[str]]:
+        def look(tx: Repository) -> tuple[Principal, Act]:
             who = principal(tx, given, administration.now_in(tx))
-            if who.role != "owner" or door is None or door.own is None:
-                return who, frozenset()
-            asked = Asked(request.path_params, request.query_params, body)
-            return who, owners_of_request(door.own, asked, tx)
+            concerned = frozenset[str]()
+            if door is not None and door.own is not None:
+                asked = Asked(request.path_params, request.query_params, body)
+                concerned = owners_of_request(door.own, asked, tx)
+            path = request.url.path.removeprefix(PREFIX)
+            state = ""
+            if (request.method, template) in DESTRUCTIVE:
+                state = state_of(template, request.path_params, tx.registry)
+            return who, Act(request.method, template, path, request.url.query, body, concerned, state)
 
-        who, concerned = store.read(look)
+        who, act = store.read(look)
         request.state.principal, request.state.who = who.name, who
-        if who.role == "administrator" and door is not None:
-            return
-        if door is None or not (who.role in door.roles or who.owners & concerned):
+        if door is None or not (who.role in ("administrator", *door.roles) or who.owners & act.owners):
             raise Refusal(403, "AdminAuthAccess", _not_yours(who, door))
+        if administration.four_eyes and act.needs_another:
+            administration.approvals.pass_or_ask(who, act)
 
     class AfterTheKey(APIRoute):
         """Asks for the key, and what its holder may, before the framework parses a body: a dependency would run after
@@ -189,6 +195,7 @@ def router(administration: Administration, store: Store) -> APIRouter:
     record.add_routes(routes, administration.record)
     foresight.add_routes(routes, administration.foresight)
     keys.add_routes(routes, administration.keys)
+    approvals.add_routes(routes, administration.approvals)
     people.add_routes(routes, administration.people)
     stops.add_routes(routes, administration.stops)
     consents.add_routes(routes, administration.consents)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from kbs.store.approval_rows import ApprovalRows
 from kbs.store.audit_rows import AuditRows
 from kbs.store.broker_row import BrokerRow
 from kbs.store.consent_rows import ConsentRows
@@ -25,9 +26,10 @@ from kbs.store.session_rows import SessionRows
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
     registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, broker: what is
-    revoked or stopped. audit: the trail."""
+    revoked or stopped. approvals: acts that wait for another person. audit: the trail."""
 
     __slots__ = (
+        "approvals",
         "audit",
         "broker",
         "consents",
@@ -44,6 +46,7 @@ class Repository:
         self.sessions = SessionRows(connection)
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
+        self.approvals = ApprovalRows(connection)
         self.counts = CountRows(connection)
         self.kept = KeptRows(connection)
         self.leases = LeaseRows(connection)

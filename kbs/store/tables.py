@@ -43,6 +43,19 @@ principals = Table(
     Column("expires", BigInteger, nullable=True),
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("by", String(64), nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("template", String(200), nullable=False),
+    Column("path", String(600), nullable=False),
+    Column("owners", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("agreed", String(64), nullable=True),
+)
+
 owners = Table(
     "owners",
     metadata,

@@ -191,11 +191,19 @@ def fill_0005(connection: Connection, left: Left) -> None:
     )
 
 
+def fill_0006(connection: Connection, left: Left) -> None:
+    fill_0005(connection, left)
+    _into(
+        connection, "approvals", digest="ab" * 32, by="ann", method="DELETE", template="/x", path="/x", owners="[]", expires=9
+    )  # fmt: skip
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
     "0003": fill_0003,
     "0004": fill_0004,
     "0005": fill_0005,
+    "0006": fill_0006,
 }
 """Schema → what writes `Left` into its tables."""

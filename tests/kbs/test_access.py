@@ -73,7 +73,7 @@ def filled(template: str, bench: Bench, owner: str) -> str:
     repository, kind, tag = resource.split("/")
     return template.lstrip("/").format(
         name=owner, rule_id=rule, repository=repository, kind=kind, tag=tag, version=1, number=1,
-        what="0" * 16, session="0" * 64,
+        what="0" * 16, session="0" * 64, digest="0" * 64,
     )  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""Acts that wait for another person: asked for, agreed to, refused. Each step with its audit row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kbs.access import Principal
+from kbs.acts import Acts
+from kbs.approval import Act, Asked, may_agree
+from kbs.refusals import Refusal
+from kbs.store.database import Store
+from kbs.store.registry import Conflict
+from kbs.store.repository import Repository
+
+LIFE: Final = timedelta(hours=24)
+
+
+class Approvals:
+    """Raises Refusal."""
+
+    def __init__(self, store: Store, acts: Acts) -> None:
+        self._store = store
+        self._acts = acts
+
+    def pass_or_ask(self, who: Principal, act: Act) -> None:
+        """Returns where another agreed to exactly this, once; asks for it otherwise. Raises Refusal."""
+        digest = act.digest
+        known = self._store.read(lambda tx: (tx.approvals.find(digest), self._acts.now_in(tx)))
+        asked, now = known
+        if asked is not None and now < asked.expires and asked.agreed is not None and asked.by == who.name:
+            facts = {"act": digest, "agreed-by": asked.agreed, "request": f"{act.method} {act.path}"}
+            self._acts.act(who.name, "approval-used", facts, lambda tx, _: self._use(tx, digest))
+            return
+        if asked is None or now >= asked.expires:
+            self._ask(who, act)
+        raise Refusal(
+            409,
+            "InvalidRequest",
+            f"another person must agree first: kbs approve confirm {digest} (within {LIFE.total_seconds() / 3600:.0f} "
+            "hours); then ask the same again",
+        )
+
+    def _use(self, tx: Repository, digest: str) -> None:
+        if tx.approvals.find(digest) is None:
+            raise Conflict("it was used already")
+        tx.approvals.forget(digest)
+
+    def _ask(self, who: Principal, act: Act) -> None:
+        facts = {"act": act.digest, "request": f"{act.method} {act.path}"}
+
+        def change(tx: Repository, now: datetime) -> None:
+            tx.approvals.forget_expired(now)
+            if tx.approvals.find(act.digest) is None:
+                tx.approvals.ask(act, who.name, now + LIFE)
+
+        self._acts.act(who.name, "approval-asked", facts, change)
+
+    def agree(self, who: Principal, digest: str) -> Asked:
+        return self._answer(who, digest, "approval-given")
+
+    def refuse(self, who: Principal, digest: str) -> Asked:
+        return self._answer(who, digest, "approval-refused")
+
+    def _answer(self, who: Principal, digest: str, event: str) -> Asked:
+        facts: dict[str, Any] = {"act": digest}
+
+        def change(tx: Repository, now: datetime) -> Asked:
+            asked = tx.approvals.find(digest)
+            if asked is None or now >= asked.expires:
+                raise Conflict("no act of this digest waits: it was used, refused, or its time is over")
+            if not may_agree(who, asked):
+                raise Refusal(
+                    403,
+                    "AdminAuthAccess",
+                    "another person than he who asked, who may do it himself, must agree",
+                )
+            facts["request"], facts["asked-by"] = f"{asked.method} {asked.path}", asked.by
+            if event == "approval-given":
+                tx.approvals.agree(digest, who.name)
+            else:
+                tx.approvals.forget(digest)
+            return asked
+
+        return self._acts.act(who.name, event, facts, change)
+
+    def waiting(self) -> list[Asked]:
+        def look(tx: Repository) -> list[Asked]:
+            now = self._acts.now_in(tx)
+            return [one for one in tx.approvals.all() if now < one.expires]
+
+        return self._store.read(look)

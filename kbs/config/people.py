@@ -1,0 +1,16 @@
+"""What one principal alone may not do."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kbs.config.section import Section
+
+
+class PeopleSection(Section):
+    """Principals themselves are made with `kbs principal add`."""
+
+    four_eyes: bool = Field(
+        default=False,
+        description="Deleting, destroying, retiring, removing and lifting need another principal's agreement: `kbs approve`.",
+    )
