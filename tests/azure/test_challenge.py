@@ -107,6 +107,18 @@ def test_t_version_downgrade_version_2_binds_the_hardwares_report(
     assert refusal(machine, anchors, Expected(nonce=NONCE, key=KEY)) == {"azure.user-data"}
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_user_data_that_fit_are_said_to_whatever_the_version(
+    simulator: Simulator, anchors: Anchors, version: int
+) -> None:
+    plan = simulator.plan_azure(nonce=NONCE, key=KEY, version=version)
+    plan.claims["user-data"] = P.ljust(64, b"\0").hex().upper()
+    ran = {
+        one.name: one.outcome for one in judge(plan.build(), anchors, Expected(nonce=NONCE, key=KEY)).checks
+    }
+    assert ran["azure.user-data"] == "passed"
+
+
 @pytest.mark.parametrize("kind", ["snp", "tdx"])
 @pytest.mark.parametrize("tag", [SITE_TAG, LOCAL_TAG, b"attest-other/1"])
 def test_t_cross_user_data_of_another_purpose_are_refused(

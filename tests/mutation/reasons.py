@@ -53,7 +53,7 @@ REASONS: tuple[Reason, ...] = (
         "The cache is not asked or not filled: the long way gives the same answer, later. That both agree, and that "
         "what was refused is not kept, is asked in tests/test_path.py, tests/snp/test_ground.py and "
         "tests/tdx/test_warm_verification.py",
-        change=r"cache is not None and depth|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
+        change=r"cache is not None and depth|^cache=cache, → $|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
         r"|, cache, memory\) → .*, None, memory\)|if device is not None: → if device is None|if path is not None: → if path is None|known",
         function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py|nvidia/chain\.py"
         r"|azure/verify\.py|verifier\.py",
@@ -387,6 +387,16 @@ REASONS: tuple[Reason, ...] = (
         "Documents that revoke and are dated at this very second: the next second remembers them",
         function=r"tdx/verify\.py _note_revoking",
         change=r"issue_date < at",
+    ),
+    Reason(
+        "A claim less: the key of an Azure machine's site would be said to be unbound, which no release and no green takes",
+        function=r"bind\.py _bind_cpu",
+        change=r"_bind_azure\(cpu, wanted, None",
+    ),
+    Reason(
+        "Without devices both of the two that are left are passed over",
+        function=r"verifier\.py verify$",
+        change=r"^continue → break$",
     ),
 )
 

@@ -57,6 +57,39 @@ def test_t_collateral_rollback_what_refused_once_is_not_forgotten(
     assert again.value.codes == {code}
 
 
+@pytest.mark.parametrize("fault", [fault for fault in CASES if fault.startswith("tdx")])
+def test_t_collateral_rollback_all_that_was_judged_by_is_remembered_and_intels_lists_have_no_number(
+    fault: str, simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.tdx(fault=fault)
+    honest = simulator.tdx()
+    kept = verify(
+        honest.evidence, endorsements=honest.endorsements, at=NOON, anchors=anchors, memory=Memory()
+    ).memory
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=made.endorsements, at=NOON, anchors=anchors, memory=Memory())
+    seen = refusal.value.seen
+    assert seen is not None
+    assert seen.crl_numbers == {}
+    if refusal.value.codes == {"tdx.tcb.revoked"}:
+        assert seen.documents == kept.documents
+        assert len(seen.documents) == 2
+
+
+@pytest.mark.parametrize("left", ["tcb-info", "qe-identity"])
+def test_a_revoked_platform_without_one_of_its_documents_is_refused_all_the_same(
+    left: str, simulator: Simulator, anchors: Anchors
+) -> None:
+    made = simulator.tdx(fault="tdx-qe-revoked")
+    own = made.endorsements
+    documents = tuple(one for one in own.documents if one.kind != left)
+    assert len(documents) < len(own.documents)
+    endorsements = Endorsements(own.certificates, own.crls, documents)
+    with pytest.raises(Rejected) as refusal:
+        verify(made.evidence, endorsements=endorsements, at=NOON, anchors=anchors, memory=Memory())
+    assert f"tdx.{left}.missing" in refusal.value.codes
+
+
 def test_t_collateral_rollback_the_commands_memory_keeps_it(
     simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
