@@ -111,7 +111,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "The same log holds a failure by then, so that the evidence is refused whatever this says",
         function=r"azure/bind\.py bind_quote",
-        change=r"return False → return True",
+        change=r"return False → return True|same and log\.good → .*same or",
     ),
     Reason(
         "Report data has 64 bytes",
