@@ -40,22 +40,28 @@ def to_stderr(form: Format = "json", level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # What libraries say goes by Python's own logging.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Libraries()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
-    handler.addFilter(_without_values)
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        if isinstance(old, logging.StreamHandler) and isinstance(
-            old.formatter, structlog.stdlib.ProcessorFormatter
-        ):
-            root.removeHandler(old)
-    root.addHandler(handler)
+    root.handlers = [one for one in root.handlers if not isinstance(one, _Libraries)] + [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class _Libraries(logging.Handler):
+    """Writes to standard error, whatever that is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # What a library would fill into its sentence may be a header or a path: the sentence alone is written.
+        bare = logging.LogRecord(
+            record.name, record.levelno, "", 0, str(record.msg), None, record.exc_info, record.funcName
+        )
+        sys.stderr.write(self.format(bare) + "\n")
+        sys.stderr.flush()
 
 
 def _kind_of_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -64,11 +70,7 @@ def _kind_of_error(_logger: Any, _name: str, event: MutableMapping[str, Any]) ->
     if isinstance(kind, type):
         event["error"] = kind.__name__
     event.pop("stack_info", None)
+    record = event.get("_record")
+    if record is not None:
+        record.exc_info = record.exc_text = None
     return event
-
-
-def _without_values(record: logging.LogRecord) -> bool:
-    """Every record stays; what a library would fill into its sentence may be a header or a path, and is left out."""
-    if record.args:
-        record.msg, record.args = str(record.msg), None
-    return True
