@@ -6,11 +6,14 @@ Nothing is verified here and nothing refused: whether a document counts, each ve
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from attest import Endorsements, Malformed
+from attest.endorsements import SignedDocument
 from attest.nvidia.rim import Rim
 from attest.sources.dated import dates_of
+from attest.x509 import Certificate, Crl
 
 
 def ends(endorsements: Endorsements) -> list[datetime]:
@@ -19,12 +22,17 @@ def ends(endorsements: Endorsements) -> list[datetime]:
 
 
 def _ends(endorsements: Endorsements) -> Iterator[datetime]:
-    rims = (rim for rim in endorsements.rims if isinstance(rim, Rim))
-    kept = (endorsements.certificates, endorsements.crls, endorsements.documents, rims, endorsements.ocsp)
+    kept = (endorsements.certificates, endorsements.crls, endorsements.documents, endorsements.ocsp)
     for item in (one for kind in kept for one in kind):
-        try:
-            end = dates_of(item).next_update
-        except Malformed:
-            continue
-        if end is not None:
-            yield end
+        with suppress(Malformed):
+            yield from _end(item)
+    for rim in endorsements.rims:
+        with suppress(Malformed):
+            yield from _end(Rim.parse(rim) if isinstance(rim, bytes) else rim)
+
+
+def _end(item: Certificate | Crl | SignedDocument | Rim | bytes) -> Iterator[datetime]:
+    """Raises Malformed."""
+    end = dates_of(item).next_update
+    if end is not None:
+        yield end

@@ -103,6 +103,7 @@ class Readiness:
 
     def _opens(self) -> bool:
         """Whether the key store opens the canary; where it does not, a new one: its KEK may have been retired."""
+        cause = "the key store does not give back what it was given"
         for canary in (self._canary, None):
             try:
                 key, closed = canary or self._close()

@@ -44,7 +44,8 @@ class ReadableProtocol(H11Protocol):
 
 class Server(uvicorn.Server):
     """Ends in order: SIGTERM makes it unready at once, new requests are answered for `drain_seconds` still, and those
-    that run may finish. SIGINT, or a second signal, leaves the first part out. SIGHUP takes up certificates now."""
+    that run may finish; then `run` returns, where uvicorn would let the signal kill the process before anything is closed.
+    SIGINT, or a second SIGTERM, waits for no load balancer. SIGHUP takes up certificates now."""
 
     def __init__(
         self,
@@ -64,10 +65,12 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # In a signal handler: nothing that takes a lock, the log neither.
         self._readiness.drain()
-        if sig == signal.SIGTERM and self._ends is None and self._drain_seconds:
+        if sig != signal.SIGTERM:
+            super().handle_exit(sig, frame)
+        elif self._ends is None:
             self._ends = monotonic() + self._drain_seconds
-            return
-        super().handle_exit(sig, frame)
+        else:
+            self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         if self._ends is not None and monotonic() >= self._ends:
