@@ -62,6 +62,7 @@ from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
 from kbs.lease import Lease
+from kbs.observing import NOBODY, Observer, observed
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
 from kbs.problems import problem
@@ -225,7 +226,9 @@ class Broker:
         verification: Verification,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
+        self.observer = observer
         self._store = store
         self._keys = keys
         self._verification = verification
@@ -237,6 +240,7 @@ class Broker:
 
     # -- challenge ----------------------------------------------------------------------------------
 
+    @observed("challenge")
     def challenge(self, body: bytes) -> Issued:
         """A nonce for a guest that asks in `body`. Raises Refusal."""
         try:
@@ -274,6 +278,7 @@ class Broker:
 
     # -- attest -------------------------------------------------------------------------------------
 
+    @observed("attest")
     def attest(self, cookie: str | None, body: bytes, address: str = "") -> Issued:
         """The token for a guest whose evidence is genuine, current and bound to its challenge and key.
 
@@ -286,7 +291,8 @@ class Broker:
             return self._same_answer(cookie, challenge, body_digest, now)
         codec = self._codec(challenge.protocol)
         try:
-            message = codec.read_attestation(body)
+            with self.observer.step("attest.parse"):
+                message = codec.read_attestation(body)
         except Malformed as error:
             raise malformed_request(_sentence(error)) from None
 
@@ -328,6 +334,7 @@ class Broker:
         kept = next((name for name in names if self.is_attested(hashed(name))), names[0])
         return Issued(_token_answer(challenge.answer), kept, challenge.expires)
 
+    @observed("attest.verify")
     def _verify(
         self,
         challenge: Challenge,
@@ -466,6 +473,7 @@ class Broker:
 
     # -- release ------------------------------------------------------------------------------------
 
+    @observed("release")
     def release(self, session_id: bytes | None, resource: ResourcePath) -> Released:
         """The current version of `resource`, wrapped for the key that the session attested.
 
@@ -475,6 +483,7 @@ class Broker:
             raise _attest_first()
         return self._release(resource, lambda tx: tx.sessions.session(session_id))
 
+    @observed("release")
     def release_to(self, passport: Passport, resource: ResourcePath) -> Released:
         """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
 
@@ -501,6 +510,7 @@ class Broker:
             raise Refusal(503, "InternalError", "the secret changes too often; try again", audited=True)
         except KeyStoreError as error:
             noted["cause"] = str(error)
+            self.observer.failed("key-store")
             _log.error("a secret cannot be opened", cause=str(error))  # its path is not for logs
             raise self._refused("release-denied", _cannot_open(error), noted) from None
         except _Ended as ended:
@@ -511,6 +521,7 @@ class Broker:
         except Refusal as refusal:
             raise self._refused("release-denied", refusal, noted) from None
 
+    @observed("release.facts")
     def _facts(
         self, who: Callable[[Repository], Session | Passport | None], resource: ResourcePath, tx: Repository
     ) -> Facts:
@@ -547,6 +558,7 @@ class Broker:
             self._revocations = kept
         return kept
 
+    @observed("release.decide")
     def _decide(self, facts: Facts, noted: dict[str, Any]) -> Grant:
         """Whether who asks gets the secret. Rests on `facts` and the keys of sessions alone. Raises Refusal.
 
@@ -573,11 +585,13 @@ class Broker:
         counted = tuple(one.counted for one in facts.standing.values() if one.counted is not None)
         return Grant(facts.at, recipient, facts.secret, agreed, _repeats(recipient, facts), counted)
 
+    @observed("release.unwrap")
     def _answer(self, grant: Grant) -> bytes:
         """The secret for the attested key. In no transaction: a key store may be slow. Raises KeyStoreError."""
         plaintext = open_envelope(grant.secret, self._keys.wrap)
         return grant.recipient.codec.write_answer(plaintext, grant.recipient.key)
 
+    @observed("release.commit")
     def _commit(
         self,
         look: Callable[[Repository], Facts],

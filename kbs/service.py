@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,13 +25,17 @@ from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
 from kbs.fetching import Fetcher, NoFetcher, VendorFetcher
+from kbs.http.certificates import Certificates
 from kbs.keys.configured import key_wrap
 from kbs.keys.files import read_private
 from kbs.keys.ring import KeyRing
+from kbs.observing import Observer, Several
+from kbs.observing.traces import Traces, provider
 from kbs.passport import Issuers
 from kbs.passport.fetched import FetchedKeys
 from kbs.passport.keys import KeyFile, KeySource
 from kbs.places import FolderPlace, Messenger, Place, UrlPlace
+from kbs.readiness import Readiness
 from kbs.state import DATABASE, ENDORSEMENTS_CACHE, KEYS
 from kbs.store.address import Address, PostgresServer, SqliteFile, Tls
 from kbs.store.database import Store, connected, migrate, whole
@@ -38,6 +43,11 @@ from kbs.store.kinds import Purpose
 from kbs.store.rollback import require_heads
 from kbs.store.schema import current
 from kbs.token import TokenTerms
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from kbs.observing.metrics import Metrics
 
 _log = structlog.get_logger("kbs")
 
@@ -52,9 +62,14 @@ class Service:
     keys: KeyRing
     fetcher: Fetcher
     messenger: Messenger
+    readiness: Readiness
+    metrics: Metrics | None
+    spans: TracerProvider | None
 
     def close(self) -> None:
         self.messenger.stop()
+        if self.spans is not None:
+            self.spans.shutdown()
         self.fetcher.close()
         self.keys.wrap.close()
         self.store.close()
@@ -96,10 +111,25 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         session_rate=config.guests.requests_a_session_a_minute,
     )
     verified = verification(config)
-    broker = Broker(store, keys, verified, settings)
+    readiness = Readiness(store, keys.wrap, verified.collateral)
+    metrics = None
+    observers: list[Observer] = []
+    if config.metrics is not None:
+        from kbs.observing.gauges import Gauges
+        from kbs.observing.metrics import Metrics
+
+        metrics = Metrics(Gauges(store, verified.collateral, readiness))
+        observers.append(metrics)
+    spans = provider()
+    if spans is not None:
+        observers.append(Traces(spans.get_tracer("kbs")))
+    store.observer = readiness.observer = observer = Several(observers)
+    broker = Broker(store, keys, verified, settings, observer=observer)
     administration = Administration(store, keys, four_eyes=config.people.four_eyes)
     messenger = Messenger(_places(config), administration.record.checkpoint, config.record.checkpoint_seconds)
-    return Service(store, broker, administration, keys, verified.fetcher, messenger)
+    return Service(
+        store, broker, administration, keys, verified.fetcher, messenger, readiness, metrics, spans
+    )
 
 
 def _places(config: Config) -> list[tuple[str, Place]]:
@@ -137,19 +167,21 @@ def read_files(config: Config) -> None:
 
     Raises InvalidConfig, attest.Malformed and OSError.
     """
-    tls_files(config)
+    tls_context(config)
     verification(config)
     _token_terms(config.tokens)
 
 
-def tls_files(config: Config) -> tuple[str, str] | None:
-    """The certificate chain's file and its key's, None without TLS. Raises InvalidConfig where they are no pair."""
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """Of the certificate chain and its key as the files are now, None without TLS. Raises InvalidConfig where they are no
+    pair."""
     tls = config.listen.tls
     if tls is None:
         return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # The password is asked for on a terminal otherwise, which a service has not.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, lambda: b"")
+        context.load_cert_chain(tls.certificate, tls.key, lambda: b"")
     except (ssl.SSLError, OSError, ValueError):
         raise InvalidConfig(
             [
@@ -157,7 +189,21 @@ def tls_files(config: Config) -> tuple[str, str] | None:
                 "not encrypted, that this user may read"
             ]
         ) from None
-    return str(tls.certificate), str(tls.key)
+    return context
+
+
+def certificates(config: Config) -> Certificates | None:
+    """Raises InvalidConfig."""
+    tls = config.listen.tls
+    if tls is None:
+        return None
+
+    def load() -> ssl.SSLContext:
+        context = tls_context(config)
+        assert context is not None
+        return context
+
+    return Certificates((tls.certificate, tls.key), load)
 
 
 def key_ring(config: Config) -> KeyRing:

@@ -44,12 +44,13 @@ def told(name: str) -> Iterator[None]:
     from kbs.backup import BackupError
     from kbs.config import InvalidConfig
     from kbs.keys import KeyStoreError
+    from kbs.logs import to_stderr
     from kbs.refusals import Refusal
     from kbs.store.failures import Unavailable
     from kbs.store.rollback import RolledBack
     from kbs.store.schema import SchemaMismatch
 
-    _log_to_stderr()
+    to_stderr()
     status = 2
     try:
         yield
@@ -68,16 +69,3 @@ def told(name: str) -> Iterator[None]:
     for sentence in sentences:
         print(f"kbs {name}: {sentence}", file=sys.stderr)
     raise SystemExit(status)
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from kbs.cli.configured import add_place, read_place, told
 
 if TYPE_CHECKING:
     from kbs.config import Config
+    from kbs.observing.metrics import Listener, Metrics
 
 _EPILOG = """\
 examples:
@@ -72,25 +72,29 @@ def run(args: argparse.Namespace) -> int:
     import uvicorn
 
     from kbs.http.app import create_app
-    from kbs.http.server import ReadableProtocol
-    from kbs.service import build, tls_files
+    from kbs.http.server import ReadableProtocol, Server
+    from kbs.logs import to_stderr
+    from kbs.service import build, certificates
 
     with told("serve"):
         config = _config(args)
-        tls = tls_files(config)
+        to_stderr(config.log.format, config.log.level)
+        tls = certificates(config)
         service = build(config)
         listening = _listen(config.listen.host, config.listen.port)
+        metrics = _serve_metrics(config, service.metrics)
     server = uvicorn.Config(
-        create_app(service.broker, service.administration, service.store),
+        create_app(service.broker, service.administration, service.store, service.readiness, service.metrics),
         http=ReadableProtocol,  # the same with whatever else is installed
         ws="none",
+        lifespan="off",
+        log_config=None,  # ours stands
         log_level="warning",
         access_log=False,  # paths name secrets
         server_header=False,
-        ssl_certfile=tls[0] if tls else None,
-        ssl_keyfile=tls[1] if tls else None,
+        ssl_context_factory=None if tls is None else lambda *_: tls.context,
         timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=int(timedelta(seconds=10).total_seconds()),
+        timeout_graceful_shutdown=config.listen.finish_seconds,
     )
     scheme = "https" if tls else "http"
     host, port = listening.getsockname()[:2]
@@ -100,13 +104,31 @@ def run(args: argparse.Namespace) -> int:
             "clear, unless a proxy before this address ends TLS: --tls-cert and --tls-key",
             file=sys.stderr,
         )
-    print(f"serving {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    print(f"serving {scheme}://{_place(host, port)}", flush=True)
+    if metrics is not None and config.metrics is not None:
+        print(f"metrics http://{_place(config.metrics.host, metrics.port)}/metrics", flush=True)
     service.messenger.start()
     try:
-        uvicorn.Server(server).run(sockets=[listening])
+        Server(server, service.readiness, config.listen.drain_seconds, tls).run(sockets=[listening])
     finally:
+        if metrics is not None:
+            metrics.stop()
         service.close()
     return 0
+
+
+def _place(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _serve_metrics(config: Config, metrics: Metrics | None) -> Listener | None:
+    """Raises CommandError."""
+    if metrics is None or config.metrics is None:
+        return None
+    try:
+        return metrics.serve(config.metrics.host, config.metrics.port)
+    except OSError as error:
+        raise CommandError(2, f"cannot listen for metrics: {error.strerror}") from None
 
 
 def _config(args: argparse.Namespace) -> Config:

@@ -17,6 +17,8 @@ from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
 from kbs.config.keys import FileKeys, Keys
 from kbs.config.listen import Listen
+from kbs.config.log import LogSection
+from kbs.config.metrics import MetricsSection
 from kbs.config.people import PeopleSection
 from kbs.config.record import RecordSection
 from kbs.config.section import Above, Folder, InvalidConfig, Named, Section, read_section
@@ -51,6 +53,11 @@ class Config(Section):
         description="Key stores of before, which still open what they wrapped; each as under `keys`.",
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
+    metrics: MetricsSection | None = Field(
+        default=None,
+        description="Counts and times for Prometheus; none unless given, `metrics: {}` for the defaults.",
+    )
+    log: LogSection = Field(default=LogSection(), description="How the log is written.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
     issuers: tuple[IssuerSection, ...] = Field(
         default=(), description="Other verifiers whose tokens guests may bring."

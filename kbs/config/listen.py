@@ -22,3 +22,15 @@ class Listen(Section):
     tls: Tls | None = Field(
         default=None, description="Without it keys and secrets of administrators travel in clear."
     )
+    drain_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description="After SIGTERM, how long new requests are still answered while `/readyz` fails already: a load balancer's time to notice.",
+    )
+    finish_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=300,
+        description="How long requests may run on after that, before they are cut off.",
+    )

@@ -61,8 +61,8 @@ class Edge:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001  (the last place that can still answer in shape)
-            # The kind of the error only: its text might hold what a guest or an owner sent.
-            _log.error("request failed", path=scope["path"], error=type(error).__name__)
+            # The kind of the error only: its text might hold what a guest or an owner sent, and a path names a secret.
+            _log.error("request failed", error=type(error).__name__)
             if not started:
                 await _answer(send, Refusal(500, "InternalError", "the broker failed; nothing was released"))
         finally:

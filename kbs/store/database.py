@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
+from kbs.observing import NOBODY, Observer
 from kbs.store.address import Address, SqliteFile
 from kbs.store.broker_row import give_name
 from kbs.store.failures import Again, Unavailable
@@ -23,10 +24,12 @@ T = TypeVar("T")
 
 
 class Store:
-    """Runs acts in transactions. One writes at a time; each is whole or leaves nothing."""
+    """Runs acts in transactions. One writes at a time; each is whole or leaves nothing. observer: is told where the database
+    did not serve."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.observer: Observer = NOBODY
 
     @classmethod
     def open(cls, address: Address) -> Store:
@@ -51,7 +54,11 @@ class Store:
         self._database.close()
 
     def _whole(self, purpose: Purpose, act: Callable[[Repository], T]) -> T:
-        return whole(self._database, purpose, lambda connection: act(Repository(connection)))
+        try:
+            return whole(self._database, purpose, lambda connection: act(Repository(connection)))
+        except Unavailable:
+            self.observer.failed("database")
+            raise
 
 
 def whole(database: Database, purpose: Purpose, act: Callable[[Connection], T]) -> T:

@@ -36,6 +36,14 @@ class SessionRows:
     def open_challenges(self) -> int:
         return self._connection.execute(select(func.count()).select_from(challenges)).scalar_one()
 
+    def open_now(self, now: datetime) -> tuple[int, int]:
+        """How many challenges wait for an answer, and how many sessions have not ended."""
+        waiting = select(func.count()).where(
+            challenges.c.consumed.is_(None), challenges.c.expires > to_row(now)
+        )
+        attested = select(func.count()).where(sessions.c.expires > to_row(now))
+        return self._connection.execute(waiting).scalar_one(), self._connection.execute(attested).scalar_one()
+
     def add_challenge(self, challenge: Challenge) -> None:
         self._connection.execute(
             insert(challenges).values(
