@@ -31,6 +31,7 @@ EDGES = {
     "kbs/store/sqlite.py": "percent-encodes a file's name",
     "kbs/config/keys.py": "reads a configured address",
     "kbs/keys/transit.py": "the one client of a transit server, at its configured address",
+    "kbs/http/certificates.py": "the server's own certificate, taken up anew",
     "kbs/http/edge.py": "a time limit on bodies that arrive slowly",
 }
 """Files that may import one of them, each with its reason. None of them reads a URL from evidence."""
