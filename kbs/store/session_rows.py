@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -91,19 +92,7 @@ class SessionRows:
         )
 
     def add_session(self, session: Session) -> None:
-        self._connection.execute(
-            insert(sessions).values(
-                id=session.id,
-                tee=session.tee,
-                protocol=session.protocol,
-                key=json.dumps(session.key),
-                attested=to_row(session.attested),
-                expires=to_row(session.expires),
-                collateral=session.collateral,
-                token_id=session.token_id,
-                sealed=session.sealed,
-            )
-        )
+        self._connection.execute(insert(sessions).values(values_of(session)))
 
     def session(self, session_id: bytes) -> Session | None:
         return self._session(sessions.c.id == session_id)
@@ -113,19 +102,7 @@ class SessionRows:
 
     def _session(self, condition: object) -> Session | None:
         row = self._connection.execute(select(sessions).where(condition)).first()  # type: ignore[arg-type] # SQLAlchemy's == is typed for its own expressions only
-        if row is None:
-            return None
-        return Session(
-            id=row.id,
-            tee=row.tee,
-            protocol=row.protocol,
-            key=json.loads(row.key),
-            attested=from_row(row.attested),
-            expires=from_row(row.expires),
-            collateral=row.collateral,
-            token_id=row.token_id,
-            sealed=row.sealed,
-        )
+        return None if row is None else session_of(row)
 
     def memory(self) -> Memory:
         """The newest collateral seen by any request; empty at first."""
@@ -148,3 +125,31 @@ class SessionRows:
         release reads."""
         found = self._connection.execute(select(collateral_memory.c.lists)).scalar_one_or_none()
         return found or "{}"
+
+
+def values_of(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "tee": session.tee,
+        "protocol": session.protocol,
+        "key": json.dumps(session.key),
+        "attested": to_row(session.attested),
+        "expires": to_row(session.expires),
+        "collateral": session.collateral,
+        "token_id": session.token_id,
+        "sealed": session.sealed,
+    }
+
+
+def session_of(row: Any) -> Session:
+    return Session(
+        id=row.id,
+        tee=row.tee,
+        protocol=row.protocol,
+        key=json.loads(row.key),
+        attested=from_row(row.attested),
+        expires=from_row(row.expires),
+        collateral=row.collateral,
+        token_id=row.token_id,
+        sealed=row.sealed,
+    )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -20,14 +18,12 @@ from hypothesis import strategies as st
 from attest import Malformed
 from attest.canonical import canonical
 from attest.dsse import KINDS, Kind, PrivateKey, media_type, seal_envelope
-from kbs.administration import Administration
-from kbs.clock import Clock
 from kbs.consent import ConsentKeys, OwnersConsent, ReleaseConsent, parse, payload_of
-from kbs.domain import PathPattern, ResourcePath, hashed
+from kbs.domain import PathPattern, ResourcePath
 from kbs.refusals import Refusal
-from kbs.store.database import Store
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
+from tests.kbs.racing import releasing
 from tests.kbs.test_release import refused
 
 ANN, BOB = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP384R1())
@@ -301,31 +297,11 @@ def test_a_race_of_withdrawing_and_releasing_at_two_replicas_has_one_order(signi
     """Whatever was released stands before the withdrawal in the trail, and nothing after it."""
     bench = signing.bench
     signing.consent()
-    guest = bench.guest()
-    guest.boot(PATH)
-    session = hashed(guest.http.cookies["kbs-session-id"])
-    store = Store.open(bench.address)
-    bench.opened.append(store)
-    other = Administration(store, bench.keys, Clock(bench.clock))
-    begun, ended = Event(), Event()
-
-    def release() -> None:
-        while not ended.is_set():
-            with suppress(Refusal):
-                bench.broker.release(session, RESOURCE)
-            begun.set()
-
-    threads = [Thread(target=release) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    begun.wait(10)
-    for _ in range(3):
+    with releasing(bench) as other:
+        for _ in range(3):
+            other.consents.withdraw("test", "acme", PATH)
+            other.consents.put("test", seal_envelope("consent", payload_of(signing.release()), ANN, BOB))
         other.consents.withdraw("test", "acme", PATH)
-        other.consents.put("test", seal_envelope("consent", payload_of(signing.release()), ANN, BOB))
-    other.consents.withdraw("test", "acme", PATH)
-    ended.set()
-    for thread in threads:
-        thread.join()
     given = True
     for row in bench.rows():
         if row["event"] in ("consent-put", "consent-withdrawn"):

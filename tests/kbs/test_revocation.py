@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -13,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest.claims import instant
-from kbs.administration import Administration
-from kbs.clock import Clock
 from kbs.domain import InvalidName, ResourcePath, hashed
 from kbs.refusals import Refusal
 from kbs.revocation import KINDS, revocable
-from kbs.store.database import Store
 from kbs.token import Tokens
 from tests.kbs.conftest import NOON, PATH, SECRET, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
+from tests.kbs.racing import releasing
 from tests.kbs.test_release import refused
 from tests.kbs.twin import TwinGuest
 
@@ -184,31 +180,11 @@ def test_t_restore_each_change_raises_the_epoch_that_rows_carry(acme: Bench) -> 
 
 def test_a_race_of_revoking_and_releasing_at_two_replicas_has_one_order(acme: Bench) -> None:
     """T-TOCTOU: whatever was released stands before the revocation in the trail, and nothing after it."""
-    guest = acme.guest()
-    guest.boot(PATH)
-    session, path = session_of(guest), ResourcePath.parse(PATH)
-    store = Store.open(acme.address)
-    acme.opened.append(store)
-    other = Administration(store, acme.keys, Clock(acme.clock))
-    begun, ended = Event(), Event()
-
-    def release() -> None:
-        while not ended.is_set():
-            with suppress(Refusal):
-                acme.broker.release(session, path)
-            begun.set()
-
-    threads = [Thread(target=release) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    begun.wait(10)
-    for _ in range(3):
-        made = other.stops.revoke("test", "secret", PATH, "for a test")
-        other.stops.lift("test", made.number)
-    other.stops.revoke("test", "secret", PATH, "for a test")
-    ended.set()
-    for thread in threads:
-        thread.join()
+    with releasing(acme) as other:
+        for _ in range(3):
+            made = other.stops.revoke("test", "secret", PATH, "for a test")
+            other.stops.lift("test", made.number)
+        other.stops.revoke("test", "secret", PATH, "for a test")
     revoked = False
     for row in acme.rows():
         if row["event"] in ("revoked", "revocation-lifted"):

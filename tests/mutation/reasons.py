@@ -398,6 +398,11 @@ REASONS: tuple[Reason, ...] = (
         function=r"verifier\.py verify$",
         change=r"^continue → break$",
     ),
+    Reason(
+        "Where a document is missing, that is what refuses, and no level is found that could be revoked",
+        function=r"tdx/verify\.py _note_revoking",
+        change=r"content is not None or",
+    ),
 )
 
 
