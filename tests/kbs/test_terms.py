@@ -131,6 +131,23 @@ def test_a_release_tells_its_row_and_the_end_of_its_lease(acme: Bench) -> None:
     assert repeat.headers["kbs-receipt"] != answer.headers["kbs-receipt"]
 
 
+def test_t_lease_asking_again_renews_nothing_and_ends_with_the_lease(acme: Bench) -> None:
+    put(acme, lease_seconds=60)
+    guest = acme.guest()
+    guest.boot(PATH)
+    ends = NOON + timedelta(seconds=60)
+    acme.clock.pass_seconds(59)
+    repeat = guest.http.get(f"/kbs/v0/resource/{PATH}")
+    assert repeat.headers["kbs-lease-expires"] == instant(ends)
+    assert acme.rows("repeat")[-1]["lease"] == instant(ends)
+    assert [one.ends for one in acme.administration.stops.leases(10)[1]] == [ends]
+    acme.clock.pass_seconds(1)
+    with refused(401, "TokenNotFound"):
+        guest.resource(PATH)
+    assert acme.codes() == {"kbs.lease.ended"}
+    assert acme.guest().boot(PATH) == SECRET
+
+
 def test_t_lease_a_renewal_is_another_attestation(acme: Bench) -> None:
     put(acme, lease_seconds=60)
     guest = acme.guest()
