@@ -70,7 +70,7 @@ from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
-from kbs.revocation import Revocations, names_of_machine
+from kbs.revocation import Revocations, names_of_machine, platforms_of
 from kbs.sealed import context_of, opened
 from kbs.store.broker_row import BrokerState
 from kbs.store.count_rows import of_version
@@ -264,6 +264,7 @@ class Broker:
             tx.sessions.forget_expired(now)
             tx.releases.forget_expired(now)
             tx.kept.forget(now)
+            tx.leases.forget(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
             tx.sessions.add_challenge(
@@ -468,6 +469,7 @@ class Broker:
                     "protocol": session.protocol,
                     "key": key.thumbprint,
                     "claims": claims_digest,
+                    "platforms": list(platforms_of(verified.claims)),
                     "simulated": verified.simulated,
                     "warnings": [warning.as_dict() for warning in verified.warnings],
                 }
@@ -901,7 +903,8 @@ def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> A
     for name in (of_version(secret.path, secret.version), *grant.counted):
         tx.counts.add(name, grant.at)
     if ends is not None:
-        tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends))
+        platforms = platforms_of(recipient.vouched.claims)
+        tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends, platforms=platforms))
     return row
 
 
