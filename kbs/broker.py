@@ -70,7 +70,7 @@ from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
-from kbs.revocation import Revocations, names_of_machine
+from kbs.revocation import Revocations, names_of_machine, platforms_of
 from kbs.sealed import context_of, opened
 from kbs.store.broker_row import BrokerState
 from kbs.store.count_rows import of_version
@@ -177,15 +177,20 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A decision: this secret, to this recipient. agreed: the rules of all owners. repeats: the row of the release
-    that it repeats, None for a release that counts. counted: the names of the consents that it counts for."""
+    """A decision: this secret, to this recipient. agreed: the rules of all owners. repeats: the release that it
+    repeats, None for one that counts. counted: the names of the consents that it counts for."""
 
     at: datetime
     recipient: Recipient
     secret: SecretVersion
     agreed: list[dict[str, str]]
-    repeats: int | None
+    repeats: Given | None
     counted: tuple[str, ...]
+
+    @property
+    def lease(self) -> datetime | None:
+        """Until when the guest may use it. A repeat renews nothing (T-LEASE)."""
+        return self.secret.terms.lease_ends(self.at) if self.repeats is None else self.repeats.lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +264,7 @@ class Broker:
             tx.sessions.forget_expired(now)
             tx.releases.forget_expired(now)
             tx.kept.forget(now)
+            tx.leases.forget(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
             tx.sessions.add_challenge(
@@ -463,6 +469,7 @@ class Broker:
                     "protocol": session.protocol,
                     "key": key.thumbprint,
                     "claims": claims_digest,
+                    "platforms": list(platforms_of(verified.claims)),
                     "simulated": verified.simulated,
                     "warnings": [warning.as_dict() for warning in verified.warnings],
                 }
@@ -574,16 +581,19 @@ class Broker:
         problems = _stopped(facts) + facts.revoked.against(_names(recipient, facts), recipient.attested)
         agreed, missing = self._owners_agree(recipient.vouched, facts)
         problems += missing
+        repeats = _repeats(recipient, facts)
         if not problems and facts.secret is not None:
-            problems += _unmet(facts.secret, _repeats(recipient, facts), facts)
+            problems += _unmet(facts.secret, repeats, facts)
         if problems or not agreed:
             raise self._denied(problems)
         if facts.secret is None:
             # Whoever the owners of such a path would trust may know that it is not there; for all others it looks
             # like a denial.
             raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
+        if repeats is not None and repeats.lease is not None and facts.at >= repeats.lease:
+            raise _lease_ended(repeats.lease, facts.at)
         counted = tuple(one.counted for one in facts.standing.values() if one.counted is not None)
-        return Grant(facts.at, recipient, facts.secret, agreed, _repeats(recipient, facts), counted)
+        return Grant(facts.at, recipient, facts.secret, agreed, repeats, counted)
 
     @observed("release.unwrap")
     def _answer(self, grant: Grant) -> bytes:
@@ -609,7 +619,7 @@ class Broker:
             if (now.secret, now.asks) != (facts.secret, facts.asks):
                 return None
         row = _record_release(tx, grant, noted)
-        return Released(answer, Head(row.number, row.hash), grant.secret.terms.lease_ends(grant.at))
+        return Released(answer, Head(row.number, row.hash), grant.lease)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of the tokens that count now."""
@@ -769,6 +779,12 @@ def _attest_first() -> Refusal:
     return Refusal(401, "TokenNotFound", "attest first")
 
 
+def _lease_ended(ended: datetime, at: datetime) -> Refusal:
+    """What a session or token was given on lease, it gets again until that ends; evidence of before renews nothing."""
+    one = problem("kbs.lease.ended", expected=f"until {instant(ended)}", found=instant(at))
+    return Refusal(401, "TokenNotFound", "the lease has ended; attest again", problems=[one], audited=True)
+
+
 def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Recipient:
     """Raises Refusal."""
     attested = passport.attested
@@ -828,7 +844,8 @@ def _names(recipient: Recipient, facts: Facts) -> list[tuple[str, str]]:
     names = [("session", recipient.id.hex()), *names_of_machine(recipient.vouched.claims)]
     if recipient.token is not None:
         names.append(("token", recipient.token))
-    names += [("policy", rule.digest) for rule in facts.rules]
+    # Of owners alone: a stranger's rule for this path, of the same text, must not end what others share.
+    names += [("policy", rule.digest) for rule in facts.rules if rule.owner in facts.owners]
     if facts.secret is not None:
         names += [
             ("secret", str(facts.secret.path)),
@@ -837,13 +854,13 @@ def _names(recipient: Recipient, facts: Facts) -> list[tuple[str, str]]:
     return names
 
 
-def _repeats(recipient: Recipient, facts: Facts) -> int | None:
-    """The row of the release of this version to this session and key, None where there was none."""
+def _repeats(recipient: Recipient, facts: Facts) -> Given | None:
+    """The release of this version to this session and key, None where there was none."""
     wanted = None if facts.secret is None else (facts.secret.version, recipient.key.thumbprint)
-    return next((one.audit for one in facts.given if (one.version, one.key) == wanted), None)
+    return next((one for one in facts.given if (one.version, one.key) == wanted), None)
 
 
-def _unmet(secret: SecretVersion, repeats: int | None, facts: Facts) -> list[Problem]:
+def _unmet(secret: SecretVersion, repeats: Given | None, facts: Facts) -> list[Problem]:
     """Of the version's terms and the owners' consents. A repeat is given nothing new, so that counts do not end it."""
     found = [] if secret.enabled else [problem("kbs.secret.disabled", f"version {secret.version}")]
     found += secret.terms.against(facts.count if repeats is None else Count(), facts.at)
@@ -875,18 +892,19 @@ def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> A
     recipient, secret, key = grant.recipient, grant.secret, grant.recipient.key
     facts = {**noted, "at": instant(grant.at), "version": secret.version, "agreed": grant.agreed}
     facts["key"] = key.thumbprint
-    ends = secret.terms.lease_ends(grant.at)
+    ends = grant.lease
     if ends is not None:
         facts["lease"] = instant(ends)
     if grant.repeats is not None:
-        return tx.audit.append({**facts, "event": "repeat", "first": grant.repeats})
+        return tx.audit.append({**facts, "event": "repeat", "first": grant.repeats.audit})
     row = tx.audit.append({**facts, "event": "released"})
     given = (recipient.id, secret.path, secret.version, key.thumbprint)
     tx.releases.add(*given, audit=row.number, expires=recipient.expires)
     for name in (of_version(secret.path, secret.version), *grant.counted):
         tx.counts.add(name, grant.at)
     if ends is not None:
-        tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends))
+        platforms = platforms_of(recipient.vouched.claims)
+        tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends, platforms=platforms))
     return row
 
 

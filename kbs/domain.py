@@ -159,11 +159,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A release to a session. key: the thumbprint that the version was wrapped for. audit: the number of its row."""
+    """A release to a session. key: the thumbprint that the version was wrapped for. audit: the number of its row.
+    lease: when its lease ends, None where it has none."""
 
     version: int
     key: str
     audit: int
+    lease: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

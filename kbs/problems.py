@@ -79,6 +79,11 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         _TERMS,
         "put another version of the secret",
     ),
+    "kbs.lease.ended": (
+        "The lease that this session or token has for the secret has ended",
+        _TERMS,
+        "the guest attests again: what was attested before renews nothing",
+    ),
     "kbs.consent.missing": (
         "An owner's signed consent is needed, and there is none",
         _CONSENT,

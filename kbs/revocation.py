@@ -136,6 +136,11 @@ def names_of_machine(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield "platform", value.lower()
 
 
+def platforms_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of its chips and devices, each once."""
+    return tuple(dict.fromkeys(value for kind, value in names_of_machine(claims) if kind == "platform"))
+
+
 def _text(section: object, name: str) -> str | None:
     value = section.get(name) if isinstance(section, Mapping) else None
     return value if isinstance(value, str) else None

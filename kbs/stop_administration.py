@@ -90,6 +90,11 @@ class StopAdministration:
         now = self._acts.now()
         return now, self._store.read(lambda tx: tx.leases.ending_after(now, limit))
 
+    def ended_leases(self, limit: int) -> tuple[datetime, list[Lease]]:
+        """Now, and the leases that ended in the last 30 days and were not renewed."""
+        now = self._acts.now()
+        return now, self._store.read(lambda tx: tx.leases.not_renewed(now, limit))
+
 
 def _reason(text: str) -> str:
     """Raises Refusal."""

@@ -61,8 +61,10 @@ def add_routes(routes: APIRouter, stops: StopAdministration) -> None:
         return {"owner": owner, "reason": None}
 
     @routes.get("/leases")
-    def leases(limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> dict[str, Any]:
-        now, found = stops.leases(limit)
+    def leases(
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200, ended: Annotated[bool, Query()] = False
+    ) -> dict[str, Any]:
+        now, found = stops.ended_leases(limit) if ended else stops.leases(limit)
         return {"now": instant(now), "leases": [_lease(one) for one in found]}
 
 
@@ -86,4 +88,6 @@ def _lease(one: Lease) -> dict[str, Any]:
         "key": one.key,
         "given": instant(one.given),
         "ends": instant(one.ends),
+        "platforms": list(one.platforms),
+        "renewed": one.renewed,
     }

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from kbs.domain import Given, ResourcePath
-from kbs.store.instants import to_row
-from kbs.store.tables import releases
+from kbs.store.instants import from_row, to_row
+from kbs.store.tables import leases, releases
 
 
 class ReleaseRows:
@@ -20,11 +20,16 @@ class ReleaseRows:
 
     def given(self, session: bytes, path: ResourcePath) -> tuple[Given, ...]:
         """What this session was given of `path`, in order of versions."""
-        query = select(releases.c.version, releases.c.key, releases.c.audit).where(
-            releases.c.session == session, releases.c.path == str(path)
+        query = (
+            select(releases.c.version, releases.c.key, releases.c.audit, leases.c.ends)
+            .outerjoin(leases, leases.c.audit == releases.c.audit)
+            .where(releases.c.session == session, releases.c.path == str(path))
         )
         rows = self._connection.execute(query.order_by(releases.c.version, releases.c.audit))
-        return tuple(Given(row.version, row.key, row.audit) for row in rows)
+        return tuple(
+            Given(row.version, row.key, row.audit, None if row.ends is None else from_row(row.ends))
+            for row in rows
+        )
 
     def add(
         self, session: bytes, path: ResourcePath, version: int, key: str, *, audit: int, expires: datetime

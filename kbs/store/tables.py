@@ -128,7 +128,11 @@ leases = Table(
     Column("key", String(64), nullable=False),
     Column("given", BigInteger, nullable=False),
     Column("ends", BigInteger, nullable=False),
+    Column("machine", String(64), nullable=False, server_default=""),
+    Column("platforms", Text, nullable=False, server_default="[]"),
+    Column("renewed", BigInteger, nullable=True),
     Index("ix_leases_ends", "ends"),
+    Index("ix_leases_machine", "machine", "path"),
 )
 
 revocations = Table(

@@ -152,9 +152,21 @@ def fill_0002(connection: Connection, left: Left) -> None:
         )
 
 
+LEASE: Final[dict[str, Any]] = {
+    "audit": 1,
+    "session": bytes(32),
+    "path": "acme/key/model",
+    "version": 1,
+    "key": "k",
+    "given": 1,
+    "ends": 2,
+}
+
+
 def fill_0003(connection: Connection, left: Left) -> None:
     fill_0002(connection, left)
     _into(connection, "broker", id=1, name="ab" * 16, epoch=7, tag="cd" * 16)
+    _into(connection, "leases", **LEASE)
 
 
 def fill_0004(connection: Connection, left: Left) -> None:
@@ -198,6 +210,12 @@ def fill_0006(connection: Connection, left: Left) -> None:
     )  # fmt: skip
 
 
+def fill_0007(connection: Connection, left: Left) -> None:
+    fill_0006(connection, left)
+    more = {"audit": 2, "machine": "ab" * 32, "platforms": '["ab"]', "renewed": 3}
+    _into(connection, "leases", **{**LEASE, **more})
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -205,5 +223,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0004": fill_0004,
     "0005": fill_0005,
     "0006": fill_0006,
+    "0007": fill_0007,
 }
 """Schema → what writes `Left` into its tables."""

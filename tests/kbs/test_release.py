@@ -22,7 +22,7 @@ from kbs.store.address import Address
 from kbs.store.audit_rows import AuditRows
 from tests.kbs.conftest import ALLOWED, PATH, SECRET, SNP_POLICY, Bench, make_bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
-from tests.kbs.twin import TwinKey, TwinRefused
+from tests.kbs.twin import TwinGuest, TwinKey, TwinRefused
 
 NEWER_FIRMWARE = SNP_POLICY.replace("{snp: 20}", "{snp: 200}")
 TDX_POLICY = f"""\
@@ -528,3 +528,36 @@ def test_t_initdata_init_data_that_the_hardware_does_not_carry_is_refused(acme: 
     bound.auth()
     bound.attest(bound.attestation(**init_data))
     assert bound.resource(PATH) == SECRET
+
+
+@pytest.mark.parametrize(
+    ("cpu", "claim", "field", "size"),
+    [("snp", "host-data", "host_data", 32), ("tdx", "mrconfigid", "mrconfigid", 48)],
+)
+def test_t_factory_the_same_image_with_other_init_data_is_refused(
+    bench: Bench, cpu: str, claim: str, field: str, size: int
+) -> None:
+    """T-INITDATA: what the host launched it with is in the hardware's field, and the policy pins that."""
+    import hashlib
+
+    def started(name: str) -> TwinGuest:
+        body = f'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n"aa.toml" = "{name}"\n'
+        carried = hashlib.sha256(body.encode()).digest().ljust(size, b"\0")
+        guest = bench.guest(cpu=cpu, **{field: carried})
+        guest.auth()
+        guest.attest(guest.attestation(**{"init-data": {"format": "toml", "body": body}}))
+        return guest
+
+    ours, policy = started("ours"), {"snp": SNP_POLICY, "tdx": TDX_POLICY}[cpu]
+    pinned = sealed(bench)[1].claims[cpu][claim]  # type: ignore[index]
+    section = "  snp:\n" if cpu == "snp" else "  tdx: {"
+    rule = f'    host-data: "{pinned}"\n' if cpu == "snp" else f'mrconfigid: "{pinned}", '
+    bench.owner("acme", policy.replace(section, section + rule))
+    bench.secret("acme")
+    assert ours.resource(PATH) == SECRET
+    with refused(403, "PolicyDeny"):
+        started("another's").resource(PATH)
+    assert bench.codes() == {f"policy.{cpu}.{claim}"}
+    with refused(403, "PolicyDeny"):
+        bench.guest(cpu=cpu).boot(PATH)
+    assert bench.codes() == {f"policy.{cpu}.{claim}"}, "unset matches nothing"

@@ -15,7 +15,7 @@ from kbs.domain import InvalidName, ResourcePath, hashed
 from kbs.refusals import Refusal
 from kbs.revocation import KINDS, revocable
 from kbs.token import Tokens
-from tests.kbs.conftest import NOON, PATH, SECRET, Bench
+from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.racing import releasing
 from tests.kbs.test_release import refused
@@ -112,6 +112,15 @@ def test_another_thing_of_the_same_kind_is_not_revoked(acme: Bench) -> None:
         ("session", "00" * 32),
     ):
         acme.administration.stops.revoke("test", kind, value, "for a test")
+    assert acme.guest().boot(PATH) == SECRET
+
+
+def test_a_revoked_policy_at_a_strangers_rule_ends_nothing_of_the_owners(acme: Bench) -> None:
+    """A rule of somebody who is no owner does not count: neither for a release nor against one."""
+    text = SNP_POLICY.replace("snp-machines", "another-name")
+    acme.owner("stranger", text)
+    (rule,) = acme.administration.rules("stranger")
+    acme.administration.stops.revoke("test", "policy", rule.digest, "for a test")
     assert acme.guest().boot(PATH) == SECRET
 
 

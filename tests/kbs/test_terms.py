@@ -13,8 +13,9 @@ from attest.claims import instant
 from kbs.domain import ResourcePath
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
+from kbs.lease import Lease
 from kbs.terms import MOST, Count, InvalidTerms, Terms
-from tests.kbs.conftest import NOON, PATH, SECRET, Bench
+from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.test_release import refused
 
@@ -131,6 +132,23 @@ def test_a_release_tells_its_row_and_the_end_of_its_lease(acme: Bench) -> None:
     assert repeat.headers["kbs-receipt"] != answer.headers["kbs-receipt"]
 
 
+def test_t_lease_asking_again_renews_nothing_and_ends_with_the_lease(acme: Bench) -> None:
+    put(acme, lease_seconds=60)
+    guest = acme.guest()
+    guest.boot(PATH)
+    ends = NOON + timedelta(seconds=60)
+    acme.clock.pass_seconds(59)
+    repeat = guest.http.get(f"/kbs/v0/resource/{PATH}")
+    assert repeat.headers["kbs-lease-expires"] == instant(ends)
+    assert acme.rows("repeat")[-1]["lease"] == instant(ends)
+    assert [one.ends for one in acme.administration.stops.leases(10)[1]] == [ends]
+    acme.clock.pass_seconds(1)
+    with refused(401, "TokenNotFound"):
+        guest.resource(PATH)
+    assert acme.codes() == {"kbs.lease.ended"}
+    assert acme.guest().boot(PATH) == SECRET
+
+
 def test_t_lease_a_renewal_is_another_attestation(acme: Bench) -> None:
     put(acme, lease_seconds=60)
     guest = acme.guest()
@@ -145,6 +163,41 @@ def test_t_lease_a_renewal_is_another_attestation(acme: Bench) -> None:
     (renewed,) = acme.administration.stops.leases(10)[1]
     assert renewed.ends == acme.clock.now + timedelta(seconds=60)
     assert renewed.session != lease.session
+
+
+def test_t_lease_what_ended_without_renewal_is_listed_by_machine(acme: Bench) -> None:
+    put(acme, lease_seconds=60)
+    stops, rules = acme.administration.stops, acme.administration
+    rules.put_rule("test", "acme", "acme/*", SNP_POLICY.replace("  gpu: {count: {at-least: 1}}\n", ""))
+    acme.guest(gpus=0).boot(PATH)
+    rules.put_rule("test", "acme", "acme/*", SNP_POLICY)
+    acme.guest().boot(PATH)
+    assert stops.ended_leases(10)[1] == []
+    alone, pair = stops.leases(10)[1]
+    assert (len(alone.platforms), len(pair.platforms)) == (1, 2), "the chip, and its GPU"
+    assert [row["platforms"] for row in acme.rows("attested")] == [
+        list(one.platforms) for one in (alone, pair)
+    ]
+    acme.clock.pass_seconds(60)
+    assert stops.leases(10)[1] == []
+    assert stops.ended_leases(10)[1] == [pair, alone]
+    acme.guest().boot(PATH)
+    assert stops.ended_leases(10)[1] == [alone], "the other one came back"
+    (renewal,) = stops.leases(10)[1]
+    assert (renewal.platforms, renewal.renewed) == (pair.platforms, None)
+    acme.clock.pass_seconds(30 * 24 * 3600)
+    acme.guest().auth()
+    assert [one.audit for one in stops.ended_leases(10)[1]] == [renewal.audit], "older ones are forgotten"
+
+
+def test_t_lease_a_machine_that_nobody_named_renews_for_nobody(acme: Bench) -> None:
+    def lease(audit: int) -> Lease:
+        ends = NOON + timedelta(seconds=audit)
+        return Lease(audit, bytes(32), ResourcePath.parse(PATH), 1, "k", NOON, ends, ())
+
+    acme.store.write(lambda tx: [tx.leases.add(lease(number)) for number in (1, 2)])
+    acme.clock.pass_seconds(5)
+    assert [one.audit for one in acme.administration.stops.ended_leases(10)[1]] == [2, 1]
 
 
 COUNTS = st.none() | st.integers(1, MOST)
