@@ -10,14 +10,17 @@ one that was kept elsewhere.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from attest.canonical import canonical, read_json
 from attest.errors import Malformed
 
 GENESIS: Final = bytes(32)
+_HEAD: Final = re.compile(r"([1-9][0-9]{0,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,10 @@ class Head:
     @classmethod
     def parse(cls, text: str) -> Head:
         """The reverse. Raises ValueError."""
-        number, _, digest = text.partition(":")
-        if not (number.isascii() and number.isdecimal() and int(number) > 0 and len(digest) == 64):
+        found = _HEAD.fullmatch(text)
+        if found is None:
             raise ValueError("a head is NUMBER:HASH, as kbs audit verify prints it")
-        return cls(int(number), bytes.fromhex(digest))
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
 def link(previous: bytes, body: bytes) -> bytes:
@@ -64,24 +67,40 @@ def next_row(head: Head, content: Mapping[str, Any]) -> AuditRow:
     return AuditRow(head.number + 1, body, link(head.hash, body))
 
 
-def faults(rows: Iterable[AuditRow], head: Head | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """number: the row from which on nothing follows any more."""
+
+    number: int
+    sentence: str
+
+
+def faults(rows: Iterable[AuditRow], head: Head | None) -> list[Fault]:
     """What is wrong with the whole trail, in order; empty where nothing is.
 
     rows: all of them, ascending. head: what the last of them must be; None where nobody says.
     """
-    found = []
+    found: list[Fault] = []
     previous, number = GENESIS, 0
     for row in rows:
+        wrong = partial(Fault, number + 1)
         if row.number != number + 1:
-            found.append(f"after row {number} comes row {row.number}: rows were removed or added")
+            found.append(wrong(f"after row {number} comes row {row.number}: rows were removed or added"))
         if row.hash != link(previous, row.body):
-            found.append(f"row {row.number} does not follow from the row before it: changed, moved or cut")
+            found.append(
+                wrong(f"row {row.number} does not follow from the row before it: changed, moved or cut")
+            )
         try:
             if row.content.get("number") != row.number:
-                found.append(f"row {row.number} carries the number of another row")
+                found.append(wrong(f"row {row.number} carries the number of another row"))
         except Malformed:
-            found.append(f"row {row.number} is not JSON any more")
+            found.append(wrong(f"row {row.number} is not JSON any more"))
         previous, number = row.hash, row.number
     if head is not None and Head(number, previous) != head:
-        found.append(f"the trail ends at row {number}, the head says {head.number}: cut, added or rewritten")
+        found.append(
+            Fault(
+                min(number, head.number) + 1,
+                f"the trail ends at row {number}, the head says {head.number}: cut, added or rewritten",
+            )
+        )
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kbs.audit import GENESIS, AuditRow, Head, faults
+from kbs.audit import GENESIS, AuditRow, Fault, Head, faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """rows: how many there are. faults: a sentence each, none where all agrees. proved: up to which row witnesses agree; 0
-    without any."""
+    """rows: how many there are. faults: a sentence each, none where all agrees. proved: up to which row witnesses agree, and
+    nothing before it is at fault; 0 where none does."""
 
     rows: int
     head: Head
@@ -34,7 +34,13 @@ class Proof:
     def sentence(self) -> str:
         """From which row on nothing is proved."""
         if self.faults:
-            return f"NOT WHOLE: {len(self.faults)} fault{'' if len(self.faults) == 1 else 's'}"
+            count = f"NOT WHOLE: {len(self.faults)} fault{'' if len(self.faults) == 1 else 's'}"
+            if self.proved == 0:
+                return f"{count}. From row 1 on nothing outside proves it"
+            return (
+                f"{count}. Up to row {self.proved} they are as they were seen from outside; from row {self.proved + 1} on "
+                "nothing is proved"
+            )
         if self.rows == 0:
             return "whole: no rows"
         if self.proved == 0:
@@ -59,26 +65,27 @@ def examine(rows: Iterable[AuditRow], head: Head | None, witnesses: Iterable[Wit
     for one in witnesses:
         wanted.setdefault(one.head.number, []).append(one)
     last = Head(0, GENESIS)
-    missed: list[str] = []
-    proved = 0
+    missed: list[Fault] = []
+    agreeing = [0]
 
     def watched() -> Iterator[AuditRow]:
-        nonlocal last, proved
+        nonlocal last
         for row in rows:
             last = Head(row.number, row.hash)
             for one in wanted.pop(row.number, ()):
                 if one.head.hash == row.hash:
-                    proved = max(proved, row.number)
+                    agreeing.append(row.number)
                 else:
-                    missed.append(
-                        f"row {row.number} is not the one that {one.said} saw: it was changed, or all was rewritten"
-                    )
+                    sentence = f"row {row.number} is not the one that {one.said} saw: it was changed, or all was rewritten"
+                    missed.append(Fault(row.number, sentence))
             yield row
 
     found = faults(watched(), head)
     for number, ones in sorted(wanted.items()):
-        missed += [
-            f"{one.said} saw row {number}, and the trail ends at row {last.number}: it was cut"
-            for one in ones
-        ]
-    return Proof(last.number, last, (*found, *missed), proved)
+        for one in ones:
+            sentence = f"{one.said} saw row {number}, and the trail ends at row {last.number}: it was cut"
+            missed.append(Fault(last.number + 1, sentence))
+    found += missed
+    first = min((one.number for one in found), default=last.number + 1)
+    proved = max(number for number in agreeing if number < first)
+    return Proof(last.number, last, tuple(one.sentence for one in found), proved)

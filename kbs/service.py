@@ -126,7 +126,12 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
     store.observer = readiness.observer = observer = Several(observers)
     broker = Broker(store, keys, verified, settings, observer=observer)
     administration = Administration(store, keys, four_eyes=config.people.four_eyes)
-    messenger = Messenger(_places(config), administration.record.checkpoint, config.record.checkpoint_seconds)
+    messenger = Messenger(
+        _places(config),
+        administration.record.checkpoint,
+        config.record.checkpoint_seconds,
+        config.record.checkpoint_rows,
+    )
     return Service(
         store, broker, administration, keys, verified.fetcher, messenger, readiness, metrics, spans
     )

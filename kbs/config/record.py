@@ -47,6 +47,9 @@ class RecordSection(Section):
     checkpoint_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How often checkpoints go out, where rows were added."
     )
+    checkpoint_rows: int = Field(
+        default=1000, ge=1, le=1_000_000, description="After how many rows one goes out before that time."
+    )
     checkpoints: tuple[PlaceSection, ...] = Field(
         default=(), description="Places outside that get every checkpoint."
     )

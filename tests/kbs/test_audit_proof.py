@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -87,6 +89,23 @@ def test_t_audit_a_row_that_was_touched_is_found_by_the_chain_alone(change: str,
     assert proof(CHANGES[change](at)).faults
 
 
+@pytest.mark.parametrize("at", range(1, COUNT))
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("number", range(COUNT + 1))
+def test_from_which_row_on_nothing_is_proved_is_said_of_a_trail_that_is_not_whole(
+    change: str, at: int, number: int
+) -> None:
+    found = proof(CHANGES[change](at), *([seen(number)] if number else []))
+    first = at + 1 if change == "doubled" else at
+    proved = number if number < first else 0
+    assert found.proved == proved
+    assert found.sentence.startswith("NOT WHOLE: ")
+    said = (
+        f"from row {proved + 1} on nothing is proved" if proved else "From row 1 on nothing outside proves it"
+    )
+    assert said in found.sentence
+
+
 @pytest.mark.parametrize("at", range(1, COUNT + 1))
 @pytest.mark.parametrize("change", ["changed", "removed"])
 def test_t_tail_a_trail_that_was_rewritten_under_a_new_head_is_found_by_witnesses(
@@ -106,6 +125,9 @@ def test_t_tail_a_trail_that_was_rewritten_under_a_new_head_is_found_by_witnesse
         if number < at:
             assert f"row {number + 1} " in found.sentence
             assert "nothing outside" in found.sentence
+        for before in range(1, number):
+            both = proof(rows, seen(before), seen(number))
+            assert both.proved == (number if number < at else before if before < at else 0)
 
 
 @pytest.mark.parametrize("kept", range(COUNT))
@@ -117,6 +139,17 @@ def test_t_tail_a_tail_that_was_cut_is_found_by_witnesses_of_it(kept: int) -> No
         assert bool(found.faults) is (number > kept)
         if found.faults:
             assert f"the trail ends at row {kept}: it was cut" in found.faults[0]
+        if number > kept > 0:
+            assert (
+                f"from row {kept + 1} on nothing is proved" in proof(rows, seen(kept), seen(number)).sentence
+            )
+
+
+def test_a_head_that_says_more_than_the_rows_ends_what_is_proved_there() -> None:
+    found = examine(TRAIL[:4], HEADS[5], [seen(4)])
+    assert len(found.faults) == 1
+    assert found.proved == 4
+    assert examine(TRAIL[:4], Head(4, bytes(32)), [seen(4)]).proved == 4
 
 
 def test_two_witnesses_of_one_row_are_both_asked() -> None:
@@ -163,6 +196,30 @@ def test_a_line_of_another_form_is_refused(entry: Any) -> None:
         list(rows_of([canonical(entry)]))
 
 
+@given(st.integers(1, 10**19 - 1), st.binary(min_size=32, max_size=32))
+def test_a_receipt_is_read_as_it_was_written(number: int, digest: bytes) -> None:
+    assert Head.parse(str(Head(number, digest))) == Head(number, digest)
+
+
+HEX = "ab" * 32
+
+
+@given(
+    st.text(max_size=90)
+    | st.from_regex(r"[0-9 +_-]{1,24}:[0-9a-fA-F ]{62,66}", fullmatch=True)
+    | st.sampled_from(
+        [f"0:{HEX}", f"01:{HEX}", f"1:{HEX.upper()}", f"1:{HEX}\n", f"1:{'ab ' * 21}a", "9" * 5000]
+    )
+)
+def test_any_text_is_a_receipt_of_the_one_form_or_refused(text: str) -> None:
+    try:
+        head = Head.parse(text)
+    except ValueError as error:
+        assert "NUMBER:HASH" in str(error)
+    else:
+        assert str(head) == text
+
+
 # -- checkpoints ------------------------------------------------------------------------------------
 
 KEY = ed25519.Ed25519PrivateKey.generate()
@@ -194,6 +251,10 @@ def test_t_sigtype_a_checkpoint_is_believed_by_its_key_and_kind_alone() -> None:
                 read_checkpoint(document, trusted(kind=kind))
 
 
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
 MEMBERS = {"at": "2040-01-01T00:00:00Z", "broker": "ab" * 16, "epoch": "0", "hash": "00" * 32, "number": "1"}
 
 
@@ -205,6 +266,35 @@ def test_every_member_of_a_checkpoint_has_one_form(name: str, value: Any) -> Non
             read_checkpoint(seal_envelope("checkpoint", canonical(changed), KEY), trusted())
     with pytest.raises(Malformed):
         read_checkpoint(seal_envelope("checkpoint", canonical({**MEMBERS, "more": "x"}), KEY), trusted())
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_are_a_checkpoint_or_a_typed_error(document: bytes) -> None:
+    with pytest.raises((Malformed, Rejected)):
+        read_checkpoint(document, trusted())
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists).map(_json)
+)
+def test_anything_that_was_signed_as_a_checkpoint_is_one_or_a_typed_error(payload: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_checkpoint(seal_envelope("checkpoint", payload, KEY), trusted())
+
+
+@given(st.integers(1, 10**19 - 1), st.binary(min_size=32, max_size=32), st.integers(0, 10**19 - 1))
+def test_every_checkpoint_is_read_as_it_was_signed(number: int, digest: bytes, epoch: int) -> None:
+    made = Checkpoint("0f" * 16, Head(number, digest), NOON, epoch)
+    assert read_checkpoint(made.sign(KEY), trusted()) == made
+
+
+@given(st.integers(0, 600), st.integers(1, 255))
+def test_a_checkpoint_with_any_byte_changed_is_no_other_checkpoint(place: int, flip: int) -> None:
+    document = bytearray(CHECKPOINT.sign(KEY))
+    document[place % len(document)] ^= flip
+    with suppress(Malformed, Rejected):
+        assert read_checkpoint(bytes(document), trusted()) == CHECKPOINT
 
 
 def test_links_of_the_small_trail_are_those_of_the_chain() -> None:

@@ -221,6 +221,68 @@ def test_the_last_checkpoint_is_brought_when_the_broker_stops(acme: Bench, tmp_p
     assert [file for file in tmp_path.iterdir() if file.name.endswith(".checkpoint.json")]
 
 
+def test_two_places_of_one_owner_both_get_it(acme: Bench, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    places = [("acme", FolderPlace(folder)) for folder in folders]
+    Messenger(places, acme.administration.record.checkpoint, 3600).bring()
+    assert [len(list(folder.iterdir())) for folder in folders] == [1, 1]
+
+
+class Taking:
+    """A place that says when it took one, and holds on until it may return."""
+
+    def __init__(self, *, held: bool = False) -> None:
+        self.numbers: list[int] = []
+        self.took = threading.Event()
+        self.free = threading.Event()
+        if not held:
+            self.free.set()
+
+    def take(self, checkpoint: Checkpoint, document: bytes) -> None:
+        self.numbers.append(checkpoint.head.number)
+        self.took.set()
+        self.free.wait(30)
+
+
+def test_a_place_that_hangs_holds_up_no_other(acme: Bench) -> None:
+    hangs, other = Taking(held=True), Taking()
+    places = [("hangs", hangs), ("other", other)]
+    messenger = Messenger(places, acme.administration.record.checkpoint, 0.01)
+    messenger.start()
+    assert hangs.took.wait(30)
+    assert other.took.wait(30)
+    hangs.free.set()
+    messenger.stop()
+
+
+def test_rows_enough_bring_one_before_the_time(acme: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kbs.places._LOOK", 0.01)
+    place = Taking()
+    messenger = Messenger([("acme", place)], acme.administration.record.checkpoint, 3600, rows=5)
+    messenger.start()
+    assert not place.took.wait(0.05), "three rows are too few"
+    for number in range(2):
+        acme.secret("acme", value=str(number).encode())
+    assert place.took.wait(30)
+    messenger.stop()
+    assert place.numbers[0] == 5
+
+
+def test_t_tail_another_row_of_the_same_number_writes_over_no_checkpoint(acme: Bench, tmp_path: Path) -> None:
+    """Both are signed by the broker, and together they show that it said two things."""
+    folder = FolderPlace(tmp_path)
+    messenger = Messenger([("acme", folder)], acme.administration.record.checkpoint, 3600)
+    messenger.bring()
+    ((digest,),) = acme.sql("SELECT hash FROM audit_head")
+    acme.sql("UPDATE audit_head SET hash = :other", other=digest[::-1])
+    messenger.bring()
+    name = acme.store.read(lambda tx: tx.broker.state().name)
+    heads = {read_checkpoint(one, keys_of(acme)).head for one in folder.documents(name)}
+    assert heads == {Head(3, digest), Head(3, digest[::-1])}
+
+
 @contextmanager
 def listening(status: int, taken: list[bytes]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
