@@ -5,6 +5,7 @@ A page is a function of the tables alone, so that a test can compare what is com
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +24,7 @@ from attest.result.ear.vector import CATEGORIES, NOT_AUTHENTIC, UNEXPECTED_EVIDE
 from attest.simulator import FAULTS
 from kbs.config import Config, Section
 from kbs.config.section import is_list, kind_of, sections_of
+from kbs.http.description import describe
 from kbs.problems import PROBLEMS as KBS_PROBLEMS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -60,6 +62,7 @@ def pages() -> Mapping[str, str]:
         "faults.md": _faults(),
         "results.md": _results(),
         "configuration.md": _configuration(),
+        "openapi.json": json.dumps(describe(), indent=1) + "\n",
     }
 
 

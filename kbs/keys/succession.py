@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from kbs.keys import KeyStoreError
+from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.files import write_beside, write_new
 
 OVERLAP: Final = timedelta(minutes=10)
@@ -72,7 +72,9 @@ class Succession:
         files = self.files()
         now = now.astimezone(UTC).replace(microsecond=0)
         if files and files[-1].created and files[-1].created >= now:
-            raise KeyStoreError(f"{files[-1].path} is not older than this moment: look at the clock, or wait")
+            raise KeyStoreUnavailable(
+                f"{files[-1].path} is not older than this moment: look at the clock, or wait"
+            )
         path = self.folder / f"{self.stem}-{now.strftime(_FORM)}{self.suffix}"
         write_beside(path, content)
         return KeyFile(path, now)

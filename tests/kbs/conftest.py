@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from attest import Endorsements
 from attest.composite import write_primary
@@ -24,6 +27,7 @@ from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.clock import Clock
 from kbs.collateral import Epoch
+from kbs.http.answers import ANSWERS
 from kbs.http.app import create_app
 from kbs.http.auth import give_key, make_key
 from kbs.keys.ring import KeyRing
@@ -126,7 +130,10 @@ class Bench:
 
     def admin(self, method: str, path: str, **request: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.admin_key}"}
-        return self.http().request(method, f"/admin/v1/{path}", headers=headers, **request)
+        answer = self.http().request(method, f"/admin/v1/{path}", headers=headers, **request)
+        if answer.is_success:
+            as_described(method, answer)
+        return answer
 
     def owner(self, name: str, policy: str | None = SNP_POLICY, path: str = "acme/*") -> None:
         self.administration.add_owner("test", name)
@@ -160,6 +167,21 @@ class Bench:
         """Problem codes of the newest refusal in the trail."""
         refusals = [row for row in self.rows() if "problems" in row]
         return {problem["code"] for problem in refusals[-1]["problems"]}
+
+
+def as_described(method: str, answer: httpx.Response) -> None:
+    """The answer has the form that is published for its route."""
+    path = answer.url.path.removeprefix("/admin/v1")
+    forms = [
+        form
+        for (of, template), form in ANSWERS.items()
+        if of == method and re.fullmatch(re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template)), path)
+    ]
+    for form in forms:
+        with suppress(ValidationError):
+            TypeAdapter(form).validate_json(answer.text, strict=True)
+            return
+    pytest.fail(f"{method} {path} is not answered as described: {answer.text}")
 
 
 @pytest.fixture(scope="session")

@@ -92,11 +92,11 @@ def ask(connection: ssl.SSLSocket, path: str, method: str = "GET", key: str = ""
     answer = b""
     while b"\r\n\r\n" not in answer:
         answer += connection.recv(4096)
-    top, _, rest = answer.partition(b"\r\n\r\n")
-    (length,) = re.findall(rb"content-length: (\d+)", top)
+    began, _, rest = answer.partition(b"\r\n\r\n")
+    (length,) = re.findall(rb"content-length: (\d+)", began)
     while len(rest) < int(length):
         rest += connection.recv(4096)
-    return top.split(b" ")[1].decode() + " " + rest.decode()
+    return began.split(b" ")[1].decode() + " " + rest.decode()
 
 
 def serial(connection: ssl.SSLSocket) -> int:
