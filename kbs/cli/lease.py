@@ -8,7 +8,6 @@ from typing import Any
 
 from kbs.cli.admin_client import add_connection, ask, command
 
-
 _EXAMPLES = """\
 examples:
   kbs lease list
