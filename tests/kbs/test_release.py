@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -543,13 +544,14 @@ def test_t_factory_the_same_image_with_other_init_data_is_refused(
     def started(name: str) -> TwinGuest:
         body = f'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n"aa.toml" = "{name}"\n'
         carried = hashlib.sha256(body.encode()).digest().ljust(size, b"\0")
-        guest = bench.guest(cpu=cpu, **{field: carried})
+        keywords: dict[str, Any] = {field: carried}
+        guest = bench.guest(cpu=cpu, **keywords)
         guest.auth()
         guest.attest(guest.attestation(**{"init-data": {"format": "toml", "body": body}}))
         return guest
 
     ours, policy = started("ours"), {"snp": SNP_POLICY, "tdx": TDX_POLICY}[cpu]
-    pinned = sealed(bench)[1].claims[cpu][claim]  # type: ignore[index]
+    pinned = sealed(bench)[1].claims[cpu][claim]
     section = "  snp:\n" if cpu == "snp" else "  tdx: {"
     rule = f'    host-data: "{pinned}"\n' if cpu == "snp" else f'mrconfigid: "{pinned}", '
     bench.owner("acme", policy.replace(section, section + rule))

@@ -14,6 +14,7 @@ from kbs.domain import ResourcePath
 from kbs.keys import KeyStoreError
 from kbs.keys.envelope import open_envelope
 from kbs.lease import Lease
+from kbs.store.repository import Repository
 from kbs.terms import MOST, Count, InvalidTerms, Terms
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
@@ -195,7 +196,11 @@ def test_t_lease_a_machine_that_nobody_named_renews_for_nobody(acme: Bench) -> N
         ends = NOON + timedelta(seconds=audit)
         return Lease(audit, bytes(32), ResourcePath.parse(PATH), 1, "k", NOON, ends, ())
 
-    acme.store.write(lambda tx: [tx.leases.add(lease(number)) for number in (1, 2)])
+    def add(tx: Repository) -> None:
+        tx.leases.add(lease(1))
+        tx.leases.add(lease(2))
+
+    acme.store.write(add)
     acme.clock.pass_seconds(5)
     assert [one.audit for one in acme.administration.stops.ended_leases(10)[1]] == [2, 1]
 
