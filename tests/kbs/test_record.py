@@ -291,6 +291,33 @@ def test_t_ssrf_an_address_takes_one_by_2xx_and_no_redirect_is_followed(
     assert isinstance(read_checkpoint(taken[0], keys_of(acme)), Checkpoint)
 
 
+def test_no_more_of_an_answer_is_read_than_its_head(acme: Bench) -> None:
+    """A place that answers without end would hold up its owner's next checkpoints."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(1 << 40))
+            self.end_headers()
+            ended.wait(30)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    made = acme.administration.record.checkpoint()
+    assert made is not None
+    try:
+        UrlPlace(f"http://127.0.0.1:{server.server_port}/").take(*made)
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+
+
 def test_t_restore_a_database_older_than_the_newest_checkpoint_outside_is_not_served(
     acme: Bench, tmp_path: Path
 ) -> None:
