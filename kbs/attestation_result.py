@@ -14,12 +14,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from attest import Verified, appraise
+from attest.canonical import canonical
 from attest.evidence import Evidence
 from attest.result.ear import Terms, of_appraisal
 from attest.result.ear.claims import claims_of
 from attest.result.ear.spelling import SPELLINGS
 from attest.result.passport.kbs import member_of
 from attest.result.trustee import cpu_claims, device_claims
+from attest.verified import Vouched
 from kbs.domain import Challenge
 from kbs.protocol.tee_key import TeeKey
 from kbs.token import TokenTerms
@@ -50,7 +52,7 @@ def claims_for(
         "tee": challenge.tee,
         "simulated": verified.simulated,
         "cnf": {"jkt": key.thumbprint},
-        "claims-digest": "sha384:" + hashlib.sha384(verified.claims_json()).hexdigest(),
+        "claims-digest": claims_digest(verified),
     }
 
 
@@ -73,3 +75,8 @@ def _annotated(
     said = cpu_claims(verified) | {"runtime_data_claims": runtime}
     # On Azure the tree says a plain SNP or TDX machine until a policy pins the paravisor.
     return said if verified.paravisor_claims else said | own
+
+
+def claims_digest(vouched: Vouched) -> str:
+    """Names what a machine proved, in tokens and audit rows."""
+    return "sha384:" + hashlib.sha384(canonical(vouched.claims)).hexdigest()

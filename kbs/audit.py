@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from attest.canonical import canonical, read_json
-from attest.errors import Malformed
+from attest.errors import Malformed, Problem
 
 GENESIS: Final = bytes(32)
 _HEAD: Final = re.compile(r"([1-9][0-9]{0,18}):([0-9a-f]{64})")
+
+
+MOST: Final = 64
+LONGEST: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,20 @@ class Head:
         if found is None:
             raise ValueError("a head is NUMBER:HASH, as kbs audit verify prints it")
         return cls(int(found[1]), bytes.fromhex(found[2]))
+
+
+def noted_problems(name: str, problems: Sequence[Problem]) -> dict[str, Any]:
+    """`problems` as a row has them, under `name`: the first MOST, no text longer than LONGEST characters, and under `omitted`
+    how many more there were. What a guest sends may be wrong in more ways than a trail should hold."""
+    kept = [
+        {
+            key: value if value is None or len(value) <= LONGEST else value[:LONGEST] + "…"
+            for key, value in problem.as_dict().items()
+        }
+        for problem in problems[:MOST]
+    ]
+    more = len(problems) - len(kept)
+    return {name: kept, "omitted": more} if more > 0 else {name: kept}
 
 
 def link(previous: bytes, body: bytes) -> bytes:

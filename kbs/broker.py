@@ -33,7 +33,6 @@ from attest import (
     Cache,
     Denied,
     Endorsements,
-    Expected,
     Malformed,
     Policy,
     Problem,
@@ -51,17 +50,19 @@ from attest.memory import Memory
 from attest.untrusted import escape
 from attest.verified import Vouched
 from kbs import consent
-from kbs.attestation_result import claims_for
-from kbs.audit import AuditRow, Head
+from kbs.attestation_result import claims_digest, claims_for
+from kbs.audit import AuditRow, Head, noted_problems
 from kbs.clock import Clock
 from kbs.collateral import Collateral, Epoch, NoCollateral
 from kbs.consent import Standing, policies_of
 from kbs.domain import Challenge, Given, Owner, ResourcePath, Rule, SecretVersion, Session, hashed
+from kbs.expected import expected_of
 from kbs.fetching import UNASKED, Fetcher, NoFetcher, verify_fetching
 from kbs.keys import KeyStoreError, KeyStoreUnavailable
 from kbs.keys.envelope import open_envelope
 from kbs.keys.ring import KeyRing
 from kbs.lease import Lease
+from kbs.network import network_class
 from kbs.observing import NOBODY, Observer, observed
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
@@ -70,6 +71,7 @@ from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
 from kbs.refusals import Refusal, malformed_request
+from kbs.retention import end_kept, kept_until
 from kbs.revocation import Revocations, names_of_machine, platforms_of
 from kbs.sealed import context_of, opened
 from kbs.store.broker_row import BrokerState
@@ -263,7 +265,7 @@ class Broker:
             expires = now + timedelta(seconds=self._settings.session_seconds)
             tx.sessions.forget_expired(now)
             tx.releases.forget_expired(now)
-            tx.kept.forget(now)
+            end_kept(tx, now)
             tx.leases.forget(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
@@ -312,9 +314,16 @@ class Broker:
             raise self._refused(
                 "attest-refused",
                 _not_accepted(error),
-                {"tee": challenge.tee, "challenge": challenge.id.hex(), "body": body_digest.hex()},
+                {
+                    "tee": challenge.tee,
+                    "challenge": challenge.id.hex(),
+                    "body": body_digest.hex(),
+                    "network": network_class(address),
+                },
             ) from None
-        return self._admit(_known(cookie), challenge, message.key, verified, evidence, epoch, now, body)
+        return self._admit(
+            _known(cookie), challenge, message.key, verified, evidence, epoch, now, body, address
+        )
 
     def _challenge_of(self, cookie: str | None) -> tuple[Challenge, datetime]:
         """The challenge that `cookie` names, and the time it was found open at."""
@@ -367,16 +376,7 @@ class Broker:
                 evidence,
                 endorsements=endorsements,
                 at=now,
-                # The digest is over our copy of the nonce, never over what the body repeats (T-NONCE-ECHO).
-                expected=Expected(
-                    nonce=base64.b64decode(challenge.nonce),
-                    nonce_text=challenge.nonce,
-                    key=message.key.jwk,
-                    age_seconds=int((now - challenge.created).total_seconds()),
-                    protocol=codec.claim,
-                    covers_devices=codec.covers_devices,
-                    init_data=None if init_data is None else init_data.digest,
-                ),
+                expected=expected_of(codec, message, challenge.nonce, _age(challenge, now)),
                 anchors=anchors,
                 cache=self._verification.cache,
                 memory=memory,
@@ -429,6 +429,7 @@ class Broker:
         epoch: Epoch,
         now: datetime,
         body: bytes,
+        address: str,
     ) -> Issued:
         """Keep the verified claims for this session, under a new identifier (T-COOKIE)."""
         keys = self._keys.session
@@ -446,7 +447,6 @@ class Broker:
             sealed=b"",
         )
         session = replace(session, sealed=verified.seal(keys.seal, context_of(session)))
-        claims_digest = _claims_digest(verified)
         token = self._tokens.issue(
             claims_for(verified, evidence, challenge, key, self._settings.tokens, token_id=token_id, now=now)
         )
@@ -456,22 +456,27 @@ class Broker:
             tx.sessions.answer(challenge.id, token)
             tx.sessions.remember(verified.memory)
             if self._settings.session_days:
-                tx.kept.add(session, now + timedelta(days=self._settings.session_days))
+                tx.kept.add(session, kept_until(now, self._settings.session_days))
             if self._settings.evidence_days:
-                tx.kept.add_evidence(session.id, body, now + timedelta(days=self._settings.evidence_days))
+                tx.kept.add_evidence(session.id, body, kept_until(now, self._settings.evidence_days))
             tx.audit.append(
                 {
                     "event": "attested",
+                    # With the endorsements of this name, all that evidence is replayed with.
                     "evidence": hashlib.sha256(body).hexdigest(),
+                    "nonce": challenge.nonce,
+                    "age": _age(challenge, now),
+                    "endorsements": epoch.name,
                     "at": instant(now),
+                    "network": network_class(address),
                     "session": session.id.hex(),
                     "tee": session.tee,
                     "protocol": session.protocol,
                     "key": key.thumbprint,
-                    "claims": claims_digest,
+                    "claims": claims_digest(verified),
                     "platforms": list(platforms_of(verified.claims)),
                     "simulated": verified.simulated,
-                    "warnings": [warning.as_dict() for warning in verified.warnings],
+                    **noted_problems("warnings", verified.warnings),
                 }
             )
 
@@ -481,31 +486,31 @@ class Broker:
     # -- release ------------------------------------------------------------------------------------
 
     @observed("release")
-    def release(self, session_id: bytes | None, resource: ResourcePath) -> Released:
+    def release(self, session_id: bytes | None, resource: ResourcePath, address: str = "") -> Released:
         """The current version of `resource`, wrapped for the key that the session attested.
 
-        session_id: hash of the cookie, or None. Raises Refusal.
+        session_id: hash of the cookie, or None. address: of who asks, for the row. Raises Refusal.
         """
         if session_id is None:
             raise _attest_first()
-        return self._release(resource, lambda tx: tx.sessions.session(session_id))
+        return self._release(resource, lambda tx: tx.sessions.session(session_id), address)
 
     @observed("release")
-    def release_to(self, passport: Passport, resource: ResourcePath) -> Released:
+    def release_to(self, passport: Passport, resource: ResourcePath, address: str = "") -> Released:
         """The current version of `resource`, wrapped for the key that the passport's issuer saw attested.
 
         Whether the word of that issuer counts, each owner's rule says. Raises Refusal.
         """
-        return self._release(resource, lambda _: passport)
+        return self._release(resource, lambda _: passport, address)
 
     def _release(
-        self, resource: ResourcePath, who: Callable[[Repository], Session | Passport | None]
+        self, resource: ResourcePath, who: Callable[[Repository], Session | Passport | None], address: str
     ) -> Released:
         """Decided, and the secret opened, between a transaction that reads and one that writes, so that nobody
         waits for a policy or a key store. The second finds the facts as they were, or decides anew on those of
         now; it commits with the audit row. Without the row there is no answer."""
         look = partial(self._facts, who, resource)
-        noted: dict[str, Any] = {"resource": str(resource)}
+        noted: dict[str, Any] = {"resource": str(resource), "network": network_class(address)}
         try:
             for _ in range(_TRIES):
                 facts = self._store.read(look)
@@ -579,12 +584,13 @@ class Broker:
             recipient = self._of_session(facts.asks, facts, noted)
         noted["epoch"] = facts.revoked.epoch
         problems = _stopped(facts) + facts.revoked.against(_names(recipient, facts), recipient.attested)
-        agreed, missing = self._owners_agree(recipient.vouched, facts)
+        agreed, refusing, missing = self._owners_agree(recipient.vouched, facts)
         problems += missing
         repeats = _repeats(recipient, facts)
         if not problems and facts.secret is not None:
             problems += _unmet(facts.secret, repeats, facts)
         if problems or not agreed:
+            noted |= {"key": recipient.key.thumbprint, "agreed": agreed, "refusing": refusing}
             raise self._denied(problems)
         if facts.secret is None:
             # Whoever the owners of such a path would trust may know that it is not there; for all others it looks
@@ -669,7 +675,7 @@ class Broker:
             raise _Ended(facts.at)
         noted["session"] = session.id.hex()
         verified = self._claims_of(session, facts)
-        noted |= {"claims": _claims_digest(verified), "simulated": verified.simulated}
+        noted |= {"claims": claims_digest(verified), "simulated": verified.simulated}
         codec = self._codec(session.protocol)
         key = codec.read_key(dict(session.key))
         return Recipient(
@@ -694,14 +700,17 @@ class Broker:
             raise Refusal(401, "AttestationError", "the evidence binds no key", audited=True)
         return verified
 
-    def _owners_agree(self, vouched: Vouched, facts: Facts) -> tuple[list[dict[str, str]], list[Problem]]:
+    def _owners_agree(
+        self, vouched: Vouched, facts: Facts
+    ) -> tuple[list[dict[str, str]], list[dict[str, str]], list[Problem]]:
         """Every owner has at least one enabled rule for the path, and every such rule agrees, now.
 
-        What agreed, for the audit row, and what did not. All owners and rules are asked, so that one round
-        shows everything there is to repair.
+        The rules that agreed and those that did not, for the audit row, and why not. All owners and rules are
+        asked, so that one round shows everything there is to repair.
         """
         problems: list[Problem] = []
         agreed: list[dict[str, str]] = []
+        refusing: list[dict[str, str]] = []
         if not facts.owners:
             problems.append(problem("kbs.owner.none"))
         for name, owner in facts.owners.items():
@@ -712,21 +721,22 @@ class Broker:
             if not own:
                 problems.append(problem("kbs.owner.no-rule", where=name))
             for rule in own:
+                asked = {
+                    "owner": name,
+                    "rule": str(rule.id),
+                    "path": str(rule.pattern),
+                    "policy": rule.digest,
+                }
                 try:
                     policy = _policy(rule.policy, f"{name}:{rule.pattern}")
                     appraise(vouched, policy, at=facts.at).require_release()
                 except (Denied, Malformed) as error:
-                    problems.extend(error.problems)
+                    refusing.append(asked)
+                    said = f"{name}:{rule.pattern}"
+                    problems += [replace(one, where=f"{said}: {one.where}") for one in error.problems]
                 else:
-                    agreed.append(
-                        {
-                            "owner": name,
-                            "rule": str(rule.id),
-                            "path": str(rule.pattern),
-                            "policy": policy.digest,
-                        }
-                    )
-        return agreed, problems
+                    agreed.append({**asked, "policy": policy.digest})
+        return agreed, refusing, problems
 
     def _denied(self, problems: Sequence[Problem]) -> Refusal:
         # Judged by the policies of now, so only time itself can be cured by attesting again.
@@ -757,7 +767,7 @@ class Broker:
                     "reason": refusal.reason,
                     "status": refusal.status,
                     "type": refusal.kind,
-                    "problems": [problem.as_dict() for problem in refusal.problems],
+                    **noted_problems("problems", refusal.problems),
                 }
             )
 
@@ -791,7 +801,7 @@ def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Re
     facts |= {
         "issuer": attested.issuer,
         "token": passport.id.hex(),
-        "claims": _claims_digest(attested),
+        "claims": claims_digest(attested),
         "simulated": attested.simulated,
     }
     if now >= attested.expires:
@@ -921,8 +931,8 @@ def _cannot_open(error: KeyStoreError) -> Refusal:
     return Refusal(500, "InternalError", "the secret cannot be opened", audited=True)
 
 
-def _claims_digest(vouched: Vouched) -> str:
-    return "sha384:" + hashlib.sha384(canonical(vouched.claims)).hexdigest()
+def _age(challenge: Challenge, now: datetime) -> int:
+    return int((now - challenge.created).total_seconds())
 
 
 def _token_answer(token: str) -> bytes:

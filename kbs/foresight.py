@@ -87,8 +87,8 @@ class Foresight:
             if row is None:
                 raise Refusal(404, "ResourceNotFound", "no row has this reason")
             return [row]
-        wanted = Search(session=what, path=path)
-        return [row for row in tx.audit.rows() if wanted.holds(row)][-_EXPLAINED:]
+        wanted = Search(path=path)
+        return [row for row in tx.audit.of_session(what) if wanted.holds(row)][-_EXPLAINED:]
 
     def _proved(self, tx: Repository, row: AuditRow, now: datetime) -> Verified | None:
         session_id = row.content.get("session")
@@ -112,7 +112,7 @@ class Foresight:
             since = now - timedelta(days=days)
             decisions = unknown = 0
             found: list[Otherwise] = []
-            for row, resource in _decisions(tx, instant(since), pattern):
+            for row, resource in _decisions(tx, owner, instant(since), pattern):
                 if decisions == MOST:
                     return DryRun(since, decisions, unknown, tuple(found), True)
                 decisions += 1
@@ -127,9 +127,17 @@ class Foresight:
 
         return self._store.read(look)
 
-    def evidence(self, session: str) -> bytes:
-        """A machine's attestation as it was sent."""
-        found = self._store.read(lambda tx: tx.kept.evidence(bytes.fromhex(session)))
+    def evidence(self, session: str) -> tuple[dict[str, Any], bytes]:
+        """The row of a machine's attestation, and the attestation as it was sent: `evidence_replay` takes both."""
+
+        def look(tx: Repository) -> tuple[dict[str, Any], bytes] | None:
+            body = tx.kept.evidence(bytes.fromhex(session))
+            if body is None:
+                return None
+            rows = (row.content for row in tx.audit.of_session(session))
+            return next(((said, body) for said in rows if said.get("event") == "attested"), None)
+
+        found = self._store.read(look)
         if found is None:
             raise Refusal(
                 404, "ResourceNotFound", "no evidence of this session is kept (record.evidence-days)"
@@ -137,13 +145,22 @@ class Foresight:
         return found
 
 
-def _decisions(tx: Repository, since: str, pattern: PathPattern) -> Iterator[tuple[AuditRow, str]]:
+def _decisions(
+    tx: Repository, owner: str, since: str, pattern: PathPattern
+) -> Iterator[tuple[AuditRow, str]]:
+    """Of secrets that are the owner's: a pattern may cover those of others, whose machines are not his to know."""
+    his: dict[str, bool] = {}
     for row in tx.audit.rows():
+        if b'"resource":' not in row.body:
+            continue
         said = row.content
         resource = said.get("resource")
         if said.get("event") not in DECIDED or str(said.get("at")) < since or not isinstance(resource, str):
             continue
-        if said.get("type") in (None, "PolicyDeny") and pattern.matches(ResourcePath.parse(resource)):
+        path = ResourcePath.parse(resource)
+        if resource not in his:
+            his[resource] = owner in tx.registry.owners_of(path)
+        if his[resource] and said.get("type") in (None, "PolicyDeny") and pattern.matches(path):
             yield row, resource
 
 
@@ -163,7 +180,8 @@ def _otherwise(row: AuditRow, resource: str, verified: Verified, policy: Policy)
 
 def _explained(row: AuditRow, rules: list[Rule], verified: Verified | None, every: bool) -> dict[str, Any]:
     said = row.content
-    then = {one["policy"] for one in said.get("agreed", ()) if isinstance(one, dict)}
+    asked = [*said.get("agreed", ()), *said.get("refusing", ())]
+    then = {one["policy"] for one in asked if isinstance(one, dict)}
     shown = []
     for rule in rules if verified is not None else ():
         assert verified is not None

@@ -69,8 +69,8 @@ class UrlPlace:
         self._http = httpx.Client(verify=verify, timeout=_SECONDS, follow_redirects=False, trust_env=False)
 
     def take(self, checkpoint: Checkpoint, document: bytes) -> None:
-        sent = {"content": document, "headers": {"content-type": "application/json"}}
-        with self._http.stream("POST", self._url, **sent) as answer:
+        kind = {"content-type": "application/json"}
+        with self._http.stream("POST", self._url, content=document, headers=kind) as answer:
             if not answer.is_success:
                 raise httpx.HTTPStatusError("not taken", request=answer.request, response=answer)
 

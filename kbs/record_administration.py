@@ -36,14 +36,17 @@ class Search:
     text: str | None = None
 
     def holds(self, row: AuditRow) -> bool:
+        if self.session is not None and self.session.encode() not in row.body:
+            return False  # most rows, and cheaper than reading them
         try:
             said = row.content
         except Malformed:
             return False
         at = str(said.get("at", ""))
-        agreed = [one for one in said.get("agreed", ()) if isinstance(one, dict)]
-        owners = {said.get("owner"), *_texts(said.get("owners")), *(one.get("owner") for one in agreed)}
-        policies = {said.get("policy"), *(one.get("policy") for one in agreed)}
+        asked = [*_texts(said.get("agreed")), *_texts(said.get("refusing"))]
+        rules = [one for one in asked if isinstance(one, dict)]
+        owners = {said.get("owner"), *_texts(said.get("owners")), *(one.get("owner") for one in rules)}
+        policies = {said.get("policy"), *(one.get("policy") for one in rules)}
         return (
             (self.event is None or said.get("event") == self.event)
             and (self.owner is None or self.owner in owners or self._blamed(said))

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from kbs.cli import audit_replay
 from kbs.cli.admin_client import CommandError, add_connection, ask, command, read_input
 
 _EXAMPLES = """\
@@ -22,6 +23,7 @@ examples:
   kbs audit export -o trail.jsonl
   kbs audit verify                                    the chain alone
   kbs audit verify trail.jsonl --checkpoint head.checkpoint.json --checkpoint-key checkpoint.pub
+  kbs audit replay SESSION --endorsements endorsements
 
 A receipt is what each release answered (kbs-receipt, NUMBER:HASH). Receipts and checkpoints prove the trail up to their rows;
 verify says from which row on nothing outside proves it. Status 1 where it is not whole."""
@@ -116,6 +118,7 @@ def add_parser(commands: Any) -> None:
             "--limit", type=int, default=200, metavar="COUNT", help="at most so many rows, 200 unless given"
         )
         add_connection(action)
+    audit_replay.add_action(actions)
     listing.set_defaults(run=command("audit list", _list))
     search.set_defaults(run=command("audit search", _search))
 

@@ -38,8 +38,9 @@ def add_routes(routes: APIRouter, foresight: Foresight) -> None:
         return _dry_run(foresight.dry_run(trial.owner, trial.path, trial.policy, trial.days))
 
     @routes.get("/evidence/{session}")
-    def evidence(session: Session) -> dict[str, str]:
-        return {"attestation": base64.b64encode(foresight.evidence(session)).decode()}
+    def evidence(session: Session) -> dict[str, Any]:
+        row, body = foresight.evidence(session)
+        return {"row": row, "attestation": base64.b64encode(body).decode()}
 
 
 def _dry_run(run: DryRun) -> dict[str, Any]:

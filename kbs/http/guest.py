@@ -115,9 +115,9 @@ def _release(broker: Broker, request: Request, path: ResourcePath) -> Released:
         token = text.strip()
         passport = broker.passport(token)
         if passport is not None:
-            return broker.release_to(passport, path)
-        return broker.release(broker.session_of_token(token), path)
-    return broker.release(hashed(cookie) if cookie else None, path)
+            return broker.release_to(passport, path, _address(request))
+        return broker.release(broker.session_of_token(token), path, _address(request))
+    return broker.release(hashed(cookie) if cookie else None, path, _address(request))
 
 
 def _with_cookie(request: Request, issued: Issued) -> Response:

@@ -60,6 +60,11 @@ class AuditRows:
         for number, body, digest in self._connection.execute(query):
             yield AuditRow(number, _raw(body), _raw(digest))
 
+    def of_session(self, session: str) -> Iterator[AuditRow]:
+        """Of a session by its name in rows, 64 hex digits."""
+        mark = f'"session":"{session}"'.encode()
+        return (row for row in self.rows() if mark in row.body)
+
     def by_reason(self, reason: str) -> AuditRow | None:
         query = select(audit.c.number, audit.c.body, audit.c.hash).where(audit.c.reason == reason)
         found = self._connection.execute(query).first()

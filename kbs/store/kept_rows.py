@@ -35,6 +35,10 @@ class KeptRows:
         found: bytes | None = self._connection.execute(query).scalar_one_or_none()
         return found
 
-    def forget(self, now: datetime) -> None:
-        for table in (kept_sessions, kept_evidence):
-            self._connection.execute(delete(table).where(table.c.until <= to_row(now)))
+    def forget(self, now: datetime) -> tuple[int, int]:
+        """How many sessions and how much evidence had ended, and are gone."""
+        ended = [
+            self._connection.execute(delete(table).where(table.c.until <= to_row(now))).rowcount
+            for table in (kept_sessions, kept_evidence)
+        ]
+        return ended[0], ended[1]
