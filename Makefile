@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test proof bench lint types imports lock docs peers differential mutation clean
+.PHONY: demo test proof bench lint types imports lock docs peers chart differential mutation clean
 
 demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
@@ -32,7 +32,7 @@ docs: $(STAMP) ## generated reference pages
 	@$(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## write the hashed requirement files again
-	@for set in runtime dev peer-nvidia peer-dcap-qvl mutation; do \
+	@for set in runtime dev build peer-nvidia peer-dcap-qvl mutation; do \
 	  $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header --quiet \
 	    --python-version 3.11 requirements/$$set.in -o requirements/$$set.txt; done
 
@@ -62,6 +62,14 @@ $(PEER_GO)/.installed: $(wildcard tests/peers/go/go.* tests/peers/go/*/*.go)
 $(PEER_GO)/readear: $(wildcard tests/peers/go/readear/*) ## reads a result with Veraison's own package; needs Go
 	@mkdir -p $(PEER_GO) && cd tests/peers/go/readear && \
 	  GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 go build -o $(CURDIR)/$@ .
+
+HELM := $(PEER_GO)/helm
+$(HELM): ## of the module that Helm is released as; minutes, once
+	@mkdir -p $(PEER_GO) && GOBIN=$(CURDIR)/$(PEER_GO) GOTOOLCHAIN=local CGO_ENABLED=0 go install helm.sh/helm/v3/cmd/helm@v3.18.6
+
+chart: $(STAMP) $(HELM) ## the Helm chart, linted and rendered; needs Go
+	@$(HELM) lint --strict --quiet deploy/helm/kbs --values tests/deploy/values.yaml
+	@$(BIN)/python -m tests.deploy.chart $(HELM)
 
 differential: $(STAMP) peers $(PEER_GO)/.installed ## our verdicts beside the peers' → docs/differential.md; needs Go
 	@$(BIN)/python -m tests.differential
