@@ -130,7 +130,9 @@ def test_one_life(life: Life) -> None:
     assert 'kbs_requests_total{method="GET",route="/readyz",status="200"} 1.0' in shown
     assert 'kbs_ready{check="key-store"} 1.0' in shown
     assert re.search(r"^kbs_audit_head [0-9.]+$", shown, re.MULTILINE)
-    assert "process_resident_memory_bytes" in shown
+    memory = re.search(r"^process_resident_memory_bytes ([0-9.e+]+)$", shown, re.MULTILINE)
+    assert memory
+    assert 20e6 < float(memory[1]) < 150e6
     assert ask(stays, "/metrics").startswith("404 ")
 
     # Half a pair, then a whole one.
