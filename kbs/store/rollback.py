@@ -18,5 +18,6 @@ def require_heads(tx: Repository, heads: Iterable[Head]) -> None:
         if not tx.audit.holds(head):
             raise RolledBack(
                 f"the audit trail ends at row {tx.audit.head().number} and lacks the kept head {head}: the "
-                "database was rolled back or rewritten; what was revoked since may be in force again"
+                "database was rolled back or rewritten; what was revoked since may be in force again. Restore a newer backup; "
+                "where an older one is meant, revoke anew, and take checkpoints of later rows out of the folder"
             )

@@ -7,11 +7,9 @@ import pytest
 from attest.errors import Problem
 from kbs.audit import LONGEST, MOST, noted_problems
 from kbs.cli.main import main
-from kbs.domain import ResourcePath, hashed
 from kbs.network import network_class
 from kbs.record_administration import Search
-from kbs.refusals import Refusal
-from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench
+from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench, TestClient
 from tests.kbs.test_release import NEWER_FIRMWARE, refused
 from tests.kbs.twin import TwinGuest
 
@@ -37,22 +35,20 @@ def test_a_denials_row_says_who_asked_and_which_rules_agreed_and_refused(acme: B
 
 
 def test_rows_say_from_which_kind_of_network_was_asked(acme: Bench) -> None:
-    made = acme.guest()
-    made.auth()
-    made.attest()
-    cookie = made.http.cookies.get("kbs-session-id")
-    assert cookie
-    acme.broker.release(hashed(cookie), ResourcePath.parse(PATH), "127.0.0.1")
-    assert acme.rows("released")[-1]["network"] == "loopback"
-    assert acme.rows("attested")[-1]["network"] == "unknown", "this client has no address"
+    """Attested from one, asked from another: a session that somebody took along shows."""
+    guest = acme.guest(http=TestClient(acme.app, client=("10.0.0.7", 4711)))
+    guest.boot(PATH)
+    assert acme.rows("attested")[-1]["network"] == acme.rows("released")[-1]["network"] == "private"
+    elsewhere = TestClient(acme.app, client=("8.8.8.8", 4711), cookies=guest.http.cookies)
+    assert elsewhere.get(f"/kbs/v0/resource/{PATH}").status_code == 200
+    assert acme.rows("repeat")[-1]["network"] == "public"
     acme.administration.put_rule("test", "acme", "acme/*", NEWER_FIRMWARE)
-    with pytest.raises(Refusal):
-        acme.broker.release(hashed(cookie), ResourcePath.parse(PATH), "10.0.0.7")
-    assert acme.rows("release-denied")[-1]["network"] == "private"
-    other = acme.guest(fault="snp-leaf-expired")
+    assert elsewhere.get(f"/kbs/v0/resource/{PATH}").status_code == 403
+    assert acme.rows("release-denied")[-1]["network"] == "public"
+    other = acme.guest(fault="snp-leaf-expired", http=TestClient(acme.app, client=("127.0.0.1", 4711)))
     with refused(401, "AttestationError"):
         other.boot(PATH)
-    assert acme.rows("attest-refused")[-1]["network"] == "unknown"
+    assert acme.rows("attest-refused")[-1]["network"] == "loopback"
 
 
 def test_t_audit_a_search_by_owner_finds_the_denials_of_his_rules(acme: Bench) -> None:

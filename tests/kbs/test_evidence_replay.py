@@ -85,6 +85,7 @@ def test_the_command_replays_a_file_without_the_broker(
         if name != "simulated-machine.json":
             (folder / name).write_bytes(content)
     basis = ["--endorsements", str(folder), "--simulator-root", str(root)]
+    capsys.readouterr()
     assert main(["audit", "replay", str(file), *basis]) == 0
     said = capsys.readouterr().out
     assert said.startswith(

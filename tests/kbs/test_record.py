@@ -260,12 +260,19 @@ def test_t_tail_another_row_of_the_same_number_writes_over_no_checkpoint(acme: B
 
 
 @contextmanager
-def listening(status: int, taken: list[bytes]) -> Iterator[str]:
+def listening(status: int, taken: list[bytes], asked: list[str]) -> Iterator[str]:
+    """A place that answers `status`, and 200 at any other path. asked: method and path of all that came."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            taken.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(status)
+            taken.append(self.rfile.read(int(self.headers.get("content-length", "0"))))
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.send_response(status if self.path == "/checkpoints" else 200)
             self.send_header("location", "/elsewhere")
+            self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -278,16 +285,17 @@ def listening(status: int, taken: list[bytes]) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.parametrize(("status", "tries"), [(200, 1), (204, 1), (302, 2), (500, 2)])
+@pytest.mark.parametrize(("status", "tries"), [(200, 1), (204, 1), (302, 2), (307, 2), (500, 2)])
 def test_t_ssrf_an_address_takes_one_by_2xx_and_no_redirect_is_followed(
     acme: Bench, status: int, tries: int
 ) -> None:
     taken: list[bytes] = []
-    with listening(status, taken) as url:
+    asked: list[str] = []
+    with listening(status, taken, asked) as url:
         messenger = Messenger([("acme", UrlPlace(url))], acme.administration.record.checkpoint, 3600)
         messenger.bring()
         messenger.bring()
-    assert len(taken) == tries
+    assert asked == ["POST /checkpoints"] * tries
     assert isinstance(read_checkpoint(taken[0], keys_of(acme)), Checkpoint)
 
 
