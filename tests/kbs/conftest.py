@@ -40,7 +40,7 @@ from tests.kbs.twin import Machine, TwinGuest, jcs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have httpx's successor
-    from starlette.testclient import TestClient
+    from starlette.testclient import TestClient as TestClient
 
 NOON = datetime(2040, 11, 23, 12, tzinfo=UTC)
 """Far ahead, because a cookie jar drops by the machine's own clock what expired."""
