@@ -27,6 +27,7 @@ ELSEWHERE = {
     "kbs audit export": "-o is never over a file",
     "kbs audit checkpoint": "-o is never over a file",
     "kbs audit checkpoint-key": "-o is never over a file",
+    "kbs audit replay": "-o is never over a file",
     "kbs consent prepare": "-o is never over a file",
     "kbs consent keys": "-o is never over a file",
     "kbs consent owners": "-o is never over a file",

@@ -135,8 +135,9 @@ class DryRun(_Answer):
 
 
 class Evidence(_Answer):
-    """attestation: the body that the guest sent, base64."""
+    """row: of the attestation, as its hash is made over. attestation: the body that the guest sent, base64."""
 
+    row: dict[str, Any]
     attestation: str
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from starlette.testclient import TestClient
 
 from attest.errors import Problem
 from kbs.audit import LONGEST, MOST, noted_problems
 from kbs.cli.main import main
 from kbs.network import network_class
 from kbs.record_administration import Search
-from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench, TestClient
+from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.test_release import NEWER_FIRMWARE, refused
 from tests.kbs.twin import TwinGuest
 

@@ -92,6 +92,11 @@ def test_the_command_replays_a_file_without_the_broker(
         f"row {answer['row']['number']}: the same claims, as of 2040-11-23T12:00:00Z SIMULATED"
     )
     assert main(["audit", "replay", str(file), *basis[:2]]) == 1
+    assert main(["audit", "replay", str(file), *basis, "-o", str(file)]) == 2
+    assert json.loads(file.read_text()) == answer, "what was kept is not written over"
+    copy = tmp_path / "copy.json"
+    assert main(["audit", "replay", str(file), *basis, "-o", str(copy)]) == 0
+    assert main(["audit", "replay", str(copy), *basis]) == 0
     answer["row"]["claims"] = "sha384:" + "00" * 48
     file.write_text(json.dumps(answer))
     assert main(["audit", "replay", str(file), *basis]) == 1

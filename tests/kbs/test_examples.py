@@ -19,7 +19,7 @@ from tests.kbs.test_cli import Served, kbs, served  # noqa: F401  # a fixture
 
 NOT_RUN = {
     "kbs serve": "the fixture serves",
-    "kbs audit replay": "of a session whose evidence was kept: test_record.py",
+    "kbs audit replay": "of a session whose evidence was kept: test_evidence_replay.py",
     "kbs restore": "into another place, under a head that was kept: test_backup.py",
 }
 STATED = {"policy put": {"p.yaml": "policy.yaml"}, "secret put": {"FILE": "secret"}}
