@@ -22,8 +22,6 @@ from kbs.consent import ConsentKeys, OwnersConsent, ReleaseConsent, parse, paylo
 from kbs.domain import PathPattern, ResourcePath
 from kbs.refusals import Refusal
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
-from tests.kbs.databases import both_kinds as both_kinds  # a fixture
-from tests.kbs.racing import releasing
 from tests.kbs.test_release import refused
 
 ANN, BOB = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP384R1())
@@ -291,23 +289,6 @@ def test_a_withdrawal_is_in_force_at_the_next_request_and_what_was_withdrawn_doe
         signing.put(document)
     with pytest.raises(Refusal, match="has given no consent"):
         signing.bench.administration.consents.withdraw("test", "acme", PATH)
-
-
-def test_a_race_of_withdrawing_and_releasing_at_two_replicas_has_one_order(signing: Signing) -> None:
-    """Whatever was released stands before the withdrawal in the trail, and nothing after it."""
-    bench = signing.bench
-    signing.consent()
-    with releasing(bench) as other:
-        for _ in range(3):
-            other.consents.withdraw("test", "acme", PATH)
-            other.consents.put("test", seal_envelope("consent", payload_of(signing.release()), ANN, BOB))
-        other.consents.withdraw("test", "acme", PATH)
-    given = True
-    for row in bench.rows():
-        if row["event"] in ("consent-put", "consent-withdrawn"):
-            given = row["event"] == "consent-put"
-        assert given or row["event"] not in ("released", "repeat")
-    assert not given
 
 
 # -- keys -------------------------------------------------------------------------------------------

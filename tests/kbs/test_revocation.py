@@ -16,8 +16,6 @@ from kbs.refusals import Refusal
 from kbs.revocation import KINDS, revocable
 from kbs.token import Tokens
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
-from tests.kbs.databases import both_kinds as both_kinds  # a fixture
-from tests.kbs.racing import releasing
 from tests.kbs.test_release import refused
 from tests.kbs.twin import TwinGuest
 
@@ -185,21 +183,6 @@ def test_t_restore_each_change_raises_the_epoch_that_rows_carry(acme: Bench) -> 
     stops.lift_stop("test", "acme")
     acme.guest().boot(PATH)
     assert [row["epoch"] for row in acme.rows() if "epoch" in row] == [0, 1, 2, 3, 4, 4]
-
-
-def test_a_race_of_revoking_and_releasing_at_two_replicas_has_one_order(acme: Bench) -> None:
-    """T-TOCTOU: whatever was released stands before the revocation in the trail, and nothing after it."""
-    with releasing(acme) as other:
-        for _ in range(3):
-            made = other.stops.revoke("test", "secret", PATH, "for a test")
-            other.stops.lift("test", made.number)
-        other.stops.revoke("test", "secret", PATH, "for a test")
-    revoked = False
-    for row in acme.rows():
-        if row["event"] in ("revoked", "revocation-lifted"):
-            revoked = row["event"] == "revoked"
-        assert not (revoked and row["event"] in ("released", "repeat"))
-    assert revoked
 
 
 def test_a_newer_revocation_list_ends_sessions_that_were_verified_with_an_older_one(acme: Bench) -> None:

@@ -17,7 +17,6 @@ from kbs.lease import Lease
 from kbs.store.repository import Repository
 from kbs.terms import MOST, Count, InvalidTerms, Terms
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
-from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.test_release import refused
 
 SECOND = timedelta(seconds=1)

@@ -7,7 +7,6 @@ import pytest
 from kbs.domain import ResourcePath
 from kbs.refusals import Refusal
 from tests.kbs.conftest import PATH, SECRET, Bench
-from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.test_release import refused
 
 
