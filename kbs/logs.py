@@ -47,6 +47,10 @@ def to_stderr(form: Format = "json", level: str = "info") -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        # Whoever configured it in this process before would write what it says past us, values and all.
+        own = logging.getLogger(name)
+        own.handlers, own.propagate, own.disabled = [], True, False
     root = logging.getLogger()
     root.handlers = [one for one in root.handlers if not isinstance(one, _Libraries)] + [handler]
     root.setLevel(max(LEVELS[level], logging.WARNING))

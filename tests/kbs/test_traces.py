@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 from structlog.testing import capture_logs
 
-from kbs.observing.traces import Traces, provider
+from kbs.observing.traces import provider
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("environment", [{}, {"OTEL_TRACES_EXPORTER": ""}, {"OTEL_TRACES_EXPORTER": "none"}])
@@ -17,13 +19,19 @@ def test_nothing_is_sent_unless_somebody_is_named(environment: dict[str, str]) -
     assert logs == []
 
 
-def test_who_is_named_gets_the_spans(capsys: pytest.CaptureFixture[str]) -> None:
-    made = provider({"OTEL_TRACES_EXPORTER": "console"})
-    assert made is not None
-    with Traces(made.get_tracer("kbs")).step("release.decide"):
-        pass
-    made.shutdown()
-    out = capsys.readouterr().out
+SPAN = """
+from kbs.observing.traces import Traces, provider
+made = provider({"OTEL_TRACES_EXPORTER": "console"})
+with Traces(made.get_tracer("kbs")).step("release.decide"):
+    pass
+made.shutdown()
+"""
+
+
+def test_who_is_named_gets_the_spans() -> None:
+    """In a process of its own: the exporter writes to the standard output of when it was loaded."""
+    done = subprocess.run([sys.executable, "-c", SPAN], capture_output=True, text=True, check=True, cwd=ROOT)
+    out = done.stdout
     assert '"name": "kbs.release.decide"' in out
     assert '"kbs.outcome": "granted"' in out
 
