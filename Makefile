@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests of the broker wait for disks.
-WORKERS := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test proof bench lint types imports lock docs peers chart differential mutation clean
@@ -13,7 +11,7 @@ demo: $(STAMP) ## the main job, end to end
 	@$(BIN)/python examples/demo/demo.py
 
 test: $(STAMP) ## every test, no root, under 8 minutes
-	@PYTEST_XDIST_AUTO_NUM_WORKERS=$(WORKERS) $(BIN)/python -m pytest -q -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 proof: $(STAMP) ## the long counts
 	@PROOF=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup
