@@ -155,7 +155,7 @@ def enclaves(work: Path, simulator: threading.Thread) -> None:
         reason = re.search(r"reason ([0-9a-f]+)", answer)
         if reason is None:
             raise Failure("the refusal carries no reason")
-        run("kbs", "audit", "why", reason.group(1), env=env)
+        run("kbs", "why", reason.group(1), env=env)
         run("kbs", "audit", "verify", env=env)
 
 
