@@ -1,4 +1,5 @@
-"""Four eyes: a destructive act is asked for by one principal and agreed to by another before it is done.
+"""Four eyes: a destructive act, or a new pair of eyes, is asked for by one principal and agreed to by another before it is
+done.
 
 What is agreed to is exactly one request on what stands there now: its digest covers method, path, query, body and the state of
 what it would destroy, so that whatever changed meanwhile voids it. No database, no web.
@@ -8,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from attest.canonical import canonical
-from kbs.access import DOORS, Principal
+from attest.canonical import canonical, read_json
+from attest.errors import Malformed
+from kbs.access import DOORS, ROLES, Principal, may_give
 from kbs.domain import InvalidName, ResourcePath
+from kbs.refusals import Refusal
 
 _VERSIONED: Final = "/secrets/{repository}/{kind}/{tag}"
 DESTRUCTIVE: Final = frozenset(
@@ -24,18 +28,25 @@ DESTRUCTIVE: Final = frozenset(
         ("DELETE", f"{_VERSIONED}/versions/{{version}}"),
         ("DELETE", "/rules/{rule_id}"),
         ("PATCH", "/owners/{name}"),
+        ("POST", "/principals"),
         ("DELETE", "/principals/{name}"),
         ("POST", "/keys/retire"),
         ("DELETE", "/revocations/{number}"),
         ("DELETE", "/stops"),
     }
 )
-"""Method and template of what cannot be had back, or ends a protection. Enabling an owner needs nobody else's agreement."""
+"""Method and template of what cannot be had back, or ends a protection. Who could make a principal alone could agree with
+himself through it. Enabling an owner needs nobody else's agreement."""
+_SAYS_ITS_BODY: Final = frozenset({"/owners/{name}", "/principals", "/keys/retire"})
+"""What is asked for stands in the body there; none of them takes a secret."""
+_READABLE: Final = 8192
+_PLAIN_NUMBER: Final = re.compile(r"[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One request. owners: whose it is. state: of what it would destroy, as it stands."""
+    """One request. owners: whose it is. state: of what it would destroy, as it stands. role: of the principal whom it would
+    make or remove; None where it is about no principal, or none is found."""
 
     method: str
     template: str
@@ -44,6 +55,7 @@ class Act:
     body: bytes
     owners: frozenset[str]
     state: str
+    role: str | None = None
 
     @property
     def digest(self) -> str:
@@ -65,10 +77,21 @@ class Act:
             return False
         return self.template != "/owners/{name}" or not _enables(self.body)
 
+    @property
+    def said(self) -> str:
+        """What whoever agrees reads, in ASCII without control characters. Raises Refusal for what he could not read."""
+        text = f"{self.method} {self.path}" + (f"?{self.query}" if self.query else "")
+        said = text.encode("unicode_escape").decode("ascii")
+        if self.template in _SAYS_ITS_BODY:
+            said += " " + json.dumps(_read(self.body), sort_keys=True)
+        if len(said) > _READABLE:
+            raise Refusal(400, "InvalidRequest", f"longer than anybody reads: at most {_READABLE} characters")
+        return said
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An act that waits. by: who asked. agreed: who agreed, None for nobody yet."""
+    """An act that waits. by: who asked. agreed: who agreed, None for nobody yet. said, role: as the act has them."""
 
     digest: str
     by: str
@@ -78,6 +101,8 @@ class Asked:
     owners: frozenset[str]
     expires: datetime
     agreed: str | None
+    said: str
+    role: str | None
 
 
 def may_agree(who: Principal, asked: Asked) -> bool:
@@ -85,11 +110,30 @@ def may_agree(who: Principal, asked: Asked) -> bool:
     door = DOORS.get((asked.method, asked.template))
     if door is None or who.name == asked.by:
         return False
+    if asked.role is not None and not any(may_give(who, role) for role in ROLES if role == asked.role):
+        return False
     return who.role == "administrator" or who.role in door.roles or bool(who.owners & asked.owners)
 
 
-def state_of(template: str, path: Mapping[str, str], registry: Any) -> str:
-    """What stands there now, in a text that is another where it changed. registry: `kbs.store.registry.Registry`."""
+def may_see(who: Principal, asked: Asked) -> bool:
+    """Whether `who` reads of it: it names secrets, which are not for operators and other owners."""
+    return who.role in ("administrator", "auditor") or who.name == asked.by or may_agree(who, asked)
+
+
+def role_in(method: str, template: str, path: Mapping[str, str], body: bytes, registry: Any) -> str | None:
+    """The role of the principal who would be made or removed. registry: `kbs.store.registry.Registry`. Raises Refusal."""
+    if (method, template) == ("POST", "/principals"):
+        role = _read(body).get("role")
+        return role if isinstance(role, str) else None
+    if template == "/principals/{name}":
+        return next((one.role for one, _ in registry.principals() if one.name == path["name"]), None)
+    return None
+
+
+def state_of(template: str, path: Mapping[str, str], query: Mapping[str, str], tx: Any) -> str:
+    """What stands there now, in a text that is another where it changed. tx: `kbs.store.repository.Repository`. Raises
+    Refusal."""
+    registry = tx.registry
     found: object = None
     if template.startswith(_VERSIONED):
         try:
@@ -99,17 +143,35 @@ def state_of(template: str, path: Mapping[str, str], registry: Any) -> str:
         versions = [(one.number, one.enabled, one.destroyed) for one in registry.versions(resource)]
         found = [registry.owners_of(resource), versions]
     elif template == "/rules/{rule_id}":
+        if not _PLAIN_NUMBER.fullmatch(path["rule_id"]):  # the framework reads 01 and 1.0 as 1 too
+            raise Refusal(404, "InvalidRequestPath", "a rule's number is written in plain digits")
         found = [(one.digest, str(one.pattern)) for one in registry.rules() if str(one.id) == path["rule_id"]]
     elif template == "/principals/{name}":
         found = [
-            (one.role, sorted(one.owners)) for one, _ in registry.principals() if one.name == path["name"]
+            (one.role, sorted(one.owners), key.hex())
+            for one, key in registry.principals()
+            if one.name == path["name"]
         ]
+    elif template == "/stops":
+        owner = query.get("owner")
+        stopped = {one.name: one.stopped for one in registry.owners()}
+        found = tx.broker.state().stopped if owner is None else stopped.get(owner)
     return json.dumps(found)
+
+
+def _read(body: bytes) -> Mapping[str, Any]:
+    """Raises Refusal: what two readers read otherwise is agreed to by nobody."""
+    try:
+        found = read_json(body, where="body", limit=_READABLE)
+    except Malformed as error:
+        raise Refusal(400, "InvalidRequest", f"nobody could agree to this: {error}") from None
+    if not isinstance(found, dict):
+        raise Refusal(400, "InvalidRequest", "nobody could agree to this: the body is no object")
+    return found
 
 
 def _enables(body: bytes) -> bool:
     try:
-        said = json.loads(body)
-    except ValueError:
+        return _read(body).get("enabled") is True
+    except Refusal:
         return False
-    return isinstance(said, dict) and said.get("enabled") is True

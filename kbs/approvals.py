@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kbs.access import Principal
 from kbs.acts import Acts
-from kbs.approval import Act, Asked, may_agree
+from kbs.approval import Act, Asked, may_agree, may_see
 from kbs.refusals import Refusal
 from kbs.store.database import Store
 from kbs.store.registry import Conflict
@@ -29,8 +29,8 @@ class Approvals:
         known = self._store.read(lambda tx: (tx.approvals.find(digest), self._acts.now_in(tx)))
         asked, now = known
         if asked is not None and now < asked.expires and asked.agreed is not None and asked.by == who.name:
-            facts = {"act": digest, "agreed-by": asked.agreed, "request": f"{act.method} {act.path}"}
-            self._acts.act(who.name, "approval-used", facts, lambda tx, _: self._use(tx, digest))
+            facts = {"act": digest, "agreed-by": asked.agreed, "request": asked.said}
+            self._acts.act(who.name, "approval-used", facts, lambda tx, now: self._use(tx, digest, now))
             return
         if asked is None or now >= asked.expires:
             self._ask(who, act)
@@ -41,13 +41,20 @@ class Approvals:
             "hours); then ask the same again",
         )
 
-    def _use(self, tx: Repository, digest: str) -> None:
-        if tx.approvals.find(digest) is None:
+    def _use(self, tx: Repository, digest: str, now: datetime) -> None:
+        """Once, and only while whoever agreed is somebody who may."""
+        asked = tx.approvals.find(digest)
+        if asked is None:
             raise Conflict("it was used already")
+        people = [one for one, _ in tx.registry.principals() if one.expires is None or now < one.expires]
+        if not any(one.name == asked.agreed and may_agree(one, asked) for one in people):
+            raise Conflict(
+                f"{asked.agreed}, who agreed, may not any more; kbs approve refuse {digest}, then ask again"
+            )
         tx.approvals.forget(digest)
 
     def _ask(self, who: Principal, act: Act) -> None:
-        facts = {"act": act.digest, "request": f"{act.method} {act.path}"}
+        facts = {"act": act.digest, "request": act.said}
 
         def change(tx: Repository, now: datetime) -> None:
             tx.approvals.forget_expired(now)
@@ -75,7 +82,7 @@ class Approvals:
                     "AdminAuthAccess",
                     "another person than he who asked, who may do it himself, must agree",
                 )
-            facts["request"], facts["asked-by"] = f"{asked.method} {asked.path}", asked.by
+            facts["request"], facts["asked-by"] = asked.said, asked.by
             if event == "approval-given":
                 tx.approvals.agree(digest, who.name)
             else:
@@ -84,9 +91,11 @@ class Approvals:
 
         return self._acts.act(who.name, event, facts, change)
 
-    def waiting(self) -> list[Asked]:
+    def waiting(self, who: Principal) -> list[Asked]:
+        """Those that `who` may read of."""
+
         def look(tx: Repository) -> list[Asked]:
             now = self._acts.now_in(tx)
-            return [one for one in tx.approvals.all() if now < one.expires]
+            return [one for one in tx.approvals.all() if now < one.expires and may_see(who, one)]
 
         return self._store.read(look)

@@ -268,7 +268,12 @@ class Broker:
             end_kept(tx, now)
             tx.leases.forget(now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
-                raise Refusal(429, "TooManyRequests", "too many guests are being attested; try again soon")
+                raise Refusal(
+                    429,
+                    "TooManyRequests",
+                    "too many guests are being attested; try again soon",
+                    retry_after=5,
+                )
             tx.sessions.add_challenge(
                 Challenge(hashed(cookie), request.tee, request.version, nonce, now, expires)
             )

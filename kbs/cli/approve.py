@@ -14,8 +14,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "approve",
         help="agree to another person's destructive act",
-        description="Where people.four-eyes is configured, deleting, destroying, retiring, removing and lifting wait for another "
-        "principal who could do it himself. Whoever asked then asks the same again. What changed meanwhile voids it.",
+        description="Where people.four-eyes is configured, deleting, destroying, retiring, lifting, and making or removing principals wait "
+        "for another principal who could do it himself. Whoever asked then asks the same again. What changed meanwhile voids it.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser(

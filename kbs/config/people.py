@@ -12,5 +12,5 @@ class PeopleSection(Section):
 
     four_eyes: bool = Field(
         default=False,
-        description="Deleting, destroying, retiring, removing and lifting need another principal's agreement: `kbs approve`.",
+        description="Deleting, destroying, retiring, lifting, and making or removing principals need another principal's agreement: `kbs approve`.",
     )

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from attest.claims import instant
 from kbs.access import DOORS, Door, Principal
 from kbs.administration import Administration
-from kbs.approval import DESTRUCTIVE, Act, state_of
+from kbs.approval import DESTRUCTIVE, Act, role_in, state_of
 from kbs.domain import Owner, Rule, Version
 from kbs.http import approvals, consents, foresight, keys, people, record, stops
 from kbs.http.auth import principal
@@ -78,16 +78,17 @@ def router(administration: Administration, store: Store) -> APIRouter:
             if door is not None and door.own is not None:
                 asked = Asked(request.path_params, request.query_params, body)
                 concerned = owners_of_request(door.own, asked, tx)
+            if door is None or not (who.role in ("administrator", *door.roles) or who.owners & concerned):
+                raise Refusal(403, "AdminAuthAccess", _not_yours(who, door))
             path = request.url.path.removeprefix(PREFIX)
-            state = ""
-            if (request.method, template) in DESTRUCTIVE:
-                state = state_of(template, request.path_params, tx.registry)
-            return who, Act(request.method, template, path, request.url.query, body, concerned, state)
+            state, role = "", None
+            if administration.four_eyes and (request.method, template) in DESTRUCTIVE:
+                state = state_of(template, request.path_params, request.query_params, tx)
+                role = role_in(request.method, template, request.path_params, body, tx.registry)
+            return who, Act(request.method, template, path, request.url.query, body, concerned, state, role)
 
         who, act = store.read(look)
         request.state.principal, request.state.who = who.name, who
-        if door is None or not (who.role in ("administrator", *door.roles) or who.owners & act.owners):
-            raise Refusal(403, "AdminAuthAccess", _not_yours(who, door))
         if administration.four_eyes and act.needs_another:
             administration.approvals.pass_or_ask(who, act)
 

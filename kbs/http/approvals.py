@@ -15,8 +15,8 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
 def add_routes(routes: APIRouter, approvals: Approvals) -> None:
     @routes.get("/approvals")
-    def waiting() -> list[dict[str, Any]]:
-        return [_asked(one) for one in approvals.waiting()]
+    def waiting(request: Request) -> list[dict[str, Any]]:
+        return [_asked(one) for one in approvals.waiting(request.state.who)]
 
     @routes.post("/approvals/{digest}")
     def agree(request: Request, digest: Digest) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _asked(one: Asked) -> dict[str, Any]:
     return {
         "digest": one.digest,
         "by": one.by,
-        "request": f"{one.method} {one.path}",
+        "request": one.said,
         "owners": sorted(one.owners),
         "expires": instant(one.expires),
         "agreed": one.agreed,

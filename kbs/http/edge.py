@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
+from math import ceil
 from typing import Any, Final
 
 import structlog
@@ -92,7 +93,7 @@ class Edge:
         if held + more > limit:
             return Refusal(413, "RequestTooLarge", f"the body is larger than {limit} bytes")
         if more > self._room:
-            return Refusal(429, "TooManyRequests", "too many requests at once; try again soon")
+            return Refusal(429, "TooManyRequests", "too many requests at once; try again soon", retry_after=1)
         return None
 
 
@@ -142,6 +143,8 @@ async def _answer(send: Send, refusal: Refusal) -> None:
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", str(ceil(refusal.retry_after)).encode()))
     if refusal.status in (408, 413, 429):
         headers.append((b"connection", b"close"))  # whatever is left of the body is not read
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -24,6 +24,8 @@ class ApprovalRows:
                 method=act.method,
                 template=act.template,
                 path=act.path,
+                said=act.said,
+                role=act.role,
                 owners=canonical(sorted(act.owners)).decode(),
                 expires=to_row(expires),
             )
@@ -52,6 +54,8 @@ class ApprovalRows:
                 frozenset(read_json(row.owners, where="approval")),
                 from_row(row.expires),
                 row.agreed,
+                row.said,
+                row.role,
             )
             for row in self._connection.execute(query)
         ]

@@ -54,6 +54,8 @@ approvals = Table(
     Column("owners", Text, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("agreed", String(64), nullable=True),
+    Column("said", Text, nullable=False, server_default=""),
+    Column("role", String(20), nullable=True),
 )
 
 owners = Table(

@@ -216,6 +216,14 @@ def fill_0007(connection: Connection, left: Left) -> None:
     _into(connection, "leases", **{**LEASE, **more})
 
 
+def fill_0008(connection: Connection, left: Left) -> None:
+    fill_0007(connection, left)
+    _into(
+        connection, "approvals", digest="cd" * 32, by="ann", method="DELETE", template="/x", path="/x", owners="[]", expires=9,
+        said="DELETE /x?owner=a", role="auditor",
+    )  # fmt: skip
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -224,5 +232,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0005": fill_0005,
     "0006": fill_0006,
     "0007": fill_0007,
+    "0008": fill_0008,
 }
 """Schema → what writes `Left` into its tables."""

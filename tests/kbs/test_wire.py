@@ -257,7 +257,8 @@ def test_bodies_of_all_requests_together_have_a_limit_and_give_their_room_back(b
     from kbs.http.edge import Edge
 
     http = TestClient(Edge(bench.app._app, buffered=len(REQUEST)))
-    assert refusal_of(http.post("/kbs/v0/auth", content=REQUEST + b" ")).status == 429
+    answer = http.post("/kbs/v0/auth", content=REQUEST + b" ")
+    assert (refusal_of(answer).status, answer.headers["retry-after"]) == (429, "1")
     for _ in range(3):
         assert http.post("/kbs/v0/auth", content=REQUEST).status_code == 200
 
@@ -267,8 +268,12 @@ def test_too_many_waiting_guests_are_429_and_make_room_again(
 ) -> None:
     for bench in make_bench(tmp_path, simulator, endorsements, empty, Settings(open_challenges=2)):
         http = bench.http()
-        statuses = [http.post("/kbs/v0/auth", content=REQUEST).status_code for _ in range(3)]
-        assert statuses == [200, 200, 429]
+        answers = [http.post("/kbs/v0/auth", content=REQUEST) for _ in range(3)]
+        assert [(one.status_code, one.headers.get("retry-after")) for one in answers] == [
+            (200, None),
+            (200, None),
+            (429, "5"),
+        ]
         bench.clock.pass_seconds(300)
         assert http.post("/kbs/v0/auth", content=REQUEST).status_code == 200
 
