@@ -10,7 +10,7 @@ import pytest
 
 from kbs.access import DOORS, Principal, Role
 from kbs.administration import Administration
-from kbs.approval import DESTRUCTIVE
+from kbs.approval import DESTRUCTIVE, Act
 from kbs.clock import Clock
 from kbs.http.admin import PREFIX
 from kbs.http.app import create_app
@@ -177,6 +177,19 @@ def test_what_nobody_can_read_nobody_agrees_to(guarded: Bench, path: str, body: 
     answer = guarded.http().request(method, f"{PREFIX}/{path}", content=body, headers=headers)
     assert refusal_of(answer).status == 400
     assert guarded.administration.approvals.waiting(ADMINISTRATOR) == []
+
+
+def test_what_is_said_of_an_act_is_bounded_and_has_no_control_characters(guarded: Bench) -> None:
+    long = {"owner": "acme", "more": "a" * 9000}
+    assert refusal_of(ask(guarded, guarded.admin_key, "DELETE", "stops", params=long)).status == 400
+    raw = Act("DELETE", "/stops", "/stops", "owner=\x1b[2J\u202e", b"", frozenset(), "")
+    assert raw.said == "DELETE /stops?owner=\\x1b[2J\\u202e"
+
+
+def test_who_asked_reads_what_waits(guarded: Bench) -> None:
+    key = key_of(guarded, "owner", "acme")
+    assert asked(ask(guarded, key, "DELETE", BEFORE))
+    assert [one["by"] for one in ask(guarded, key, "GET", "approvals").json()] == ["owner-1"]
 
 
 def test_acts_that_wait_are_read_by_who_could_agree(guarded: Bench) -> None:

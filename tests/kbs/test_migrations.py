@@ -136,3 +136,14 @@ def test_migration_that_fails_leaves_nothing(untouched: Address) -> None:
             whole(database, Purpose.SCHEMA, half)
         assert whole(database, Purpose.READ, current) is None
     migrate(untouched)
+
+
+def test_what_waited_for_agreement_without_saying_what_it_was_is_asked_for_anew(
+    acme: Bench, untouched: Address
+) -> None:
+    left = left_by(acme, [], [])
+    with connected(untouched) as database:
+        whole(database, Purpose.SCHEMA, lambda connection: bring(connection, "0007"))
+        whole(database, Purpose.SCHEMA, lambda connection: FILL["0007"](connection, left))
+    migrate(untouched)
+    assert Store.open(untouched).read(lambda tx: tx.approvals.all()) == []
