@@ -23,7 +23,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -34,7 +34,6 @@ from attest import (
     Denied,
     Endorsements,
     Malformed,
-    Policy,
     Problem,
     Rejected,
     Verified,
@@ -66,6 +65,7 @@ from kbs.network import network_class
 from kbs.observing import NOBODY, Observer, observed
 from kbs.passport import Issuers, Passport
 from kbs.passport.keys import KeysUnavailable
+from kbs.policies import policy_of
 from kbs.problems import problem
 from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
@@ -593,7 +593,7 @@ class Broker:
         problems += missing
         repeats = _repeats(recipient, facts)
         if not problems and facts.secret is not None:
-            problems += _unmet(facts.secret, repeats, facts)
+            problems += _unmet(facts.secret, agreed, repeats, facts)
         if problems or not agreed:
             noted |= {"key": recipient.key.thumbprint, "agreed": agreed, "refusing": refusing}
             raise self._denied(problems)
@@ -733,7 +733,7 @@ class Broker:
                     "policy": rule.digest,
                 }
                 try:
-                    policy = _policy(rule.policy, f"{name}:{rule.pattern}")
+                    policy = policy_of(rule)
                     appraise(vouched, policy, at=facts.at).require_release()
                 except (Denied, Malformed) as error:
                     refusing.append(asked)
@@ -875,11 +875,16 @@ def _repeats(recipient: Recipient, facts: Facts) -> Given | None:
     return next((one for one in facts.given if (one.version, one.key) == wanted), None)
 
 
-def _unmet(secret: SecretVersion, repeats: Given | None, facts: Facts) -> list[Problem]:
-    """Of the version's terms and the owners' consents. A repeat is given nothing new, so that counts do not end it."""
+def _unmet(
+    secret: SecretVersion, agreed: Sequence[Mapping[str, str]], repeats: Given | None, facts: Facts
+) -> list[Problem]:
+    """Of the version's terms and the owners' consents. A repeat is given nothing new, so that counts do not end it.
+
+    agreed: the rules of all owners, each with the digest of the policy that was asked: that is what a consent must name.
+    """
     found = [] if secret.enabled else [problem("kbs.secret.disabled", f"version {secret.version}")]
     found += secret.terms.against(facts.count if repeats is None else Count(), facts.at)
-    policies = policies_of(facts.rules, secret.owners)
+    policies = policies_of(((one["owner"], one["policy"]) for one in agreed), secret.owners)
     for name, standing in facts.standing.items():
         found += consent.against(
             standing,
@@ -921,12 +926,6 @@ def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> A
         platforms = platforms_of(recipient.vouched.claims)
         tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends, platforms=platforms))
     return row
-
-
-@lru_cache(maxsize=256)
-def _policy(text: str, where: str) -> Policy:
-    """A policy is immutable and YAML slow; the text is the key. Raises Malformed, which is not kept."""
-    return Policy.from_text(text, where=where)
 
 
 def _cannot_open(error: KeyStoreError) -> Refusal:

@@ -13,8 +13,8 @@ used once, and each is higher than all the owner used before, so that nothing si
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -22,7 +22,7 @@ from attest.canonical import canonical, read_json
 from attest.claims import instant, read_instant
 from attest.dsse import MAX_SIGNATURES, Envelope, TrustedKey, TrustedKeys, open_envelope
 from attest.errors import Malformed, Problem, Rejected
-from kbs.domain import InvalidName, PathPattern, ResourcePath, Rule, owner_name
+from kbs.domain import InvalidName, PathPattern, ResourcePath, owner_name
 from kbs.problems import problem
 from kbs.terms import MOST, UNGIVEN, Count, Terms
 
@@ -113,10 +113,12 @@ Signed: TypeAlias = ConsentKeys | ReleaseConsent | OwnersConsent
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the database holds of one owner for one secret. keys: those in force, None where the owner registered none.
-    consent: a release's, as it was put. counted: the name that releases under it are counted under. count: of them."""
+    consent: a release's, as it was put, under which sequence. counted: the name that releases under it are counted under.
+    count: of them."""
 
     keys: bytes | None
     consent: bytes | None = None
+    sequence: int | None = None
     counted: str | None = None
     count: Count = UNGIVEN
 
@@ -218,10 +220,11 @@ def keys_in(document: bytes) -> ConsentKeys:
     return said
 
 
-def policies_of(rules: Sequence[Rule], owners: Sequence[str]) -> Policies:
-    """The digests that a consent must name."""
+def policies_of(rules: Iterable[tuple[str, str]], owners: Sequence[str]) -> Policies:
+    """The digests that a consent must name. rules: owner and digest of each."""
+    known = tuple(rules)
     return {
-        name: tuple(sorted(rule.digest for rule in rules if rule.owner == name)) for name in sorted(owners)
+        name: tuple(sorted(digest for owner, digest in known if owner == name)) for name in sorted(owners)
     }
 
 
@@ -266,7 +269,22 @@ def against(
         )
         if wanted != found
     ]
-    return differing + said.terms.against(standing.count if counted else UNGIVEN, at)
+    if said.sequence != standing.sequence:
+        differing.append(
+            problem("kbs.consent.sequence", owner, expected=str(standing.sequence), found=str(said.sequence))
+        )
+    if said.sequence <= keys.sequence:
+        # Signed before these keys were in force: whoever puts it back into the database has not asked them.
+        differing.append(
+            problem(
+                "kbs.consent.sequence",
+                owner,
+                expected=f"above {keys.sequence}, that of the keys",
+                found=str(said.sequence),
+            )
+        )
+    unmet = said.terms.against(standing.count if counted else UNGIVEN, at)
+    return differing + [replace(one, where=f"{owner}: consent") for one in unmet]
 
 
 def _shown(policies: Policies) -> str:

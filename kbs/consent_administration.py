@@ -15,10 +15,11 @@ from attest.errors import Malformed, Rejected
 from kbs import consent
 from kbs.acts import Acts, named
 from kbs.consent import ConsentKeys, OwnersConsent, ReleaseConsent, Signed, Standing, keys_in, policies_of
-from kbs.domain import ResourcePath, owner_name
+from kbs.domain import ResourcePath, Rule, owner_name
 from kbs.key_administration import key_store
 from kbs.keys.envelope import open_envelope, seal
 from kbs.keys.ring import KeyRing
+from kbs.policies import policy_of
 from kbs.refusals import Refusal
 from kbs.store.database import Store
 from kbs.store.registry import Conflict
@@ -65,12 +66,13 @@ class ConsentAdministration:
                 resource,
                 None if secret is None else secret.version,
                 owners,
-                policies_of(rules, owners),
+                _policies(rules, owners),
                 None if keys is None else keys_in(keys),
             )
 
         try:
-            return self._store.read(look)
+            with _readable():
+                return self._store.read(look)
         except Conflict as error:
             raise Refusal(409, "InvalidRequest", str(error)) from None
 
@@ -126,12 +128,12 @@ class ConsentAdministration:
             if secret is None or claimed.owner not in secret.owners:
                 raise Conflict(f"{claimed.owner} owns no secret {claimed.path}")
             problems = consent.against(
-                Standing(keys, document),
+                Standing(keys, document, claimed.sequence),
                 broker=tx.broker.state().name,
                 owner=claimed.owner,
                 path=secret.path,
                 version=secret.version,
-                policies=policies_of(tx.registry.matching_rules(claimed.path), secret.owners),
+                policies=_policies(tx.registry.matching_rules(claimed.path), secret.owners),
                 at=now,
                 counted=False,
             )
@@ -168,19 +170,20 @@ class ConsentAdministration:
             said = consent.claimed_in(standing.consent or b"")
             assert isinstance(said, ReleaseConsent)
             owners = () if secret is None else secret.owners
-            problems = consent.against(
-                standing,
-                broker=broker,
-                owner=owner,
-                path=path,
-                version=0 if secret is None else secret.version,
-                policies=policies_of(rules, owners),
-                at=now,
-                counted=True,
-            )
-            listed.append(
-                (said, standing.count, [f"{one.message} ({one.where or one.expected})" for one in problems])
-            )
+            try:
+                problems = consent.against(
+                    standing,
+                    broker=broker,
+                    owner=owner,
+                    path=path,
+                    version=0 if secret is None else secret.version,
+                    policies=_policies(rules, owners),
+                    at=now,
+                    counted=True,
+                )
+            except Malformed as error:  # a policy that was put once and does not load now
+                problems = list(error.problems)
+            listed.append((said, standing.count, [str(one) for one in problems]))
         return listed
 
     def change_owners(
@@ -241,6 +244,12 @@ class ConsentAdministration:
 
         with _readable():
             return resource, self._acts.act(who, "owners-changed", facts, change)
+
+
+def _policies(rules: Sequence[Rule], owners: Sequence[str]) -> consent.Policies:
+    """By what each owner's policy says now. Raises Malformed."""
+    own = [rule for rule in rules if rule.owner in owners]
+    return policies_of([(rule.owner, policy_of(rule).digest) for rule in own], owners)
 
 
 def _require_broker(tx: Repository, signed: Signed) -> None:

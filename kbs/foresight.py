@@ -19,6 +19,7 @@ from kbs.acts import Acts, named
 from kbs.audit import AuditRow
 from kbs.domain import PathPattern, ResourcePath, Rule, owner_name
 from kbs.keys.ring import KeyRing
+from kbs.policies import policy_of
 from kbs.record_administration import Search
 from kbs.refusals import Refusal
 from kbs.sealed import opened
@@ -185,7 +186,7 @@ def _explained(row: AuditRow, rules: list[Rule], verified: Verified | None, ever
     shown = []
     for rule in rules if verified is not None else ():
         assert verified is not None
-        policy = Policy.from_text(rule.policy, where=f"{rule.owner}:{rule.pattern}")
+        policy = policy_of(rule)
         tree = tree_of(of_appraisal(appraise(verified, policy, at=read_instant(said["at"]))))
         shown.append(
             {

@@ -94,6 +94,11 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         _CONSENT,
         "kbs consent prepare again: it shows what would be signed",
     ),
+    "kbs.consent.sequence": (
+        "An owner's consent is not the one that was put last, or older than the owner's keys",
+        _CONSENT,
+        "kbs consent prepare again, sign and put",
+    ),
     "kbs.consent.threshold": (
         "Too few keys signed an owner's consent",
         _CONSENT,

@@ -104,6 +104,7 @@ def add_parser(commands: Any) -> None:
         "show", help="what a document says, in words", description="What a document says, in words."
     )
     show.add_argument("file", type=Path)
+    show.add_argument("--json", action="store_true", help="what is signed, and the keys that say they signed")
     show.set_defaults(run=command("consent show", _show_file))
 
     sign = actions.add_parser(
@@ -154,7 +155,7 @@ def _prepare(args: argparse.Namespace) -> None:
     if now["version"] is None:
         raise CommandError(1, f"there is no secret {args.path}: put it first")
     _write(
-        args.output,
+        args,
         {
             **_head(now, "release"),
             "path": now["path"],
@@ -171,7 +172,7 @@ def _keys(args: argparse.Namespace) -> None:
     now = ask(args, "GET", "consents/in-force", params={"owner": args.owner})
     keys = [read_input(file, _LIMIT).decode("ascii", "replace").replace("\r\n", "\n") for file in args.public]
     _write(
-        args.output,
+        args,
         {
             **_head(now, "keys"),
             "threshold": str(args.threshold or len(keys)),
@@ -183,14 +184,15 @@ def _keys(args: argparse.Namespace) -> None:
 
 def _owners(args: argparse.Namespace) -> None:
     now = ask(args, "GET", "consents/in-force", params={"owner": args.owner, "path": args.path})
-    _write(args.output, {**_head(now, "owners"), "path": now["path"], "owners": sorted(set(args.to))})
+    _write(args, {**_head(now, "owners"), "path": now["path"], "owners": sorted(set(args.to))})
 
 
 def _head(now: dict[str, Any], act: str) -> dict[str, Any]:
     return {"act": act, "broker": now["broker"], "owner": now["owner"], "sequence": str(now["sequence"])}
 
 
-def _write(output: Path, document: dict[str, Any]) -> None:
+def _write(args: argparse.Namespace, document: dict[str, Any]) -> None:
+    output: Path = args.output
     from attest.canonical import canonical
     from attest.dsse import media_type
     from attest.errors import Malformed
@@ -212,6 +214,9 @@ def _write(output: Path, document: dict[str, Any]) -> None:
         write_file("-o", output, json.dumps(envelope, indent=1).encode() + b"\n")
     except Malformed as error:
         raise CommandError(2, _sentence(error)) from None
+    if args.json:
+        print(json.dumps(json.loads(payload), indent=1))
+        return
     _explain(json.loads(payload))
     print(
         f"written to {output}: each of {said.owner}'s people signs it, kbs consent sign {output} --key FILE"
@@ -242,7 +247,12 @@ def _sign(args: argparse.Namespace) -> None:
 
 def _show_file(args: argparse.Namespace) -> None:
     envelope = _envelope(args.file)
-    _explain(json.loads(base64.b64decode(envelope["payload"])))
+    said = json.loads(base64.b64decode(envelope["payload"]))
+    if args.json:
+        keys = [signature.get("keyid", "") for signature in envelope["signatures"]]
+        print(json.dumps({"signed": said, "keys": keys}, indent=1))
+        return
+    _explain(said)
     for signature in envelope["signatures"]:
         print(f"  signature of key {signature.get('keyid', '')[:16]}… (not verified here)")
 
@@ -250,7 +260,7 @@ def _show_file(args: argparse.Namespace) -> None:
 def _envelope(file: Path) -> dict[str, Any]:
     """A document with any number of signatures, whose payload reads as a consent. Raises CommandError."""
     from attest.canonical import read_json
-    from attest.dsse import media_type
+    from attest.dsse import Envelope, media_type
     from attest.errors import Malformed
     from attest.strict_base64 import decode
     from kbs.consent import parse
@@ -264,6 +274,8 @@ def _envelope(file: Path) -> dict[str, Any]:
                 2, f"{file} is no consent: its type is another, and consent keys sign nothing else"
             )
         parse(decode(str(document["payload"])))
+        if document["signatures"]:
+            Envelope.of_document(document)
     except Malformed as error:
         raise CommandError(2, f"{file}: {_sentence(error)}") from None
     except ValueError:

@@ -77,7 +77,7 @@ class ConsentRows:
         if row is None:
             return Standing(keys)
         name = of_consent(owner, row.sequence)
-        return Standing(keys, row.document, name, CountRows(self._connection).of(name))
+        return Standing(keys, row.document, row.sequence, name, CountRows(self._connection).of(name))
 
     def all(self) -> list[tuple[str, ResourcePath, bytes]]:
         rows = self._connection.execute(select(consents).order_by(consents.c.owner, consents.c.path))

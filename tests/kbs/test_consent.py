@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from attest import Malformed
 from attest.canonical import canonical
@@ -21,6 +22,7 @@ from attest.dsse import KINDS, Kind, PrivateKey, media_type, seal_envelope
 from kbs.consent import ConsentKeys, OwnersConsent, ReleaseConsent, parse, payload_of
 from kbs.domain import PathPattern, ResourcePath
 from kbs.refusals import Refusal
+from kbs.store.tables import rules
 from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.test_release import refused
 
@@ -143,18 +145,50 @@ def test_t_collude_a_consent_to_something_else_is_not_taken(signing: Signing, wh
     assert signing.bench.guest().boot(PATH) == SECRET
 
 
-def _stored(signing: Signing, **changes: Any) -> None:
-    """What an attacker writes who has the database and old signatures, and no key."""
-    said = replace(signing.release(), **changes)
-    document = seal_envelope("consent", payload_of(said), ANN, BOB)
-    signing.bench.store.write(lambda tx: tx.consents.put("acme", RESOURCE, said.sequence, document))
+def _mismatch(name: str) -> tuple[str, str]:
+    return "kbs.consent.mismatch", f"acme: {name}"
 
 
-@pytest.mark.parametrize("what", [name for name in CHANGES if name != "sequence"])
-def test_t_collude_the_signed_words_are_compared_again_at_release(signing: Signing, what: str) -> None:
+AT_RELEASE: dict[str, tuple[Mapping[str, Any], tuple[str, str]]] = {
+    "broker": ({"broker": "00" * 16}, _mismatch("broker")),
+    "owner": ({"owner": "other"}, _mismatch("owner")),
+    "path": ({"path": ResourcePath.parse("acme/key/other")}, _mismatch("path")),
+    "version": ({"version": 2}, _mismatch("version")),
+    "policies": ({"policies": {"acme": ("sha384:" + "00" * 48,)}}, _mismatch("policies")),
+    "max_releases": ({"max_releases": 1}, ("kbs.terms.count", "acme: consent")),
+    "not_before": ({"not_before": NOON + timedelta(seconds=1)}, ("kbs.terms.early", "acme: consent")),
+    "expires": ({"expires": NOON - timedelta(seconds=1)}, ("kbs.terms.late", "acme: consent")),
+    "sequence": ({"sequence": 3}, ("kbs.consent.sequence", "acme")),
+}
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(ReleaseConsent)])
+def test_t_collude_every_signed_word_counts_again_at_release(signing: Signing, name: str) -> None:
+    """Changed where only the database is written, and signed as it must be: what refuses is that word and no other."""
+    bench = signing.bench
+    change, (code, where) = AT_RELEASE[name]
     said = signing.release()
-    _stored(signing, **CHANGES[what](said))
-    assert denied(signing.bench) <= {"kbs.consent.mismatch", "kbs.terms.late"}
+    for document, released in ((said, True), (replace(said, **change), False)):
+        signed = seal_envelope("consent", payload_of(document), ANN, BOB)
+        bench.store.write(lambda tx, signed=signed: tx.consents.put("acme", RESOURCE, said.sequence, signed))  # type: ignore[misc]
+        if released:
+            assert bench.guest().boot(PATH) == SECRET
+    denied(bench)
+    (found,) = bench.rows("release-denied")[-1]["problems"]
+    assert (found["code"], found["where"]) == (code, where)
+    assert None not in (found["expected"], found["found"])
+    assert found["expected"] != found["found"]
+
+
+def test_a_consent_of_before_the_keys_does_not_come_back_with_the_database(signing: Signing) -> None:
+    said = signing.release()
+    old = seal_envelope("consent", payload_of(said), ANN, BOB)
+    signing.put(old)
+    signing.keys(ANN, BOB, threshold=1, by=(ANN, BOB))
+    signing.bench.store.write(lambda tx: tx.consents.put("acme", RESOURCE, said.sequence, old))
+    assert denied(signing.bench) == {"kbs.consent.sequence"}
+    signing.consent()
+    assert signing.bench.guest().boot(PATH) == SECRET
 
 
 def test_t_collude_the_signatures_are_verified_again_at_release(signing: Signing) -> None:
@@ -191,6 +225,9 @@ def test_t_sigtype_agreement_to_one_act_is_none_to_another(signing: Signing) -> 
         signing.put(seal_envelope("consent", payload_of(said), ANN, BOB))
 
 
+_LOOSER = update(rules).values(policy=SNP_POLICY.replace("snp: 20", "snp: 19"))
+_BROKEN = update(rules).values(policy="no policy")
+
 VOIDING: dict[str, Callable[[Bench], object]] = {
     "a policy is changed": lambda bench: bench.administration.put_rule(
         "test", "acme", "acme/*", SNP_POLICY.replace("snp: 20", "snp: 19")
@@ -213,6 +250,37 @@ def test_t_toctou_whatever_changes_voids_the_consent_at_the_next_request(signing
     assert signing.bench.codes() == {"kbs.consent.mismatch"}
     signing.consent()
     guest.resource(PATH)
+
+
+def test_t_toctou_the_policy_that_is_asked_is_the_one_that_was_consented_to(signing: Signing) -> None:
+    """A policy may come to say something else under the digest it was put with: another release of the broker reads it
+    otherwise, or somebody writes the database."""
+    bench = signing.bench
+    signing.consent()
+    bench.store.write(lambda tx: tx.registry._connection.execute(_LOOSER))
+    assert denied(bench) == {"kbs.consent.mismatch"}
+    (listed,) = bench.administration.consents.consents()
+    assert "acme: policies" in listed[2][0]
+    signing.consent()
+    assert bench.guest().boot(PATH) == SECRET
+
+
+def test_a_policy_that_does_not_load_any_more_is_said_and_not_consented_to(signing: Signing) -> None:
+    bench = signing.bench
+    said = signing.release()
+    signing.consent()
+    bench.store.write(lambda tx: tx.registry._connection.execute(_BROKEN))
+    (listed,) = bench.administration.consents.consents()
+    assert "acme:acme/*" in listed[2][0]
+    for ask in (
+        signing.release,
+        lambda: signing.put(
+            seal_envelope("consent", payload_of(replace(said, sequence=signing.next("acme"))), ANN, BOB)
+        ),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            ask()
+        assert refusal.value.status == 400
 
 
 def test_a_policy_that_is_disabled_voids_it(signing: Signing) -> None:
@@ -368,6 +436,22 @@ def test_t_vacuous_owner_leaving_needs_everybodys_consent(acme: Bench) -> None:
     (row,) = acme.rows("owners-changed")
     assert (row["before"], row["owners"], row["version"]) == (["acme", "other"], ["acme"], 2)
     assert [one.destroyed for one in acme.administration.versions(str(path))] == [True, False]
+
+
+def test_t_vacuous_owner_joining_needs_everybodys_consent_too(signing: Signing) -> None:
+    signing.bench.owner("other", path="acme/*")
+    change = signing.bench.administration.consents.change_owners
+    both = ("acme", "other")
+    with pytest.raises(Refusal, match="consent of acme is missing"):
+        change("test", PATH, both, [])
+    said = OwnersConsent(signing.broker, "acme", signing.next("acme"), RESOURCE, both)
+    assert change("test", PATH, both, [seal_envelope("consent", payload_of(said), ANN, BOB)]) == (RESOURCE, 2)
+    signing.consent()
+    assert signing.bench.guest().boot(PATH) == SECRET
+    assert {one["owner"] for one in signing.bench.rows("released")[-1]["agreed"]} == set(both)
+    with pytest.raises(Refusal, match="other has no consent keys"):
+        said = OwnersConsent(signing.broker, "acme", signing.next("acme"), RESOURCE, ("acme",))
+        change("test", PATH, ("acme",), [seal_envelope("consent", payload_of(said), ANN, BOB)])
 
 
 # -- documents --------------------------------------------------------------------------------------
