@@ -180,6 +180,15 @@ def test_t_collude_every_signed_word_counts_again_at_release(signing: Signing, n
     assert found["expected"] != found["found"]
 
 
+def test_t_sigtype_a_document_of_another_act_in_its_place_releases_nothing(signing: Signing) -> None:
+    said = OwnersConsent(signing.broker, "acme", signing.next("acme"), RESOURCE, ("acme",))
+    signed = seal_envelope("consent", payload_of(said), ANN, BOB)
+    signing.bench.store.write(lambda tx: tx.consents.put("acme", RESOURCE, said.sequence, signed))
+    denied(signing.bench)
+    (found,) = signing.bench.rows("release-denied")[-1]["problems"]
+    assert (found["code"], found["expected"], found["found"]) == ("kbs.consent.mismatch", "release", "owners")
+
+
 def test_a_consent_of_before_the_keys_does_not_come_back_with_the_database(signing: Signing) -> None:
     said = signing.release()
     old = seal_envelope("consent", payload_of(said), ANN, BOB)
@@ -452,6 +461,54 @@ def test_t_vacuous_owner_joining_needs_everybodys_consent_too(signing: Signing) 
     with pytest.raises(Refusal, match="other has no consent keys"):
         said = OwnersConsent(signing.broker, "acme", signing.next("acme"), RESOURCE, ("acme",))
         change("test", PATH, ("acme",), [seal_envelope("consent", payload_of(said), ANN, BOB)])
+
+
+def _agreement(signing: Signing, owners: Sequence[str] = ("acme",), **changes: Any) -> bytes:
+    said = OwnersConsent(signing.broker, "acme", signing.next("acme"), RESOURCE, tuple(owners))
+    return seal_envelope("consent", payload_of(replace(said, **changes)), ANN, BOB)
+
+
+def test_an_agreement_to_owners_is_for_one_broker_and_used_once(signing: Signing) -> None:
+    signing.bench.administration.add_owner("test", "other")
+    change = signing.bench.administration.consents.change_owners
+    with pytest.raises(Refusal, match="signed for broker"):
+        change("test", PATH, ["acme"], [_agreement(signing, broker="00" * 16)])
+    document = _agreement(signing)
+    assert change("test", PATH, ["acme"], [document])[1] == 2
+    with pytest.raises(Refusal, match="was used, or a higher one"):
+        change("test", PATH, ["acme"], [document])
+
+
+def test_an_owner_that_gave_up_its_keys_cannot_agree(signing: Signing) -> None:
+    signing.keys(by=(ANN, BOB))
+    with pytest.raises(Refusal, match="acme has no consent keys"):
+        signing.bench.administration.consents.change_owners("test", PATH, ["acme"], [_agreement(signing)])
+
+
+@pytest.mark.parametrize("what", ["deleted", "disabled", "put anew"])
+def test_a_secret_that_changes_while_it_is_sealed_for_other_owners_stays_as_it_came_to_be(
+    signing: Signing, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    administration, seal = signing.bench.administration, signing.bench.keys.wrap.wrap
+
+    def others_act_first(key: bytes, context: bytes) -> bytes:
+        monkeypatch.undo()
+        if what == "deleted":
+            administration.delete_secret("test", PATH)
+        elif what == "disabled":
+            administration.enable_version("test", PATH, 1, False)
+        else:
+            administration.put_secret("test", PATH, ["acme"], SECRET)
+        found.append(administration.versions(PATH))
+        return seal(key, context)
+
+    found: list[object] = []
+    document = _agreement(signing)
+    monkeypatch.setattr(signing.bench.keys.wrap, "wrap", others_act_first)
+    with pytest.raises(Refusal, match="changed meanwhile"):
+        administration.consents.change_owners("test", PATH, ["acme"], [document])
+    assert signing.bench.rows("owners-changed") == []
+    assert [administration.versions(PATH)] == found
 
 
 # -- documents --------------------------------------------------------------------------------------
