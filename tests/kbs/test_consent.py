@@ -62,7 +62,7 @@ class Signing:
             tuple(map(pem, keys)),
             (PathPattern.parse("acme/key/*"),) if keys else (),
         )
-        signers = dict.fromkeys((*by, *keys[:threshold]))
+        signers = dict.fromkeys((*by, *keys[:threshold])) or (EVE,)
         self.put(seal_envelope("consent", payload_of(said), *signers))
 
     def release(self, **changes: Any) -> ReleaseConsent:
@@ -366,6 +366,25 @@ def test_a_withdrawal_is_in_force_at_the_next_request_and_what_was_withdrawn_doe
         signing.put(document)
     with pytest.raises(Refusal, match="has given no consent"):
         signing.bench.administration.consents.withdraw("test", "acme", PATH)
+
+
+def test_a_consent_that_nothing_needs_is_not_taken_and_uses_no_sequence(signing: Signing) -> None:
+    bench = signing.bench
+    bench.secret("acme", path="acme/config/a")
+    bench.administration.add_owner("test", "other")
+    said = signing.release(path=ResourcePath.parse("acme/config/a"))
+    with pytest.raises(Refusal, match="has no consent keys for acme/config/a"):
+        signing.put(seal_envelope("consent", payload_of(said), ANN, BOB))
+    stranger = replace(said, owner="other", path=RESOURCE)
+    with pytest.raises(Refusal, match="has no consent keys"):
+        signing.put(seal_envelope("consent", payload_of(stranger), EVE))
+    with pytest.raises(Refusal, match="other has no consent keys"):
+        signing.keys(owner="other")
+    assert bench.administration.consents.in_force("other", None).sequence == 1
+    signing.keys(EVE, threshold=1, owner="other")
+    with pytest.raises(Refusal, match="other owns no secret"):
+        signing.put(seal_envelope("consent", payload_of(replace(stranger, sequence=9)), EVE))
+    assert bench.administration.consents.in_force("acme", PATH).sequence == 2
 
 
 # -- keys -------------------------------------------------------------------------------------------
