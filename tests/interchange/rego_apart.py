@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tests.conftest import ROOT
@@ -18,18 +18,19 @@ class Engine:
     """As `tests.interchange.rego_engine.Engine`, over there."""
 
     def __init__(self, text: str, *, at: datetime | None = None) -> None:
-        self._number = _say({"text": text, "at": at and at.isoformat()})
+        self._of = {"text": text, "at": at and at.isoformat()}
+        _say(self._of)  # what does not compile is told here
 
     def ask(self, name: str, document: Mapping[str, Any]) -> Any:
         """The value of `data.policy.NAME` for this input; None where it is undefined."""
-        return _say({"engine": self._number, "give": document, "answer": name})
+        return _say({**self._of, "give": document, "answer": name})
 
     def give(self, document: Mapping[str, Any]) -> None:
-        _say({"engine": self._number, "give": document})
+        _say({**self._of, "give": document})
 
     def answer(self, name: str) -> Any:
         """As `ask`, for the input given last."""
-        return _say({"engine": self._number, "answer": name})
+        return _say({**self._of, "answer": name})
 
 
 @cache
@@ -62,21 +63,19 @@ def _say(message: Mapping[str, Any]) -> Any:
 def _serve() -> None:
     from tests.interchange.rego_engine import Engine as Here
 
-    engines: list[Here] = []
+    @lru_cache(maxsize=8)  # each takes some megabytes
+    def engine_of(text: str, at: str | None) -> Here:
+        return Here(text, at=None if at is None else datetime.fromisoformat(at))
+
     for line in sys.stdin:
         message = json.loads(line)
         answer: dict[str, Any] = {"value": None}
         try:
-            if "text" in message:
-                at = message["at"] and datetime.fromisoformat(message["at"])
-                engines.append(Here(message["text"], at=at))
-                answer["value"] = len(engines) - 1
-            else:
-                engine = engines[message["engine"]]
-                if "give" in message:
-                    engine.give(message["give"])
-                if "answer" in message:
-                    answer["value"] = engine.answer(message["answer"])
+            engine = engine_of(message["text"], message["at"])
+            if "give" in message:
+                engine.give(message["give"])
+            if "answer" in message:
+                answer["value"] = engine.answer(message["answer"])
         except Exception as error:  # noqa: BLE001 # told over there
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write("\n=" + json.dumps(answer) + "\n")
