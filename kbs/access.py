@@ -18,7 +18,7 @@ from typing import Final, Literal, get_args
 Role = Literal["administrator", "operator", "owner", "auditor"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 Concern = Literal[
-    "owner in the body", "owner asked for", "owner in the path", "the rule's owner", "the secret's owners",
+    "owner in the body", "owner asked for", "the rule's owner", "the secret's owners",
     "the owners of the secret in the body", "the owners of what is revoked", "who signed", "the decision's owners",
 ]  # fmt: skip
 """Whose a request is: an owner's principal may make it where one of them is his."""
@@ -49,7 +49,7 @@ def _door(*roles: Role, own: Concern | None = None) -> Door:
 DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/owners"): _door("operator", "auditor"),
     ("POST", "/owners"): _door("operator"),
-    ("PATCH", "/owners/{name}"): _door("operator", own="owner in the path"),
+    ("PATCH", "/owners/{name}"): _door("operator"),
     ("GET", "/rules"): _door("auditor", own="owner asked for"),
     ("PUT", "/rules"): _door(own="owner in the body"),
     ("PATCH", "/rules/{rule_id}"): _door(own="the rule's owner"),

@@ -153,9 +153,7 @@ def state_of(template: str, path: Mapping[str, str], query: Mapping[str, str], t
             if one.name == path["name"]
         ]
     elif template == "/stops":
-        owner = query.get("owner")
-        stopped = {one.name: one.stopped for one in registry.owners()}
-        found = tx.broker.state().stopped if owner is None else stopped.get(owner)
+        found = [(one.role, one.reason) for one in tx.stops.of(query.get("owner"))]
     return json.dumps(found)
 
 

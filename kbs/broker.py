@@ -20,7 +20,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -74,6 +74,7 @@ from kbs.refusals import Refusal, malformed_request
 from kbs.retention import end_kept, kept_until
 from kbs.revocation import Revocations, names_of_machine, platforms_of
 from kbs.sealed import context_of, opened
+from kbs.stops import Stop
 from kbs.store.broker_row import BrokerState
 from kbs.store.count_rows import of_version
 from kbs.store.database import Store
@@ -144,7 +145,7 @@ class Facts:
     at: to the second. asks: None for a session that is not kept. basis: of `Verification`, as it is now. secret:
     the version to give, None where there is none. owners: by name, those of the secret, or of the rules where
     there is none. given: what who asks was given of it before. count: of the version's releases. standing: each
-    owner's consent. lists: the newest revocation list seen of each vendor. stopped: why the whole broker is.
+    owner's consent. lists: the newest revocation list seen of each vendor. stopped: what stops the broker or an owner.
     """
 
     at: datetime
@@ -159,7 +160,7 @@ class Facts:
     count: Count
     standing: Mapping[str, Standing]
     revoked: Revocations
-    stopped: str | None
+    stopped: tuple[Stop, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -564,7 +565,7 @@ class Broker:
             if secret is None
             else {name: tx.consents.standing(name, resource) for name in secret.owners},
             revoked=self._revoked(tx, state),
-            stopped=state.stopped,
+            stopped=tuple(one for one in tx.stops.all() if one.owner is None or one.owner in names),
         )
 
     def _revoked(self, tx: Repository, state: BrokerState) -> Revocations:
@@ -588,7 +589,9 @@ class Broker:
         else:
             recipient = self._of_session(facts.asks, facts, noted)
         noted["epoch"] = facts.revoked.epoch
-        problems = _stopped(facts) + facts.revoked.against(_names(recipient, facts), recipient.attested)
+        problems = _stopped(facts.stopped) + facts.revoked.against(
+            _names(recipient, facts), recipient.attested
+        )
         agreed, refusing, missing = self._owners_agree(recipient.vouched, facts)
         problems += missing
         repeats = _repeats(recipient, facts)
@@ -846,12 +849,8 @@ def _version_for(
     return current
 
 
-def _stopped(facts: Facts) -> list[Problem]:
-    found = [] if facts.stopped is None else [problem("kbs.stopped", "the broker", found=facts.stopped)]
-    for name, owner in facts.owners.items():
-        if owner is not None and owner.stopped is not None:
-            found.append(problem("kbs.stopped", name, found=owner.stopped))
-    return found
+def _stopped(stops: Iterable[Stop]) -> list[Problem]:
+    return [problem("kbs.stopped", one.owner or "the broker", found=one.reason) for one in stops]
 
 
 def _names(recipient: Recipient, facts: Facts) -> list[tuple[str, str]]:

@@ -84,12 +84,10 @@ def owner_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who sets policies and holds secrets. A disabled owner agrees to nothing. stopped: why nothing of this owner's is
-    released until somebody lifts it; None where it is."""
+    """Who sets policies and holds secrets. A disabled owner agrees to nothing."""
 
     name: str
     enabled: bool
-    stopped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

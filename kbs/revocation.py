@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 
 from attest.claims import DEVICE_SECTIONS, instant, read_instant
 from attest.errors import Problem
+from kbs.access import Role
 from kbs.domain import InvalidName, ResourcePath
 from kbs.problems import problem
 
@@ -39,14 +40,19 @@ class InvalidRevocation(InvalidName):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """number: 1, 2, … value: in its kind's one spelling. lifted: None while it is in force."""
+    """number: 1, 2, … value: in its kind's one spelling. role: of whoever revoked. lifted: None while it is in force."""
 
     number: int
     kind: Kind
     value: str
     reason: str
     at: datetime
+    role: Role
     lifted: datetime | None = None
+
+    @property
+    def names_a_secret(self) -> bool:
+        return self.kind in ("secret", "version")
 
 
 def revocable(kind: str, value: str) -> tuple[Kind, str]:

@@ -5,85 +5,89 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from kbs.access import Principal, Role
 from kbs.acts import Acts, named
 from kbs.domain import owner_name
 from kbs.lease import Lease
 from kbs.refusals import Refusal
 from kbs.revocation import Revocation, revocable
+from kbs.stops import Stop, may_lift
 from kbs.store.database import Store
+from kbs.store.registry import Conflict
 from kbs.store.repository import Repository
 
 _REASON: Final = 500
 
 
 class StopAdministration:
-    """Whatever changes something takes the principal's name first, for the trail. Raises Refusal."""
+    """Whatever changes something takes the principal first: for the trail, and because whoever may end a protection
+    depends on who made it. Raises Refusal."""
 
     def __init__(self, store: Store, acts: Acts) -> None:
         self._store = store
         self._acts = acts
 
-    def revoke(self, who: str, kind: str, value: str, reason: str) -> Revocation:
+    def revoke(self, who: Principal, kind: str, value: str, reason: str) -> Revocation:
         """In force at the next request, at every replica."""
         found, spelled = named(lambda text: revocable(kind, text), value)
         facts: dict[str, Any] = {"revoked": f"{found} {spelled}", "reason-given": _reason(reason)}
 
         def change(tx: Repository, now: datetime) -> Revocation:
-            made = tx.revocations.add(found, spelled, _reason(reason), now)
-            tx.broker.changed()
-            facts.update(revocation=made.number, epoch=tx.broker.state().epoch)
+            made = tx.revocations.add(found, spelled, _reason(reason), who.role, now)
+            facts.update(revocation=made.number, epoch=_changed(tx))
             return made
 
-        return self._acts.act(who, "revoked", facts, change)
+        return self._acts.act(who.name, "revoked", facts, change)
 
-    def lift(self, who: str, number: int) -> Revocation:
+    def lift(self, who: Principal, number: int) -> Revocation:
         facts: dict[str, Any] = {"revocation": number}
 
         def change(tx: Repository, now: datetime) -> Revocation:
             lifted = tx.revocations.lift(number, now)
-            tx.broker.changed()
-            facts.update(revoked=f"{lifted.kind} {lifted.value}", epoch=tx.broker.state().epoch)
+            if not may_lift(who.role, lifted.role):
+                raise _not_to_lift(who, "revoked", lifted.role)
+            facts.update(revoked=f"{lifted.kind} {lifted.value}", epoch=_changed(tx))
             return lifted
 
-        return self._acts.act(who, "revocation-lifted", facts, change)
+        return self._acts.act(who.name, "revocation-lifted", facts, change)
 
     def revocations(self) -> list[Revocation]:
         """Those that were lifted too."""
         return self._store.read(lambda tx: tx.revocations.all())
 
-    def stop(self, who: str, owner: str | None, reason: str) -> None:
+    def stop(self, who: Principal, owner: str | None, reason: str) -> Stop:
         """Nothing that this owner shares is released from now on; None: nothing at all."""
-        self._stop(who, owner, _reason(reason))
+        made = Stop(owner, who.role, _reason(reason))
+        facts = _of(owner) | {"role": made.role, "reason-given": made.reason}
 
-    def lift_stop(self, who: str, owner: str | None) -> None:
-        self._stop(who, owner, None)
+        def change(tx: Repository, now: datetime) -> Stop:
+            _known(tx, owner)
+            tx.stops.put(made)
+            facts["epoch"] = _changed(tx)
+            return made
 
-    def _stop(self, who: str, owner: str | None, reason: str | None) -> None:
-        facts: dict[str, Any] = {"owner": owner} if owner is not None else {"all": True}
-        if owner is not None:
-            named(owner_name, owner)
-        if reason is not None:
-            facts["reason-given"] = reason
+        return self._acts.act(who.name, "stopped", facts, change)
 
-        def change(tx: Repository, now: datetime) -> None:
-            if owner is None:
-                tx.broker.stop(reason)
-            else:
-                tx.registry.stop_owner(owner, reason)
-                tx.broker.changed()
-            facts["epoch"] = tx.broker.state().epoch
+    def lift_stop(self, who: Principal, owner: str | None) -> list[Stop]:
+        """Those that he may lift. Returns what stays stopped all the same."""
+        facts = _of(owner)
 
-        self._acts.act(who, "stopped" if reason is not None else "stop-lifted", facts, change)
+        def change(tx: Repository, now: datetime) -> list[Stop]:
+            _known(tx, owner)
+            found = tx.stops.of(owner)
+            his = [one for one in found if may_lift(who.role, one.role)]
+            if found and not his:
+                raise _not_to_lift(who, "stopped", found[0].role)
+            for one in his:
+                tx.stops.lift(owner, one.role)
+            facts["lifted"] = [one.role for one in his]
+            facts["epoch"] = _changed(tx)
+            return [one for one in found if one not in his]
 
-    def stops(self) -> dict[str, str]:
-        """Owner, or an empty name for the broker → reason."""
+        return self._acts.act(who.name, "stop-lifted", facts, change)
 
-        def look(tx: Repository) -> dict[str, str]:
-            whole = tx.broker.state().stopped
-            found = {} if whole is None else {"": whole}
-            return found | {one.name: one.stopped for one in tx.registry.owners() if one.stopped is not None}
-
-        return self._store.read(look)
+    def stops(self) -> list[Stop]:
+        return self._store.read(lambda tx: tx.stops.all())
 
     def leases(self, limit: int) -> tuple[datetime, list[Lease]]:
         """Now, and the leases that have not ended."""
@@ -94,6 +98,29 @@ class StopAdministration:
         """Now, and the leases that ended in the last 30 days and were not renewed."""
         now = self._acts.now()
         return now, self._store.read(lambda tx: tx.leases.not_renewed(now, limit))
+
+
+def _of(owner: str | None) -> dict[str, Any]:
+    return {"all": True} if owner is None else {"owner": named(owner_name, owner)}
+
+
+def _known(tx: Repository, owner: str | None) -> None:
+    if owner is not None and tx.registry.owner(owner) is None:
+        raise Conflict(f"there is no owner {owner}")
+
+
+def _changed(tx: Repository) -> int:
+    tx.broker.changed()
+    return tx.broker.state().epoch
+
+
+def _not_to_lift(who: Principal, what: str, by: Role) -> Refusal:
+    lifting = "an administrator" if by == "administrator" else f"an administrator, or an {by},"
+    return Refusal(
+        403,
+        "AdminAuthAccess",
+        f"it was {what} by an {by}: {lifting} lifts that, and {who.name} is an {who.role}",
+    )
 
 
 def _reason(text: str) -> str:

@@ -90,5 +90,6 @@ def _show(args: argparse.Namespace, row: dict[str, Any]) -> None:
         return
     state = f"lifted at {row['lifted']}" if row["lifted"] else "in force"
     print(
-        f"revocation {row['number']}: {row['kind']} {row['value']}, {state}, since {row['at']}: {escape(row['reason'])}"
+        f"revocation {row['number']}: {row['kind']} {row['value'] or '(not shown to operators)'}, {state}, since {row['at']},"
+        f" by an {row['role']}: {escape(row['reason'])}"
     )

@@ -16,7 +16,8 @@ examples:
   kbs stop lift acme
   kbs stop lift --all
 
-Guests read that the owners' policies do not release it; the reason is for the trail. Machines keep what they have."""
+Guests read that the owners' policies do not release it; the reason is for the trail. Machines keep what they have.
+A stop is lifted by the role that made it, or by an administrator."""
 
 
 def add_parser(commands: Any) -> None:
@@ -68,7 +69,17 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _lift(args: argparse.Namespace) -> None:
-    _show(args, ask(args, "DELETE", "stops", params={} if args.all else {"owner": args.owner}))
+    answer = ask(args, "DELETE", "stops", params={} if args.all else {"owner": args.owner})
+    if args.json:
+        print(json.dumps(answer, indent=1))
+    elif not answer["left"]:
+        print(f"{_what(answer)}: released again")
+    for row in () if args.json else answer["left"]:
+        _show(args, row)
+
+
+def _what(row: dict[str, Any]) -> str:
+    return "everything" if row["owner"] is None else f"owner {row['owner']}"
 
 
 def _show(args: argparse.Namespace, row: dict[str, Any]) -> None:
@@ -77,5 +88,4 @@ def _show(args: argparse.Namespace, row: dict[str, Any]) -> None:
     if args.json:
         print(json.dumps(row, indent=1))
         return
-    what = "everything" if row["owner"] is None else f"owner {row['owner']}"
-    print(f"{what}: {'released again' if row['reason'] is None else 'STOPPED: ' + escape(row['reason'])}")
+    print(f"{_what(row)}: STOPPED by an {row['role']}: {escape(row['reason'])}")

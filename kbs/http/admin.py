@@ -210,7 +210,7 @@ def _not_yours(who: Principal, door: Door | None) -> str:
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    return {"name": owner.name, "enabled": owner.enabled, "stopped": owner.stopped}
+    return {"name": owner.name, "enabled": owner.enabled}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -20,11 +20,8 @@ class _Answer(BaseModel):
 
 
 class Owner(_Answer):
-    """stopped: why nothing of it is released; null where it is."""
-
     name: str
     enabled: bool
-    stopped: str | None
 
 
 class Rule(_Answer):
@@ -178,19 +175,30 @@ class Rewrapped(_Answer):
 
 
 class Revocation(_Answer):
+    """value: null where it names a secret, for an operator, who sees no such name. role: of whoever revoked."""
+
     number: int
     kind: str
-    value: str
+    value: str | None
     reason: str
     at: Instant
+    role: str
     lifted: Instant | None
 
 
 class Stop(_Answer):
-    """owner: null for the whole broker. reason: null where it was lifted."""
+    """owner: null for the whole broker. role: of whoever stopped."""
 
     owner: str | None
-    reason: str | None
+    role: str
+    reason: str
+
+
+class LiftedStop(_Answer):
+    """left: what stays stopped, by somebody who is another."""
+
+    owner: str | None
+    left: list[Stop]
 
 
 class Lease(_Answer):
@@ -312,7 +320,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Any]] = {
     ("DELETE", "/revocations/{number}"): Revocation,
     ("GET", "/stops"): list[Stop],
     ("POST", "/stops"): Stop,
-    ("DELETE", "/stops"): Stop,
+    ("DELETE", "/stops"): LiftedStop,
     ("GET", "/leases"): Leases,
     ("GET", "/audit"): list[AuditRow],
     ("GET", "/audit/search"): AuditRows,

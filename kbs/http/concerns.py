@@ -92,7 +92,6 @@ def _texts(value: object) -> list[object]:
 _CONCERNS: Final[Mapping[Concern, Callable[[Asked, Repository], Iterable[object]]]] = {
     "owner in the body": lambda asked, tx: [asked.body.get("owner")],
     "owner asked for": lambda asked, tx: [asked.query.get("owner")],
-    "owner in the path": lambda asked, tx: [asked.path["name"]],
     "the rule's owner": _of_rule,
     "the secret's owners": _of_secret,
     "the owners of the secret in the body": lambda asked, tx: _owners(tx, str(asked.body.get("path"))),

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from attest.claims import instant
-from kbs.http.principal import By
+from kbs.access import Principal
+from kbs.http.principal import Who
 from kbs.lease import Lease
 from kbs.revocation import Revocation
 from kbs.stop_administration import StopAdministration
+from kbs.stops import Stop
 
 Number = Annotated[int, Path(ge=1, lt=1 << 31)]
 
@@ -35,30 +37,30 @@ class NewStop(_Strict):
 
 def add_routes(routes: APIRouter, stops: StopAdministration) -> None:
     @routes.get("/revocations")
-    def revocations() -> list[dict[str, Any]]:
-        return [_revocation(one) for one in stops.revocations()]
+    def revocations(who: Who) -> list[dict[str, Any]]:
+        return [_revocation(one, who) for one in stops.revocations()]
 
     @routes.post("/revocations", status_code=201)
-    def revoke(by: By, new: NewRevocation) -> dict[str, Any]:
-        return _revocation(stops.revoke(by, new.kind, new.value, new.reason))
+    def revoke(who: Who, new: NewRevocation) -> dict[str, Any]:
+        return _revocation(stops.revoke(who, new.kind, new.value, new.reason), who)
 
     @routes.delete("/revocations/{number}")
-    def lift(by: By, number: Number) -> dict[str, Any]:
-        return _revocation(stops.lift(by, number))
+    def lift(who: Who, number: Number) -> dict[str, Any]:
+        return _revocation(stops.lift(who, number), who)
 
     @routes.get("/stops")
     def listing() -> list[dict[str, Any]]:
-        return [{"owner": owner or None, "reason": reason} for owner, reason in stops.stops().items()]
+        return [_stop(one) for one in stops.stops()]
 
     @routes.post("/stops", status_code=201)
-    def stop(by: By, new: NewStop) -> dict[str, Any]:
-        stops.stop(by, new.owner, new.reason)
-        return {"owner": new.owner, "reason": new.reason}
+    def stop(who: Who, new: NewStop) -> dict[str, Any]:
+        return _stop(stops.stop(who, new.owner, new.reason))
 
     @routes.delete("/stops")
-    def lift_stop(by: By, owner: Annotated[str | None, Query(max_length=63)] = None) -> dict[str, Any]:
-        stops.lift_stop(by, owner)
-        return {"owner": owner, "reason": None}
+    def lift_stop(who: Who, owner: Annotated[str | None, Query(max_length=63)] = None) -> dict[str, Any]:
+        """What stays stopped, by somebody else."""
+        left = stops.lift_stop(who, owner)
+        return {"owner": owner, "left": [_stop(one) for one in left]}
 
     @routes.get("/leases")
     def leases(
@@ -68,13 +70,19 @@ def add_routes(routes: APIRouter, stops: StopAdministration) -> None:
         return {"now": instant(now), "leases": [_lease(one) for one in found]}
 
 
-def _revocation(one: Revocation) -> dict[str, Any]:
+def _stop(one: Stop) -> dict[str, Any]:
+    return {"owner": one.owner, "role": one.role, "reason": one.reason}
+
+
+def _revocation(one: Revocation, who: Principal) -> dict[str, Any]:
+    hidden = one.names_a_secret and who.role == "operator"  # who sees no name of a secret
     return {
         "number": one.number,
         "kind": one.kind,
-        "value": one.value,
+        "value": None if hidden else one.value,
         "reason": one.reason,
         "at": instant(one.at),
+        "role": one.role,
         "lifted": None if one.lifted is None else instant(one.lifted),
     }
 

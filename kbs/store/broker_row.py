@@ -1,4 +1,4 @@
-"""The one row about the broker itself: its name, whether it was stopped, and how often something was revoked."""
+"""The one row about the broker itself: its name, and how often something was revoked or stopped."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ def give_name(connection: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """name: 32 hex digits. tag, epoch: of the newest change of what is revoked or stopped. stopped: why the whole broker
-    is; None where it is not."""
+    """name: 32 hex digits. tag, epoch: of the newest change of what is revoked or stopped."""
 
     name: str
     tag: str
     epoch: int
-    stopped: str | None
 
 
 class BrokerRow:
@@ -35,12 +33,7 @@ class BrokerRow:
 
     def state(self) -> BrokerState:
         row = self._connection.execute(select(broker)).one()
-        return BrokerState(row.name, row.tag, row.epoch, row.stopped)
-
-    def stop(self, reason: str | None) -> None:
-        """None lifts it."""
-        self._connection.execute(update(broker).values(stopped=reason))
-        self.changed()
+        return BrokerState(row.name, row.tag, row.epoch)
 
     def changed(self) -> None:
         """Something was revoked, stopped or lifted. The tag is another each time, so that two databases that went

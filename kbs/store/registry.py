@@ -89,17 +89,11 @@ class Registry:
 
     def owner(self, name: str) -> Owner | None:
         row = self._connection.execute(select(owners).where(owners.c.name == name)).first()
-        return None if row is None else Owner(row.name, row.enabled, row.stopped)
+        return None if row is None else Owner(row.name, row.enabled)
 
     def owners(self) -> list[Owner]:
         rows = self._connection.execute(select(owners).order_by(owners.c.name))
-        return [Owner(row.name, row.enabled, row.stopped) for row in rows]
-
-    def stop_owner(self, name: str, reason: str | None) -> None:
-        """None lifts it."""
-        changed = self._connection.execute(update(owners).where(owners.c.name == name).values(stopped=reason))
-        if changed.rowcount == 0:
-            raise Conflict(f"there is no owner {name}")
+        return [Owner(row.name, row.enabled) for row in rows]
 
     # -- rules --------------------------------------------------------------------------------------
 

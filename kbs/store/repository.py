@@ -21,12 +21,13 @@ from kbs.store.registry import Registry
 from kbs.store.release_rows import ReleaseRows
 from kbs.store.revocation_rows import RevocationRows
 from kbs.store.session_rows import SessionRows
+from kbs.store.stop_rows import StopRows
 
 
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
-    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, broker: what is
-    revoked or stopped. approvals: acts that wait for another person. audit: the trail."""
+    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, stops,
+    broker: what is revoked or stopped. approvals: acts that wait for another person. audit: the trail."""
 
     __slots__ = (
         "approvals",
@@ -40,6 +41,7 @@ class Repository:
         "releases",
         "revocations",
         "sessions",
+        "stops",
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -52,6 +54,7 @@ class Repository:
         self.leases = LeaseRows(connection)
         self.consents = ConsentRows(connection)
         self.revocations = RevocationRows(connection)
+        self.stops = StopRows(connection)
         self.broker = BrokerRow(connection)
         self.audit = AuditRows(connection)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
+from kbs.access import Role
 from kbs.revocation import Kind, Revocation
 from kbs.store.instants import from_row, to_row
 from kbs.store.registry import Conflict
@@ -23,12 +24,12 @@ class RevocationRows:
     def all(self) -> list[Revocation]:
         return self._found(select(revocations))
 
-    def add(self, kind: Kind, value: str, reason: str, now: datetime) -> Revocation:
+    def add(self, kind: Kind, value: str, reason: str, role: Role, now: datetime) -> Revocation:
         same = (revocations.c.kind == kind) & (revocations.c.value == value)
         if self._found(select(revocations).where(same, revocations.c.lifted.is_(None))):
             raise Conflict(f"{kind} {value} is revoked already")
         self._connection.execute(
-            insert(revocations).values(kind=kind, value=value, reason=reason, at=to_row(now))
+            insert(revocations).values(kind=kind, value=value, reason=reason, role=role, at=to_row(now))
         )
         (made,) = self._found(select(revocations).where(same, revocations.c.lifted.is_(None)))
         return made
@@ -55,6 +56,7 @@ class RevocationRows:
                 row.value,
                 row.reason,
                 from_row(row.at),
+                row.role,
                 None if row.lifted is None else from_row(row.lifted),
             )
             for row in rows

@@ -64,7 +64,6 @@ owners = Table(
     Column("name", String(63), primary_key=True),
     Column("enabled", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("stopped", Text, nullable=True),
     Column("sequence", BigInteger, nullable=False, server_default="0"),
 )
 
@@ -146,6 +145,7 @@ revocations = Table(
     Column("reason", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("lifted", BigInteger, nullable=True),
+    Column("role", String(20), nullable=False, server_default="operator"),
 )
 
 broker = Table(
@@ -155,8 +155,15 @@ broker = Table(
     Column("name", String(32), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("tag", String(32), nullable=False),
-    Column("stopped", Text, nullable=True),
     CheckConstraint("id = 1", name="one_row"),
+)
+
+stops = Table(
+    "stops",
+    metadata,
+    Column("owner", String(63), primary_key=True),
+    Column("role", String(20), primary_key=True),
+    Column("reason", Text, nullable=False),
 )
 
 consent_keys = Table(

@@ -24,6 +24,7 @@ from attest import Endorsements
 from attest.composite import write_primary
 from attest.simulator import Simulator
 from attest.x509 import Certificate
+from kbs.access import Principal
 from kbs.administration import Administration
 from kbs.broker import Broker, Settings, Verification
 from kbs.clock import Clock
@@ -60,6 +61,7 @@ require:
   binding: {{key: true}}
 """
 PATH = "acme/key/model"
+ADMINISTRATOR = Principal("test", "administrator")
 SECRET = b"the model key: \x00\x01\x02, and thirty-two more bytes of it"
 
 

@@ -224,6 +224,14 @@ def fill_0008(connection: Connection, left: Left) -> None:
     )  # fmt: skip
 
 
+def fill_0009(connection: Connection, left: Left) -> None:
+    fill_0008(connection, left)
+    _into(connection, "stops", owner="gone", role="owner", reason="x")
+    _into(
+        connection, "revocations", kind="token", value="another", reason="x", at=1, lifted=None, role="owner"
+    )
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -233,5 +241,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0006": fill_0006,
     "0007": fill_0007,
     "0008": fill_0008,
+    "0009": fill_0009,
 }
 """Schema → what writes `Left` into its tables."""

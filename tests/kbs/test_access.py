@@ -16,12 +16,11 @@ from kbs.consent import ConsentKeys, payload_of
 from kbs.domain import PathPattern
 from kbs.http.admin import PREFIX, router
 from kbs.refusals import Refusal
-from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.test_consent import pem
 from tests.kbs.twin import refusal_of
 
 VALUE = base64.b64encode(SECRET).decode()
-ADMINISTRATOR = Principal("test", "administrator")
 
 
 @pytest.fixture
@@ -153,6 +152,70 @@ def test_t_lastwriter_an_owner_writes_no_rule_and_no_secret_of_another(two: Benc
         assert refusal_of(ask(two, key, method, path, json=body)).status == 403, (method, path)
     assert two.administration.rules(None) == before
     assert ask(two, key, "PUT", "secrets/acme/key/new", json={"owners": ["acme"], "value": VALUE}).is_success
+
+
+def test_t_lastwriter_a_stop_is_lifted_by_the_role_that_made_it_or_an_administrator(two: Bench) -> None:
+    keys = {role: key_of(two, role, *(["acme"] if role == "owner" else [])) for role in ROLES}
+    body = {"owner": "acme", "reason": "incident 42"}
+    for made_by in ("owner", "operator", "administrator"):
+        for lifts in ("owner", "operator", "administrator"):
+            assert ask(two, keys[made_by], "POST", "stops", json=body).is_success
+            answer = ask(two, keys[lifts], "DELETE", "stops", params={"owner": "acme"})
+            if lifts in (made_by, "administrator"):
+                assert answer.json() == {"owner": "acme", "left": []}
+            else:
+                assert f"it was stopped by an {made_by}" in refusal_of(answer).detail
+                assert [one.role for one in two.administration.stops.stops()] == [made_by]
+                two.administration.stops.lift_stop(ADMINISTRATOR, "acme")
+
+
+def test_t_lastwriter_each_of_two_stops_is_lifted_for_itself(two: Bench) -> None:
+    """An owner's stop is still there when the operator's has ended, and the other way round."""
+    owner, operator = key_of(two, "owner", "acme"), key_of(two, "operator")
+    guest = two.guest()
+    guest.boot(PATH)
+    for key, reason in ((owner, "mine"), (operator, "theirs")):
+        ask(two, key, "POST", "stops", json={"owner": "acme", "reason": reason})
+    left = ask(two, operator, "DELETE", "stops", params={"owner": "acme"}).json()["left"]
+    assert left == [{"owner": "acme", "role": "owner", "reason": "mine"}]
+    assert guest.http.get(f"/kbs/v0/resource/{PATH}").status_code == 403
+    assert ask(two, owner, "DELETE", "stops", params={"owner": "acme"}).json()["left"] == []
+    assert guest.resource(PATH) == SECRET
+
+
+def test_t_lastwriter_an_owner_who_was_disabled_does_not_enable_himself(two: Bench) -> None:
+    two.administration.enable_owner("test", "acme", False)
+    answer = ask(two, key_of(two, "owner", "acme"), "PATCH", "owners/acme", json={"enabled": True})
+    assert refusal_of(answer).status == 403
+    assert [one.enabled for one in two.administration.owners() if one.name == "acme"] == [False]
+
+
+def test_t_lastwriter_an_owners_revocation_is_not_lifted_by_an_operator(two: Bench) -> None:
+    owner, operator = key_of(two, "owner", "acme"), key_of(two, "operator")
+    new = {"kind": "secret", "value": PATH, "reason": "leaked"}
+    number = ask(two, owner, "POST", "revocations", json=new).json()["number"]
+    assert "revoked by an owner" in refusal_of(ask(two, operator, "DELETE", f"revocations/{number}")).detail
+    assert [one.lifted for one in two.administration.stops.revocations()] == [None]
+    own = ask(
+        two, operator, "POST", "revocations", json={"kind": "token", "value": "j", "reason": "x"}
+    ).json()
+    assert ask(two, operator, "DELETE", f"revocations/{own['number']}").is_success
+    assert two.admin("DELETE", f"revocations/{number}").is_success
+
+
+def test_t_acl_no_answer_tells_an_operator_the_name_of_a_secret(two: Bench) -> None:
+    key = key_of(two, "operator")
+    two.guest().boot(PATH)
+    for kind, value in (("secret", PATH), ("version", f"{PATH}@1"), ("token", "a-token")):
+        two.administration.stops.revoke(ADMINISTRATOR, kind, value, "for a test")
+    asked = 0
+    for method, template in sorted(DOORS):
+        path = filled(template, two, "acme")
+        if method == "GET" and template != "/metrics":
+            text = ask(two, key, method, path, **request_for(method, template, two, "acme")).text
+            assert "key/model" not in text, path
+            asked += "a-token" in text
+    assert asked
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from kbs.approval import DESTRUCTIVE, Act
 from kbs.clock import Clock
 from kbs.http.admin import PREFIX
 from kbs.http.app import create_app
-from tests.kbs.conftest import PATH, SECRET, Bench
-from tests.kbs.test_access import ADMINISTRATOR, ask, filled, key_of, request_for
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, Bench
+from tests.kbs.test_access import ask, filled, key_of, request_for
 from tests.kbs.twin import refusal_of
 
 READERS: list[tuple[Role, list[str]]] = [

@@ -14,9 +14,11 @@ from alembic.migration import MigrationContext
 from kbs.broker import Broker
 from kbs.clock import Clock
 from kbs.domain import ResourcePath, hashed
+from kbs.stops import Stop
 from kbs.store.address import Address, SqliteFile
 from kbs.store.database import Store, connected, migrate, whole
 from kbs.store.kinds import Purpose
+from kbs.store.repository import Repository
 from kbs.store.schema import SchemaMismatch, bring, current, versions
 from kbs.store.sqlite import create_file
 from kbs.store.tables import metadata
@@ -147,3 +149,19 @@ def test_what_waited_for_agreement_without_saying_what_it_was_is_asked_for_anew(
         whole(database, Purpose.SCHEMA, lambda connection: FILL["0007"](connection, left))
     migrate(untouched)
     assert Store.open(untouched).read(lambda tx: tx.approvals.all()) == []
+
+
+def test_t_lastwriter_what_was_stopped_before_stays_stopped_and_no_owner_lifts_it(untouched: Address) -> None:
+    with connected(untouched) as database:
+        whole(database, Purpose.SCHEMA, lambda connection: bring(connection, "0008"))
+    run_sql(
+        untouched, "INSERT INTO owners (name, enabled, created, stopped) VALUES ('acme', true, 1, 'theft')"
+    )
+    run_sql(untouched, "INSERT INTO owners (name, enabled, created) VALUES ('other', true, 1)")
+    run_sql(
+        untouched, "INSERT INTO broker (id, name, epoch, tag, stopped) VALUES (1, 'b', 0, 't', 'incident')"
+    )
+    migrate(untouched)
+    with connected(untouched) as database, database.transaction(Purpose.READ) as connection:
+        found = Repository(connection).stops.all()
+    assert found == [Stop(None, "operator", "incident"), Stop("acme", "operator", "theft")]

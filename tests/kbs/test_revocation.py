@@ -14,8 +14,9 @@ from attest.claims import instant
 from kbs.domain import InvalidName, ResourcePath, hashed
 from kbs.refusals import Refusal
 from kbs.revocation import KINDS, revocable
+from kbs.stops import Stop
 from kbs.token import Tokens
-from tests.kbs.conftest import NOON, PATH, SECRET, SNP_POLICY, Bench
+from tests.kbs.conftest import ADMINISTRATOR, NOON, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.test_release import refused
 from tests.kbs.twin import TwinGuest
 
@@ -57,13 +58,13 @@ def test_t_toctou_what_is_revoked_is_refused_at_the_next_request_and_given_again
     guest = acme.guest()
     assert guest.boot(PATH) == SECRET
     made = acme.administration.stops.revoke(
-        "test", KIND_OF.get(what, what), VALUES[what](acme, guest), "for a test"
+        ADMINISTRATOR, KIND_OF.get(what, what), VALUES[what](acme, guest), "for a test"
     )
     with refused(403, "PolicyDeny"):
         guest.resource(PATH)
     assert acme.codes() == {"kbs.revoked"}
     assert "for a test" in str(acme.rows("release-denied")[-1]["problems"])
-    acme.administration.stops.lift("test", made.number)
+    acme.administration.stops.lift(ADMINISTRATOR, made.number)
     assert guest.resource(PATH) == SECRET
 
 
@@ -71,7 +72,9 @@ def test_t_toctou_what_is_revoked_is_refused_at_the_next_request_and_given_again
 def test_t_phys_a_revoked_machine_is_refused_when_it_attests(acme: Bench, what: str) -> None:
     guest = acme.guest()
     guest.boot(PATH)
-    acme.administration.stops.revoke("test", KIND_OF.get(what, what), VALUES[what](acme, guest), "stolen")
+    acme.administration.stops.revoke(
+        ADMINISTRATOR, KIND_OF.get(what, what), VALUES[what](acme, guest), "stolen"
+    )
     again = acme.guest()
     again.auth()
     with refused(401, "AttestationError"):
@@ -85,7 +88,7 @@ def test_t_phys_a_tdx_platform_is_revoked_by_what_its_certificate_says(acme: Ben
     guest.attest()
     pck = claims_of(acme, guest)["raw"]["tdx"]["pck"]
     acme.administration.stops.revoke(
-        "test", "platform", pck.get("platform_instance_id", pck["ppid"]), "stolen"
+        ADMINISTRATOR, "platform", pck.get("platform_instance_id", pck["ppid"]), "stolen"
     )
     again = acme.guest(cpu="tdx", gpus=0)
     again.auth()
@@ -95,7 +98,7 @@ def test_t_phys_a_tdx_platform_is_revoked_by_what_its_certificate_says(acme: Ben
 
 
 def test_what_attested_since_counts(acme: Bench) -> None:
-    acme.administration.stops.revoke("test", "attested-before", instant(NOON), "a wrong clock")
+    acme.administration.stops.revoke(ADMINISTRATOR, "attested-before", instant(NOON), "a wrong clock")
     assert acme.guest().boot(PATH) == SECRET
 
 
@@ -109,7 +112,7 @@ def test_another_thing_of_the_same_kind_is_not_revoked(acme: Bench) -> None:
         ("token", "nobody"),
         ("session", "00" * 32),
     ):
-        acme.administration.stops.revoke("test", kind, value, "for a test")
+        acme.administration.stops.revoke(ADMINISTRATOR, kind, value, "for a test")
     assert acme.guest().boot(PATH) == SECRET
 
 
@@ -118,7 +121,7 @@ def test_a_revoked_policy_at_a_strangers_rule_ends_nothing_of_the_owners(acme: B
     text = SNP_POLICY.replace("snp-machines", "another-name")
     acme.owner("stranger", text)
     (rule,) = acme.administration.rules("stranger")
-    acme.administration.stops.revoke("test", "policy", rule.digest, "for a test")
+    acme.administration.stops.revoke(ADMINISTRATOR, "policy", rule.digest, "for a test")
     assert acme.guest().boot(PATH) == SECRET
 
 
@@ -127,7 +130,7 @@ def test_another_replica_sees_it_and_a_restart_does_not_forget_it(acme: Bench) -
     guest.boot(PATH)
     replica, path = acme.replica(), ResourcePath.parse(PATH)
     replica.release(session_of(guest), path)
-    acme.administration.stops.revoke("test", "secret", PATH, "for a test")
+    acme.administration.stops.revoke(ADMINISTRATOR, "secret", PATH, "for a test")
     for broker in (replica, acme.replica()):
         with pytest.raises(Refusal, match="policies do not release"):
             broker.release(session_of(guest), path)
@@ -139,7 +142,7 @@ def test_an_emergency_stop_is_in_force_until_it_is_lifted(acme: Bench, owner: st
     acme.secret("other", path="other/key/a")
     guest = acme.guest()
     guest.boot(PATH)
-    acme.administration.stops.stop("test", owner, "incident 42")
+    acme.administration.stops.stop(ADMINISTRATOR, owner, "incident 42")
     with refused(403, "PolicyDeny"):
         guest.resource(PATH)
     assert acme.codes() == {"kbs.stopped"}
@@ -148,10 +151,10 @@ def test_an_emergency_stop_is_in_force_until_it_is_lifted(acme: Bench, owner: st
             guest.resource("other/key/a")
     else:
         guest.resource("other/key/a")
-    assert acme.administration.stops.stops() == {owner or "": "incident 42"}
-    acme.administration.stops.lift_stop("test", owner)
+    assert acme.administration.stops.stops() == [Stop(owner, "administrator", "incident 42")]
+    acme.administration.stops.lift_stop(ADMINISTRATOR, owner)
     assert guest.resource(PATH) == SECRET
-    assert acme.administration.stops.stops() == {}
+    assert acme.administration.stops.stops() == []
 
 
 def test_one_of_several_owners_stops_what_they_share(acme: Bench) -> None:
@@ -159,7 +162,7 @@ def test_one_of_several_owners_stops_what_they_share(acme: Bench) -> None:
     acme.secret("acme", "other", path="acme/key/both")
     guest = acme.guest()
     guest.boot("acme/key/both")
-    acme.administration.stops.stop("test", "other", "incident 42")
+    acme.administration.stops.stop(ADMINISTRATOR, "other", "incident 42")
     with refused(403, "PolicyDeny"):
         guest.resource("acme/key/both")
     assert guest.resource(PATH) == SECRET
@@ -168,8 +171,8 @@ def test_one_of_several_owners_stops_what_they_share(acme: Bench) -> None:
 def test_t_confused_guests_read_no_reason_and_nothing_of_what_is_revoked(acme: Bench) -> None:
     guest = acme.guest()
     guest.boot(PATH)
-    acme.administration.stops.revoke("test", "secret", PATH, "leaked by bob")
-    acme.administration.stops.stop("test", "acme", "incident 42")
+    acme.administration.stops.revoke(ADMINISTRATOR, "secret", PATH, "leaked by bob")
+    acme.administration.stops.stop(ADMINISTRATOR, "acme", "incident 42")
     text = guest.http.get(f"/kbs/v0/resource/{PATH}").text
     assert not any(word in text for word in ("bob", "42", "revoked", "stop"))
 
@@ -177,10 +180,10 @@ def test_t_confused_guests_read_no_reason_and_nothing_of_what_is_revoked(acme: B
 def test_t_restore_each_change_raises_the_epoch_that_rows_carry(acme: Bench) -> None:
     stops = acme.administration.stops
     acme.guest().boot(PATH)
-    made = stops.revoke("test", "token", "nobody", "for a test")
-    stops.lift("test", made.number)
-    stops.stop("test", "acme", "x")
-    stops.lift_stop("test", "acme")
+    made = stops.revoke(ADMINISTRATOR, "token", "nobody", "for a test")
+    stops.lift(ADMINISTRATOR, made.number)
+    stops.stop(ADMINISTRATOR, "acme", "x")
+    stops.lift_stop(ADMINISTRATOR, "acme")
     acme.guest().boot(PATH)
     assert [row["epoch"] for row in acme.rows() if "epoch" in row] == [0, 1, 2, 3, 4, 4]
 
@@ -219,19 +222,19 @@ def test_a_newer_revocation_list_ends_sessions_that_were_verified_with_an_older_
 )
 def test_what_names_nothing_cannot_be_revoked(acme: Bench, kind: str, value: str) -> None:
     with pytest.raises(Refusal):
-        acme.administration.stops.revoke("test", kind, value, "for a test")
+        acme.administration.stops.revoke(ADMINISTRATOR, kind, value, "for a test")
     assert acme.rows("revoked") == []
 
 
 def test_revoking_wants_a_reason_and_no_second_time(acme: Bench) -> None:
     for reason in ("", "  ", "x" * 501):
         with pytest.raises(Refusal, match="reason"):
-            acme.administration.stops.revoke("test", "secret", PATH, reason)
-    acme.administration.stops.revoke("test", "secret", PATH, "x")
+            acme.administration.stops.revoke(ADMINISTRATOR, "secret", PATH, reason)
+    acme.administration.stops.revoke(ADMINISTRATOR, "secret", PATH, "x")
     with pytest.raises(Refusal, match="already"):
-        acme.administration.stops.revoke("test", "secret", PATH, "x")
+        acme.administration.stops.revoke(ADMINISTRATOR, "secret", PATH, "x")
     with pytest.raises(Refusal, match="no revocation 99"):
-        acme.administration.stops.lift("test", 99)
+        acme.administration.stops.lift(ADMINISTRATOR, 99)
 
 
 @given(st.sampled_from(KINDS), st.text(max_size=80))

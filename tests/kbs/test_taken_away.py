@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attest.dsse import seal_envelope
 from kbs.consent import payload_of
-from tests.kbs.conftest import PATH, SECRET, Bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 from tests.kbs.racing import releasing
 from tests.kbs.test_consent import ANN, BOB, Signing
@@ -16,9 +16,9 @@ def test_a_race_of_revoking_and_releasing_at_two_replicas_has_one_order(acme: Be
     """T-TOCTOU: whatever was released stands before the revocation in the trail, and nothing after it."""
     with releasing(acme) as other:
         for _ in range(3):
-            made = other.stops.revoke("test", "secret", PATH, "for a test")
-            other.stops.lift("test", made.number)
-        other.stops.revoke("test", "secret", PATH, "for a test")
+            made = other.stops.revoke(ADMINISTRATOR, "secret", PATH, "for a test")
+            other.stops.lift(ADMINISTRATOR, made.number)
+        other.stops.revoke(ADMINISTRATOR, "secret", PATH, "for a test")
     revoked = False
     for row in acme.rows():
         if row["event"] in ("revoked", "revocation-lifted"):
@@ -57,14 +57,14 @@ def test_consents_terms_stops_and_overlaps_hold_on_both_databases(signing: Signi
     bench.administration.put_secret("test", PATH, ["acme"], b"rotated", overlap_seconds=60)
     signing.consent()
     assert bench.guest().boot(PATH) == b"rotated"
-    bench.administration.stops.stop("test", "acme", "x")
+    bench.administration.stops.stop(ADMINISTRATOR, "acme", "x")
     with refused(403, "PolicyDeny"):
         bench.guest().boot(PATH)
-    bench.administration.stops.lift_stop("test", "acme")
-    made = bench.administration.stops.revoke("test", "version", f"{PATH}@2", "x")
+    bench.administration.stops.lift_stop(ADMINISTRATOR, "acme")
+    made = bench.administration.stops.revoke(ADMINISTRATOR, "version", f"{PATH}@2", "x")
     with refused(403, "PolicyDeny"):
         bench.guest().boot(PATH)
-    bench.administration.stops.lift("test", made.number)
+    bench.administration.stops.lift(ADMINISTRATOR, made.number)
     bench.administration.enable_version("test", PATH, 2, False)
     with refused(403, "PolicyDeny"):
         bench.guest().boot(PATH)
