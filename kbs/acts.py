@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from attest.claims import instant
+from kbs.agreement import given
 from kbs.clock import Clock
 from kbs.domain import InvalidName
 from kbs.refusals import Refusal
@@ -29,17 +30,23 @@ class Acts:
 
         change: may run several times, like every act of the store; `facts` is read after it.
         """
+        agreement = given()
 
         def act(tx: Repository) -> T:
             now = self._clock.now(tx)
+            if agreement is not None:
+                agreement.spend(tx, now)
             result = change(tx, now)
             tx.audit.append({**facts, "event": event, "at": instant(now), "by": who})
             return result
 
         try:
-            return self._store.write(act)
+            result = self._store.write(act)
         except (Conflict, InvalidName) as error:
             raise Refusal(409, "InvalidRequest", str(error)) from None
+        if agreement is not None:
+            agreement.committed()
+        return result
 
     def now(self) -> datetime:
         return self._store.read(self._clock.now)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from attest.claims import instant
 from kbs.access import Principal
 from kbs.acts import Acts
+from kbs.agreement import Agreement
 from kbs.approval import Act, Asked, may_agree, may_see
 from kbs.refusals import Refusal
 from kbs.store.database import Store
@@ -23,15 +26,16 @@ class Approvals:
         self._store = store
         self._acts = acts
 
-    def pass_or_ask(self, who: Principal, act: Act) -> None:
-        """Returns where another agreed to exactly this, once; asks for it otherwise. Raises Refusal."""
+    def given_or_asked(self, who: Principal, act: Act, state: Callable[[Repository], str]) -> Agreement:
+        """What another agreed to is exactly this, once; it is asked for otherwise. Raises Refusal.
+
+        state: of what the act would destroy, as it stands in the transaction that does it.
+        """
         digest = act.digest
         known = self._store.read(lambda tx: (tx.approvals.find(digest), self._acts.now_in(tx)))
         asked, now = known
         if asked is not None and now < asked.expires and asked.agreed is not None and asked.by == who.name:
-            facts = {"act": digest, "agreed-by": asked.agreed, "request": asked.said}
-            self._acts.act(who.name, "approval-used", facts, lambda tx, now: self._use(tx, digest, now))
-            return
+            return Agreement(lambda tx, now: self._use(tx, who, act, state(tx), now))
         if asked is None or now >= asked.expires:
             self._ask(who, act)
         raise Refusal(
@@ -41,17 +45,22 @@ class Approvals:
             "hours); then ask the same again",
         )
 
-    def _use(self, tx: Repository, digest: str, now: datetime) -> None:
-        """Once, and only while whoever agreed is somebody who may."""
+    def _use(self, tx: Repository, who: Principal, act: Act, state: str, now: datetime) -> None:
+        """Once, on what was agreed to, and only while whoever agreed is somebody who may."""
+        digest = act.digest
         asked = tx.approvals.find(digest)
         if asked is None:
             raise Conflict("it was used already")
+        if state != act.state:
+            raise Conflict("what was agreed to has changed meanwhile: ask again")
         people = [one for one, _ in tx.registry.principals() if one.expires is None or now < one.expires]
         if not any(one.name == asked.agreed and may_agree(one, asked) for one in people):
             raise Conflict(
                 f"{asked.agreed}, who agreed, may not any more; kbs approve refuse {digest}, then ask again"
             )
         tx.approvals.forget(digest)
+        row = {"act": digest, "agreed-by": asked.agreed, "request": asked.said}
+        tx.audit.append({**row, "event": "approval-used", "at": instant(now), "by": who.name})
 
     def _ask(self, who: Principal, act: Act) -> None:
         facts = {"act": act.digest, "request": act.said}

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from attest.claims import instant
 from attest.result.ear import SigningKey
+from kbs.agreement import given
 from kbs.clock import Clock
 from kbs.domain import WrappedRow
 from kbs.keys import Kek, KeyStoreError, KeyStoreUnavailable
@@ -24,6 +25,7 @@ from kbs.keys.ring import KeyRing
 from kbs.keys.wrapped import read
 from kbs.refusals import Refusal
 from kbs.store.database import Store
+from kbs.store.registry import Conflict
 from kbs.store.repository import Repository
 
 Cursor = tuple[str, int]
@@ -171,6 +173,7 @@ class KeyAdministration:
                     raise Refusal(
                         409, "InvalidRequest", f"{one} still wraps {counts[one]} version(s): kbs keys rewrap"
                     )
+            self._spend_agreement()
             wrap.retire(kek)
         self._note(who, "key-retired", {"key": kek.id})
 
@@ -211,6 +214,16 @@ class KeyAdministration:
         with key_store():
             removed = self._keys.rotate_session(self._now())
         self._note(who, "session-key-rotated", {"removed": removed})
+
+    def _spend_agreement(self) -> None:
+        """Before the act, which no transaction holds: one that fails costs the agreement."""
+        agreement = given()
+        if agreement is not None:
+            try:
+                self._store.write(lambda tx: agreement.spend(tx, self._clock.now(tx)))
+            except Conflict as error:
+                raise Refusal(409, "InvalidRequest", str(error)) from None
+            agreement.committed()
 
     def _note(self, who: str, event: str, facts: Mapping[str, Any]) -> None:
         def note(tx: Repository) -> None:

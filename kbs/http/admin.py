@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from attest.claims import instant
 from kbs.access import DOORS, Door, Principal
 from kbs.administration import Administration
+from kbs.agreement import Agreement, under
 from kbs.approval import DESTRUCTIVE, Act, role_in, state_of
 from kbs.domain import Owner, Rule, Version
 from kbs.http import approvals, consents, foresight, keys, people, record, stops
@@ -68,9 +69,13 @@ class NewSecret(_Strict):
 
 
 def router(administration: Administration, store: Store) -> APIRouter:
-    def authenticate(request: Request, template: str, body: bytes) -> None:
+    def authenticate(request: Request, template: str, body: bytes) -> Agreement | None:
+        """What another agreed to, where this needs that."""
         given = request.headers.get("authorization")
         door = DOORS.get((request.method, template))
+
+        def standing(tx: Repository) -> str:
+            return state_of(template, request.path_params, request.query_params, tx)
 
         def look(tx: Repository) -> tuple[Principal, Act]:
             who = principal(tx, given, administration.now_in(tx))
@@ -83,14 +88,15 @@ def router(administration: Administration, store: Store) -> APIRouter:
             path = request.url.path.removeprefix(PREFIX)
             state, role = "", None
             if administration.four_eyes and (request.method, template) in DESTRUCTIVE:
-                state = state_of(template, request.path_params, request.query_params, tx)
+                state = standing(tx)
                 role = role_in(request.method, template, request.path_params, body, tx.registry)
             return who, Act(request.method, template, path, request.url.query, body, concerned, state, role)
 
         who, act = store.read(look)
         request.state.principal, request.state.who = who.name, who
         if administration.four_eyes and act.needs_another:
-            administration.approvals.pass_or_ask(who, act)
+            return administration.approvals.given_or_asked(who, act, standing)
+        return None
 
     class AfterTheKey(APIRoute):
         """Asks for the key, and what its holder may, before the framework parses a body: a dependency would run after
@@ -101,8 +107,9 @@ def router(administration: Administration, store: Store) -> APIRouter:
             template = self.path.removeprefix(PREFIX)
 
             async def authenticated(request: Request) -> Response:
-                await run_in_threadpool(authenticate, request, template, await request.body())
-                return await handle(request)
+                agreement = await run_in_threadpool(authenticate, request, template, await request.body())
+                with under(agreement):
+                    return await handle(request)
 
             return authenticated
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,10 +11,13 @@ import pytest
 
 from kbs.access import DOORS, Principal, Role
 from kbs.administration import Administration
+from kbs.agreement import Agreement
 from kbs.approval import DESTRUCTIVE, Act
 from kbs.clock import Clock
 from kbs.http.admin import PREFIX
 from kbs.http.app import create_app
+from kbs.key_administration import START
+from kbs.store.repository import Repository
 from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, Bench
 from tests.kbs.test_access import ask, filled, key_of, request_for
 from tests.kbs.twin import refusal_of
@@ -79,6 +83,66 @@ def test_it_is_done_once_after_another_agreed(guarded: Bench) -> None:
         "version-destroyed",
     ]
     assert guarded.administration.approvals.waiting(ADMINISTRATOR) == []
+
+
+@pytest.mark.parametrize(("method", "template"), sorted(DESTRUCTIVE), ids=" ".join)
+def test_each_act_spends_its_agreement(guarded: Bench, method: str, template: str) -> None:
+    other = key_of(guarded, "administrator")
+    stops, people = guarded.administration.stops, guarded.administration.people
+    stops.stop(ADMINISTRATOR, "acme", "x")
+    people.add(ADMINISTRATOR, "ann", "auditor", [], None)
+    stops.revoke(ADMINISTRATOR, "token", "j", "x")
+    keys = guarded.administration.keys
+    keys.rotate("test")
+    guarded.clock.pass_seconds(3600)
+    request: dict[str, Any] = request_for(method, template, guarded, "acme")
+    if template == "/owners/{name}":
+        request["json"] = {"enabled": False}
+    elif template == "/keys/retire":
+        request["json"] = {"id": keys.uses()[0].id}
+        keys.rewrap("test", START)
+    path = "principals/ann" if template == "/principals/{name}" else filled(template, guarded, "acme")
+    assert asked(ask(guarded, guarded.admin_key, method, path, **request))
+    assert ask(guarded, other, "POST", f"approvals/{waiting(guarded)}").is_success
+    before = len(guarded.rows())
+    assert ask(guarded, guarded.admin_key, method, path, **request).is_success
+    events = [row["event"] for row in guarded.rows()[before:]]
+    assert (events[0], len(events)) == ("approval-used", 2)
+    assert guarded.administration.approvals.waiting(ADMINISTRATOR) == []
+
+
+def test_an_act_that_fails_costs_no_agreement(guarded: Bench) -> None:
+    other = key_of(guarded, "administrator")
+    ask(guarded, guarded.admin_key, "DELETE", BEFORE)
+    ask(guarded, other, "POST", f"approvals/{waiting(guarded)}")
+    guarded.sql(
+        "CREATE TRIGGER full_disk BEFORE INSERT ON audit WHEN instr(NEW.body, 'version-destroyed') > 0"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    before = guarded.rows()
+    assert ask(guarded, guarded.admin_key, "DELETE", BEFORE).status_code >= 500
+    assert guarded.rows() == before
+    guarded.sql("DROP TRIGGER full_disk")
+    assert ask(guarded, guarded.admin_key, "DELETE", BEFORE).is_success
+    assert guarded.administration.versions(PATH)[0].destroyed
+
+
+def test_what_changes_between_the_agreement_and_the_act_voids_it(guarded: Bench) -> None:
+    """Also in the moment in which the request is already inside."""
+    other = key_of(guarded, "administrator")
+    ask(guarded, guarded.admin_key, "DELETE", BEFORE)
+    ask(guarded, other, "POST", f"approvals/{waiting(guarded)}")
+    given_or_asked = guarded.administration.approvals.given_or_asked
+
+    def and_then(who: Principal, act: Act, state: Callable[[Repository], str]) -> Agreement:
+        agreement = given_or_asked(who, act, state)
+        guarded.administration.put_secret("test", PATH, ["acme"], SECRET)
+        return agreement
+
+    guarded.administration.approvals.given_or_asked = and_then  # type: ignore[method-assign]
+    refusal = refusal_of(ask(guarded, guarded.admin_key, "DELETE", BEFORE))
+    assert (refusal.status, "changed meanwhile" in refusal.detail) == (409, True)
+    assert not guarded.administration.versions(PATH)[0].destroyed
 
 
 def test_who_asked_does_not_agree_and_who_agreed_does_not_do_it(guarded: Bench) -> None:
