@@ -25,13 +25,23 @@ Concern = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody as an identity provider knows him: the provider's name here, and its `sub`."""
+
+    provider: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """owners: whose he is, of the role owner. expires: from then on he is nobody; None for never."""
+    """owners: whose he is, of the role owner. expires: from then on he is nobody; None for never. subject: by whose tokens
+    he signs in; None for a key."""
 
     name: str
     role: Role
     owners: frozenset[str] = frozenset()
     expires: datetime | None = None
+    subject: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from kbs.keys.ring import KeyRing
 from kbs.people import People
 from kbs.record_administration import RecordAdministration
 from kbs.refusals import Refusal
+from kbs.sign_in import SignIn
 from kbs.stop_administration import StopAdministration
 from kbs.store.database import Store
 from kbs.store.repository import Repository
@@ -46,7 +47,13 @@ class Administration:
     """Every method takes the principal's name first, for the trail. Raises Refusal."""
 
     def __init__(
-        self, store: Store, keys: KeyRing, clock: Clock | None = None, *, four_eyes: bool = False
+        self,
+        store: Store,
+        keys: KeyRing,
+        clock: Clock | None = None,
+        *,
+        four_eyes: bool = False,
+        sign_in: SignIn | None = None,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -54,7 +61,8 @@ class Administration:
         self._acts = Acts(store, self._clock)
         self.four_eyes = four_eyes
         self.approvals = Approvals(store, self._acts)
-        self.people = People(store, self._acts)
+        self.sign_in = sign_in or SignIn()
+        self.people = People(store, self._acts, self.sign_in.names)
         self.keys = KeyAdministration(store, keys, self._clock)
         self.record = RecordAdministration(store, keys, self._acts)
         self.foresight = Foresight(store, keys, self._acts)
@@ -63,6 +71,9 @@ class Administration:
 
     def now_in(self, tx: Repository) -> datetime:
         return self._clock.now(tx)
+
+    def now(self) -> datetime:
+        return self._store.read(self._clock.now)
 
     # -- owners -------------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ def state_of(template: str, path: Mapping[str, str], query: Mapping[str, str], t
         found = [(one.digest, str(one.pattern)) for one in registry.rules() if str(one.id) == path["rule_id"]]
     elif template == "/principals/{name}":
         found = [
-            (one.role, sorted(one.owners), key.hex())
+            (one.role, sorted(one.owners), None if key is None else key.hex(), str(one.subject))
             for one, key in registry.principals()
             if one.name == path["name"]
         ]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from attest.claims import instant
-from kbs.access import ROLES, Principal, Role, may_give
+from kbs.access import ROLES, Principal, Role, Subject, may_give
 from kbs.acts import Acts, named
 from kbs.domain import InvalidName, hashed, owner_name
 from kbs.http.auth import make_key
@@ -23,23 +23,31 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class NewPrincipal:
-    """key: kept nowhere."""
+    """key: kept nowhere; None for one who signs in by an identity provider."""
 
     principal: Principal
-    key: str
+    key: str | None
 
 
 class People:
     """Raises Refusal."""
 
-    def __init__(self, store: Store, acts: Acts) -> None:
+    def __init__(self, store: Store, acts: Acts, providers: frozenset[str] = frozenset()) -> None:
+        """providers: names of the identity providers whose tokens count."""
         self._store = store
         self._acts = acts
+        self._providers = providers
 
     def add(
-        self, by: Principal, name: str, role: str, owners: Sequence[str], days: int | None
+        self,
+        by: Principal,
+        name: str,
+        role: str,
+        owners: Sequence[str],
+        days: int | None,
+        subject: Subject | None = None,
     ) -> NewPrincipal:
-        """days: until the key ends; None for never."""
+        """days: until the principal ends; None for never. subject: who signs in, in the place of a key."""
         named(_principal_name, name)
         known = _role(role)
         if not may_give(by, known):
@@ -49,8 +57,15 @@ class People:
             raise Refusal(
                 400, "InvalidRequest", "a principal of the role owner names owners, and no other does"
             )
-        key = make_key()
+        if subject is not None and subject.provider not in self._providers:
+            configured = ", ".join(sorted(self._providers)) or "none"
+            raise Refusal(
+                400, "InvalidRequest", f"no identity provider of that name; people.sign-in has {configured}"
+            )
+        key = make_key() if subject is None else None
         facts: dict[str, Any] = {"principal": name, "role": known, "owners": sorted(names)}
+        if subject is not None:
+            facts["signs-in"] = {"provider": subject.provider, "subject": subject.subject}
 
         def change(tx: Repository, now: datetime) -> Principal:
             for one in names:
@@ -59,8 +74,8 @@ class People:
             expires = None if days is None else now + timedelta(days=days)
             if expires is not None:
                 facts["expires"] = instant(expires)
-            made = Principal(name, known, names, expires)
-            tx.registry.add_principal(made, hashed(key), now)
+            made = Principal(name, known, names, expires, subject)
+            tx.registry.add_principal(made, None if key is None else hashed(key), now)
             return made
 
         return NewPrincipal(self._acts.act(by.name, "principal-added", facts, change), key)
@@ -76,9 +91,15 @@ class People:
                 raise Conflict(f"there is no principal {name}")
             if not may_give(by, found.role):
                 raise Refusal(403, "AdminAuthAccess", f"an {by.role} removes no {found.role}")
-            lasting = [one for one in listed.values() if one.role == "administrator" and one.expires is None]
-            if [one.name for one in lasting] == [name]:
-                raise Conflict(f"{name} is the last administrator: make another first, or nobody can")
+            lasting = [
+                one.name
+                for one in listed.values()
+                if one.role == "administrator" and one.expires is None and one.subject is None
+            ]
+            if lasting == [name]:
+                raise Conflict(
+                    f"{name} is the last administrator with a key: make another first, or nobody can"
+                )
             tx.registry.remove_principal(name)
 
         self._acts.act(by.name, "principal-removed", facts, change)

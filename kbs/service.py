@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import structlog
 
 from attest import Anchors, Malformed, Policy, Rejected
 from attest.dsse import TrustedKey, TrustedKeys, key_id
+from attest.result.passport import read_jwks
 from attest.sources.failure import FetchFailed
 from attest.sources.sources import Sources
 from kbs.administration import Administration
@@ -36,6 +38,10 @@ from kbs.passport.fetched import FetchedKeys
 from kbs.passport.keys import KeyFile, KeySource
 from kbs.places import FolderPlace, Messenger, Place, UrlPlace
 from kbs.readiness import Readiness
+from kbs.sign_in import SignIn
+from kbs.sign_in.keys import DiscoveredKeys, read_keys
+from kbs.sign_in.provider import KeySource as SignInKeys
+from kbs.sign_in.provider import Provider
 from kbs.state import DATABASE, ENDORSEMENTS_CACHE, KEYS
 from kbs.store.address import Address, PostgresServer, SqliteFile, Tls
 from kbs.store.database import Store, connected, migrate, whole
@@ -125,7 +131,7 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         observers.append(Traces(spans.get_tracer("kbs")))
     store.observer = readiness.observer = observer = Several(observers)
     broker = Broker(store, keys, verified, settings, observer=observer)
-    administration = Administration(store, keys, four_eyes=config.people.four_eyes)
+    administration = Administration(store, keys, four_eyes=config.people.four_eyes, sign_in=sign_in(config))
     messenger = Messenger(
         _places(config),
         administration.record.checkpoint,
@@ -174,6 +180,7 @@ def read_files(config: Config) -> None:
     """
     tls_context(config)
     verification(config)
+    sign_in(config)
     _token_terms(config.tokens)
 
 
@@ -236,12 +243,30 @@ def _keys_of(section: IssuerSection) -> KeySource:
     """Raises ValueError and OSError."""
     if section.keys is not None:
         try:
-            return KeyFile(section.keys)
+            return KeyFile(section.keys, read_jwks)
         except Malformed as error:
             raise ValueError(f"{section.name}: {section.keys}: {error}") from None
     ca = section.keys_ca
     trusted = ssl.create_default_context(cafile=None if ca is None else str(ca))
-    return FetchedKeys(section.keys_url or "", verify=trusted)
+    return FetchedKeys(section.keys_url or "", read_jwks, verify=trusted)
+
+
+def sign_in(config: Config) -> SignIn:
+    """Raises InvalidConfig and OSError."""
+    trusted: list[tuple[Provider, SignInKeys]] = []
+    try:
+        for section in config.people.sign_in:
+            provider = section.provider
+            if section.keys is not None:
+                read = partial(read_keys, allowed=provider.algorithms)
+                trusted.append((provider, KeyFile(section.keys, read)))
+            else:
+                ca = None if section.ca is None else str(section.ca)
+                context = ssl.create_default_context(cafile=ca)
+                trusted.append((provider, DiscoveredKeys(provider.iss, provider.algorithms, verify=context)))
+        return SignIn(trusted)
+    except (ValueError, Malformed) as error:
+        raise InvalidConfig([f"people.sign-in: {error}"]) from None
 
 
 def database_address(config: Config) -> Address:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from kbs.access import ROLES
-from kbs.cli.admin_client import add_connection, ask, command
+from kbs.cli.admin_client import CommandError, add_connection, ask, command
 
 _EXAMPLES = """\
 examples:
@@ -19,7 +19,10 @@ examples:
   kbs principal remove eve
 
 administrator does everything: kbs init makes the first, for a broker that one person runs. No role sees a secret; but root on the
-broker's host can, unless the broker itself runs attested, with its wrapping key in an HSM that is bound to it."""
+broker's host can, unless the broker itself runs attested, with its wrapping key in an HSM that is bound to it.
+
+With --provider and --subject somebody signs in by tokens of an identity provider that the configuration names, under
+people.sign-in, and has no key: the token is given where a key is (docs/broker-people.md)."""
 
 
 def add_parser(commands: Any) -> None:
@@ -39,7 +42,13 @@ def add_parser(commands: Any) -> None:
     add.add_argument(
         "--owner", action="append", default=[], dest="owners", help="of the role owner; once each"
     )
-    add.add_argument("--days", type=int, metavar="N", help="until the key ends; it never does unless given")
+    add.add_argument("--days", type=int, metavar="N", help="until it ends; it never does unless given")
+    add.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="signs in by this identity provider of the configuration; no key then",
+    )
+    add.add_argument("--subject", metavar="SUB", help="who it is there: the sub of his tokens")
     add_connection(add)
     add.set_defaults(run=command("principal add", _add))
     listing = actions.add_parser("list", help="all of them", description="All principals, without keys.")
@@ -52,12 +61,18 @@ def add_parser(commands: Any) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
+    if (args.provider is None) != (args.subject is None):
+        raise CommandError(2, "--provider and --subject go together")
     request = {"name": args.name, "role": args.role, "owners": args.owners, "days": args.days}
+    request |= {"provider": args.provider, "subject": args.subject}
     made = ask(args, "POST", "principals", json=request)
     if args.json:
         print(json.dumps(made, indent=1))
         return
     _show(made)
+    if made["key"] is None:
+        print("it has no key: it signs in by a token of the provider, given as a key is", file=sys.stderr)
+        return
     print("its key, shown this once (KBS_ADMIN_KEY, or a file for --key-file):", file=sys.stderr)
     print(made["key"])
 
@@ -77,7 +92,9 @@ def _remove(args: argparse.Namespace) -> None:
 
 
 def _show(one: dict[str, Any]) -> None:
+    from attest.untrusted import escape
+
     of = f" of {', '.join(one['owners'])}" if one["owners"] else ""
-    print(
-        f"principal {one['name']}: {one['role']}{of}, {'until ' + one['expires'] if one['expires'] else 'no end'}"
-    )
+    by = f", signs in by {one['provider']} as {escape(one['subject'])}" if one["provider"] else ""
+    end = f"until {one['expires']}" if one["expires"] else "no end"
+    print(f"principal {one['name']}: {one['role']}{of}, {end}{by}")

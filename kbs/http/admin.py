@@ -23,7 +23,7 @@ from kbs.agreement import Agreement, under
 from kbs.approval import DESTRUCTIVE, Act, role_in, state_of
 from kbs.domain import Owner, Rule, Version
 from kbs.http import approvals, consents, foresight, keys, people, record, stops
-from kbs.http.auth import principal
+from kbs.http.auth import given, principal
 from kbs.http.concerns import Asked, owners_of_request
 from kbs.http.principal import By
 from kbs.refusals import Refusal
@@ -71,14 +71,14 @@ class NewSecret(_Strict):
 def router(administration: Administration, store: Store) -> APIRouter:
     def authenticate(request: Request, template: str, body: bytes) -> Agreement | None:
         """What another agreed to, where this needs that."""
-        given = request.headers.get("authorization")
+        proved = given(request.headers.get("authorization"), administration.sign_in, administration.now)
         door = DOORS.get((request.method, template))
 
         def standing(tx: Repository) -> str:
             return state_of(template, request.path_params, request.query_params, tx)
 
         def look(tx: Repository) -> tuple[Principal, Act]:
-            who = principal(tx, given, administration.now_in(tx))
+            who = principal(tx, proved, administration.now_in(tx))
             concerned = frozenset[str]()
             if door is not None and door.own is not None:
                 asked = Asked(request.path_params, request.query_params, body)

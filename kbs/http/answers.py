@@ -281,12 +281,14 @@ class Principal(_Answer):
     role: Role
     owners: list[str]
     expires: Instant | None
+    provider: str | None
+    subject: str | None
 
 
 class NewPrincipal(Principal):
-    """key: shown once."""
+    """key: shown once; null for who signs in by a provider."""
 
-    key: str
+    key: str | None
 
 
 class PrincipalName(_Answer):

@@ -1,16 +1,19 @@
-"""Who administers: a bearer key of 256 random bits, kept as SHA-256. There is no default key."""
+"""Who administers: a bearer key of 256 random bits, kept as SHA-256, or a token of an identity provider. There is no
+default key."""
 
 from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from kbs.access import Principal
+from kbs.access import Principal, Subject
 from kbs.domain import hashed
 from kbs.protocol.tee_key import encode
 from kbs.refusals import Refusal
+from kbs.sign_in import SignIn
 from kbs.store.repository import Repository
 
 PREFIX: Final = "kbsadm_"
@@ -26,18 +29,28 @@ def give_key(tx: Repository, name: str, key: str, now: datetime) -> None:
     tx.registry.add_principal(Principal(name, "administrator"), hashed(key), now)
 
 
-def principal(tx: Repository, authorization: str | None, now: datetime) -> Principal:
-    """Who is behind an Authorization header. Raises Refusal.
+def given(authorization: str | None, sign_in: SignIn, now: Callable[[], datetime]) -> bytes | Subject | None:
+    """What an Authorization header proves: a key, by its SHA-256, or who an identity provider says this is. Before any
+    transaction: its keys may have to be fetched. Raises Refusal."""
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    if text.startswith(PREFIX):
+        return hashed(text)
+    return sign_in.subject(text, now()) if text.count(".") == 2 and sign_in.names else None
+
+
+def principal(tx: Repository, proved: bytes | Subject | None, now: datetime) -> Principal:
+    """Who that is here. Raises Refusal.
 
     Every stored hash is compared, in constant time, whatever matched before.
     """
-    scheme, _, key = (authorization or "").partition(" ")
     found = None
-    if scheme.lower() == "bearer" and key.startswith(PREFIX):
-        given = hashed(key)
-        for one, key_hash in tx.registry.principals():
-            if hmac.compare_digest(key_hash, given):
-                found = one
+    for one, key_hash in tx.registry.principals():
+        if isinstance(proved, Subject):
+            found = one if one.subject == proved else found
+        elif proved is not None and key_hash is not None and hmac.compare_digest(key_hash, proved):
+            found = one
     if found is None or (found.expires is not None and now >= found.expires):
-        raise Refusal(401, "AdminAuthAccess", "administration needs its key")
+        raise Refusal(401, "AdminAuthAccess", "administration needs its key, or a token that counts here")
     return found

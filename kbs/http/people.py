@@ -8,20 +8,24 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from attest.claims import instant
-from kbs.access import Principal
+from kbs.access import Principal, Subject
 from kbs.people import People
+from kbs.refusals import Refusal
 
 Name = Annotated[str, Path(max_length=63)]
 
 
 class NewPerson(BaseModel):
-    """owners: of the role owner. days: until the key ends; null for never."""
+    """owners: of the role owner. days: until the principal ends; null for never. subject: who signs in by a provider's
+    tokens, in the place of a key."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     name: str = Field(max_length=63)
     role: str = Field(max_length=20)
     owners: list[str] = Field(default_factory=list, max_length=64)
     days: int | None = Field(default=None, ge=1, le=3650)
+    provider: str | None = Field(default=None, max_length=31)
+    subject: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
 def add_routes(routes: APIRouter, people: People) -> None:
@@ -31,7 +35,12 @@ def add_routes(routes: APIRouter, people: People) -> None:
 
     @routes.post("/principals", status_code=201)
     def add(request: Request, new: NewPerson) -> dict[str, Any]:
-        made = people.add(request.state.who, new.name, new.role, new.owners, new.days)
+        if (new.provider is None) != (new.subject is None):
+            raise Refusal(400, "InvalidRequest", "give provider and subject, or neither")
+        subject = None
+        if new.provider is not None and new.subject is not None:
+            subject = Subject(new.provider, new.subject)
+        made = people.add(request.state.who, new.name, new.role, new.owners, new.days, subject)
         return {**_principal(made.principal), "key": made.key}
 
     @routes.delete("/principals/{name}")
@@ -46,4 +55,6 @@ def _principal(one: Principal) -> dict[str, Any]:
         "role": one.role,
         "owners": sorted(one.owners),
         "expires": None if one.expires is None else instant(one.expires),
+        "provider": None if one.subject is None else one.subject.provider,
+        "subject": None if one.subject is None else one.subject.subject,
     }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from attest import Malformed
-from attest.result.passport import IssuerKey, read_jwks
+from attest.result.passport import IssuerKey
 
 _log = structlog.get_logger("kbs.passport")
+T = TypeVar("T")
 
 
 class KeysUnavailable(Exception):
@@ -31,23 +32,24 @@ class KeySource(Protocol):
         ...
 
 
-class KeyFile:
-    """A JWK set in a file, read again when it changes. Safe for threads. One that does not parse keeps the last good
-    keys in force, and is logged."""
+class KeyFile(Generic[T]):
+    """A JWK set in a file, read again when it changes. read: what its bytes are. Safe for threads. One that does not
+    parse keeps the last good keys in force, and is logged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read: Callable[[bytes], T]) -> None:
         """Raises Malformed and OSError."""
         self._path = path
+        self._read = read
         self._lock = Lock()
         self._seen = self._stamp()
-        self._keys = read_jwks(path.read_bytes())
+        self._keys = read(path.read_bytes())
 
-    def current(self, now: datetime) -> Sequence[IssuerKey]:
+    def current(self, now: datetime) -> T:
         with self._lock:
             try:
                 stamp = self._stamp()
                 if stamp != self._seen:
-                    self._keys = read_jwks(self._path.read_bytes())
+                    self._keys = self._read(self._path.read_bytes())
                     self._seen = stamp
             except (Malformed, OSError) as error:
                 _log.error("an issuer's keys not read again; the last good ones stay", cause=str(error))

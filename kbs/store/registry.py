@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_, update
 
 from attest.canonical import canonical, read_json
-from kbs.access import Principal
+from kbs.access import Principal, Subject
 from kbs.domain import (
     Envelope,
     Owner,
@@ -37,12 +37,17 @@ class Registry:
 
     # -- principals ---------------------------------------------------------------------------------
 
-    def add_principal(self, one: Principal, key_hash: bytes, now: datetime) -> None:
+    def add_principal(self, one: Principal, key_hash: bytes | None, now: datetime) -> None:
+        """key_hash: SHA-256 of the key; None for one who signs in by an identity provider."""
         known = self._connection.execute(
             select(principals.c.name).where(principals.c.name == one.name)
         ).first()
         if known is not None:
             raise Conflict(f"principal {one.name} exists")
+        if one.subject is not None:
+            same = [other for other, _ in self.principals() if other.subject == one.subject]
+            if same:
+                raise Conflict(f"principal {same[0].name} is that subject of {one.subject.provider}")
         self._connection.execute(
             insert(principals).values(
                 name=one.name,
@@ -51,14 +56,16 @@ class Registry:
                 role=one.role,
                 owners=canonical(sorted(one.owners)).decode(),
                 expires=None if one.expires is None else to_row(one.expires),
+                provider=None if one.subject is None else one.subject.provider,
+                subject=None if one.subject is None else one.subject.subject,
             )
         )
 
     def remove_principal(self, name: str) -> None:
         self._connection.execute(delete(principals).where(principals.c.name == name))
 
-    def principals(self) -> list[tuple[Principal, bytes]]:
-        """Each with the SHA-256 of its key."""
+    def principals(self) -> list[tuple[Principal, bytes | None]]:
+        """Each with the SHA-256 of its key, where it has one."""
         rows = self._connection.execute(select(principals).order_by(principals.c.name))
         return [
             (
@@ -67,6 +74,7 @@ class Registry:
                     row.role,
                     frozenset(read_json(row.owners, where="principal")),
                     None if row.expires is None else from_row(row.expires),
+                    None if row.provider is None else Subject(row.provider, row.subject),
                 ),
                 row.key_hash,
             )

@@ -36,11 +36,14 @@ principals = Table(
     "principals",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("key_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("key_hash", LargeBinary(32), nullable=True, unique=True),
     Column("created", BigInteger, nullable=False),
     Column("role", String(20), nullable=False, server_default="administrator"),
     Column("owners", Text, nullable=False, server_default="[]"),
     Column("expires", BigInteger, nullable=True),
+    Column("provider", String(31), nullable=True),
+    Column("subject", String(255), nullable=True),
+    UniqueConstraint("provider", "subject"),
 )
 
 approvals = Table(

@@ -257,12 +257,18 @@ def bench(
 
 
 def make_bench(
-    folder: Path, simulator: Simulator, endorsements: Endorsements, empty: Address, settings: Settings
+    folder: Path,
+    simulator: Simulator,
+    endorsements: Endorsements,
+    empty: Address,
+    settings: Settings,
+    at: datetime = NOON,
 ) -> Iterator[Bench]:
     store = Store.open(empty)
     KeyRing.create(folder / "keys")
     keys = KeyRing.open(folder / "keys")
     clock, collateral, admin_key = Turned(), Kept(endorsements), make_key()
+    clock.now = at
     verification = Verification(simulator.anchors(), collateral)
     broker = Broker(store, keys, verification, settings, Clock(clock))
     administration = Administration(store, keys, Clock(clock))

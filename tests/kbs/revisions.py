@@ -26,7 +26,7 @@ from tests.kbs.conftest import PATH, Bench
 class Left:
     """What a broker keeps, apart from how."""
 
-    principals: Sequence[tuple[Principal, bytes]]
+    principals: Sequence[tuple[Principal, bytes | None]]
     owners: Sequence[Owner]
     rules: Sequence[Rule]
     secret: SecretVersion
@@ -232,6 +232,14 @@ def fill_0009(connection: Connection, left: Left) -> None:
     )
 
 
+def fill_0010(connection: Connection, left: Left) -> None:
+    fill_0009(connection, left)
+    _into(
+        connection, "principals", name="bob", key_hash=None, created=1, role="auditor", owners="[]", expires=None,
+        provider="corp", subject="bob",
+    )  # fmt: skip
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -242,5 +250,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0007": fill_0007,
     "0008": fill_0008,
     "0009": fill_0009,
+    "0010": fill_0010,
 }
 """Schema → what writes `Left` into its tables."""

@@ -33,7 +33,9 @@ def two(acme: Bench) -> Bench:
 
 def key_of(bench: Bench, role: Role, *owners: str, days: int | None = None) -> str:
     name = f"{role}-{len(bench.administration.people.all())}"
-    return bench.administration.people.add(ADMINISTRATOR, name, role, owners, days).key
+    key = bench.administration.people.add(ADMINISTRATOR, name, role, owners, days).key
+    assert key is not None
+    return key
 
 
 def ask(bench: Bench, key: str, method: str, path: str, **request: Any) -> httpx.Response:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from attest.result.passport import read_jwks
 from kbs.passport.fetched import FRESH, KEPT, PAUSE, FetchedKeys
 from kbs.passport.keys import KeysUnavailable
 from tests.passport.conftest import OTHER, jwk
@@ -44,8 +45,8 @@ class Issuer:
     finished: Event = field(default_factory=Event)
     paths: list[str] = field(default_factory=list)
 
-    def source(self, **keywords: Any) -> FetchedKeys:
-        return FetchedKeys(f"{self.url}/jwks.json", verify=self.trusted, **keywords)
+    def source(self, **keywords: Any) -> FetchedKeys[Any]:
+        return FetchedKeys(f"{self.url}/jwks.json", read_jwks, verify=self.trusted, **keywords)
 
 
 def certificate(folder: Path) -> Path:
@@ -205,4 +206,4 @@ def test_t_dos_an_issuer_that_is_slow_holds_up_nobody_who_has_its_keys(issuer: I
 )
 def test_t_ssrf_an_address_is_https_and_the_operators(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
-        FetchedKeys(url)
+        FetchedKeys(url, read_jwks)

@@ -53,7 +53,7 @@ def passports(bench: Bench, tmp_path: Path) -> Bench:
     """A broker that reads the tokens of one issuer, and an owner who names it."""
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [jwk()]}))
-    trust(bench, [(TRUSTEE, KeyFile(file))])
+    trust(bench, [(TRUSTEE, KeyFile(file, read_jwks))])
     bench.owner("acme", NAMED)
     bench.secret("acme")
     return bench
@@ -189,7 +189,7 @@ def test_an_attested_cookie_comes_before_a_foreign_token(passports: Bench) -> No
 def test_keys_in_a_file_follow_the_file(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [jwk(OTHER)]}))
-    source = KeyFile(file)
+    source = KeyFile(file, read_jwks)
     issuers = Issuers([(TRUSTEE, source)])
     with pytest.raises(Exception, match="a key that is not trusted"):
         issuers.read(token(), at=NOON, simulated=False)
@@ -204,7 +204,7 @@ def test_two_issuers_cannot_be_told_apart(tmp_path: Path) -> None:
     file.write_text(json.dumps({"keys": [jwk()]}))
     for other in (Issuer("other", TRUSTEE.iss, "kbs"), Issuer(TRUSTEE.name, "other", "kbs")):
         with pytest.raises(ValueError, match="two issuers"):
-            Issuers([(TRUSTEE, KeyFile(file)), (other, KeyFile(file))])
+            Issuers([(TRUSTEE, KeyFile(file, read_jwks)), (other, KeyFile(file, read_jwks))])
 
 
 class Rotating:
@@ -259,7 +259,7 @@ def two(
         for second in make_bench(tmp_path / "second", simulator, endorsements, other, Settings()):
             file = tmp_path / "jwks.json"
             file.write_bytes(first.http().get("/.well-known/jwks.json").content)
-            trust(second, [(Issuer("first", "kbs", "kbs", "kbs-guest"), KeyFile(file))])
+            trust(second, [(Issuer("first", "kbs", "kbs", "kbs-guest"), KeyFile(file, read_jwks))])
             yield first, second
 
 
