@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.samples import ROOT
 
-QUESTIONS = ("snp", "tdx", "h100", "policy", "peers", "process", "batch")
+QUESTIONS = ("snp", "tdx", "h100", "policy", "peers", "process", "batch", "kbs_release")
 
 
 def main() -> int:

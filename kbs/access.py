@@ -60,6 +60,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/owners"): _door("operator", "auditor"),
     ("POST", "/owners"): _door("operator"),
     ("PATCH", "/owners/{name}"): _door("operator"),
+    ("PUT", "/owners/{name}/paths"): _door(),
     ("GET", "/rules"): _door("auditor", own="owner asked for"),
     ("PUT", "/rules"): _door(own="owner in the body"),
     ("PATCH", "/rules/{rule_id}"): _door(own="the rule's owner"),

@@ -84,8 +84,27 @@ class Administration:
 
     def enable_owner(self, who: str, name: str, enabled: bool) -> Owner:
         event = "owner-enabled" if enabled else "owner-disabled"
-        self._acts.act(who, event, {"owner": name}, lambda tx, _: tx.registry.enable_owner(name, enabled))
-        return Owner(name, enabled)
+
+        def change(tx: Repository, _: datetime) -> Owner:
+            tx.registry.enable_owner(name, enabled)
+            found = tx.registry.owner(name)
+            assert found is not None
+            return found
+
+        return self._acts.act(who, event, {"owner": name}, change)
+
+    def give_paths(self, who: str, name: str, paths: Iterable[str]) -> Owner:
+        """Where the owner's own key may put first secrets besides the repository of his name, instead of those of before."""
+        patterns = sorted({named(PathPattern.parse, path) for path in paths}, key=str)
+        facts = {"owner": name, "paths": [str(pattern) for pattern in patterns]}
+
+        def change(tx: Repository, _: datetime) -> Owner:
+            tx.registry.set_paths(name, patterns)
+            found = tx.registry.owner(name)
+            assert found is not None
+            return found
+
+        return self._acts.act(who, "owner-paths", facts, change)
 
     def owners(self) -> list[Owner]:
         return self._store.read(lambda tx: tx.registry.owners())

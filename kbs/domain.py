@@ -84,10 +84,16 @@ def owner_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who sets policies and holds secrets. A disabled owner agrees to nothing."""
+    """Who sets policies and holds secrets. A disabled owner agrees to nothing. paths: where his own key puts first
+    secrets, besides the repository of his name."""
 
     name: str
     enabled: bool
+    paths: tuple[PathPattern, ...] = ()
+
+    def starts(self, path: ResourcePath) -> bool:
+        """Whether a first secret there is his to put: whoever puts it says who agrees to its release (T-LASTWRITER)."""
+        return path.repository == self.name or any(pattern.matches(path) for pattern in self.paths)
 
 
 @dataclass(frozen=True, slots=True)

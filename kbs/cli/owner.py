@@ -11,7 +11,9 @@ from kbs.cli.admin_client import add_connection, ask, command
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "owner", help="add, list, enable, disable owners", description="Who holds secrets and sets policies."
+        "owner",
+        help="add, list, enable, disable owners; where they put secrets",
+        description="Who holds secrets and sets policies.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, act, about in (
@@ -23,6 +25,16 @@ def add_parser(commands: Any) -> None:
         action.add_argument("name", help="a-z, 0-9 and inner -")
         add_connection(action)
         action.set_defaults(run=command(f"owner {name}", act))
+    paths = actions.add_parser(
+        "paths",
+        help="where an owner's own key puts first secrets",
+        description="Where an owner's own key may put first secrets besides the repository of his name, instead of what was "
+        "said before. None given takes all back.",
+    )
+    paths.add_argument("name", help="of the owner")
+    paths.add_argument("paths", nargs="*", metavar="PATH", help="repository/*, repository/type/* or one path")
+    add_connection(paths)
+    paths.set_defaults(run=command("owner paths", _paths))
     listing = actions.add_parser("list", help="all owners", description="All owners, by name.")
     add_connection(listing)
     listing.set_defaults(run=command("owner list", _list))
@@ -40,6 +52,10 @@ def _disable(args: argparse.Namespace) -> None:
     _show(args, ask(args, "PATCH", f"owners/{args.name}", json={"enabled": False}))
 
 
+def _paths(args: argparse.Namespace) -> None:
+    _show(args, ask(args, "PUT", f"owners/{args.name}/paths", json={"paths": args.paths}))
+
+
 def _list(args: argparse.Namespace) -> None:
     owners = ask(args, "GET", "owners")
     if args.json:
@@ -53,4 +69,5 @@ def _show(args: argparse.Namespace, owner: dict[str, Any]) -> None:
     if args.json:
         print(json.dumps(owner, indent=1))
     else:
-        print(f"owner {owner['name']}: {'enabled' if owner['enabled'] else 'disabled'}")
+        besides = f", first secrets also at {', '.join(owner['paths'])}" if owner["paths"] else ""
+        print(f"owner {owner['name']}: {'enabled' if owner['enabled'] else 'disabled'}{besides}")

@@ -47,6 +47,12 @@ class NewOwner(_Strict):
     name: str = Field(max_length=63)
 
 
+class Paths(_Strict):
+    """As rules have them."""
+
+    paths: list[Annotated[str, Field(max_length=390)]] = Field(max_length=256)
+
+
 class Enabled(_Strict):
     enabled: bool
 
@@ -81,7 +87,7 @@ def router(administration: Administration, store: Store) -> APIRouter:
             who = principal(tx, proved, administration.now_in(tx))
             concerned = frozenset[str]()
             if door is not None and door.own is not None:
-                asked = Asked(request.path_params, request.query_params, body)
+                asked = Asked(request.path_params, request.query_params, body, who.owners)
                 concerned = owners_of_request(door.own, asked, tx)
             if door is None or not (who.role in ("administrator", *door.roles) or who.owners & concerned):
                 raise Refusal(403, "AdminAuthAccess", _not_yours(who, door))
@@ -126,6 +132,10 @@ def router(administration: Administration, store: Store) -> APIRouter:
     @routes.patch("/owners/{name}")
     def enable_owner(by: By, name: str, state: Enabled) -> dict[str, Any]:
         return _owner(administration.enable_owner(by, name, state.enabled))
+
+    @routes.put("/owners/{name}/paths")
+    def give_paths(by: By, name: str, given: Paths) -> dict[str, Any]:
+        return _owner(administration.give_paths(by, name, given.paths))
 
     @routes.get("/rules")
     def rules(owner: Annotated[str | None, Query(max_length=63)] = None) -> list[dict[str, Any]]:
@@ -211,13 +221,18 @@ def router(administration: Administration, store: Store) -> APIRouter:
 
 
 def _not_yours(who: Principal, door: Door | None) -> str:
+    if door is not None and door.own == "the secret's owners" and who.role == "owner":
+        return (
+            f"this is not of {', '.join(sorted(who.owners))}: an owner's key puts a first secret for himself alone, in the"
+            " repository of his name or where kbs owner paths says; an administrator puts others"
+        )
     if door is not None and door.own is not None and who.role == "owner":
         return f"this is not of {', '.join(sorted(who.owners))}; it goes by {door.own}"
     return f"the role {who.role} may not do this"
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    return {"name": owner.name, "enabled": owner.enabled}
+    return {"name": owner.name, "enabled": owner.enabled, "paths": [str(path) for path in owner.paths]}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -20,8 +20,11 @@ class _Answer(BaseModel):
 
 
 class Owner(_Answer):
+    """paths: where the owner's key puts first secrets besides the repository of that name."""
+
     name: str
     enabled: bool
+    paths: list[str]
 
 
 class Rule(_Answer):
@@ -301,6 +304,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Any]] = {
     ("GET", "/owners"): list[Owner],
     ("POST", "/owners"): Owner,
     ("PATCH", "/owners/{name}"): Owner,
+    ("PUT", "/owners/{name}/paths"): Owner,
     ("GET", "/rules"): list[Rule],
     ("PUT", "/rules"): Rule,
     ("PATCH", "/rules/{rule_id}"): RuleEnabled,

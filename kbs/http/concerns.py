@@ -16,11 +16,18 @@ from kbs.store.repository import Repository
 
 
 class Asked:
-    """path, query: their parameters. body: raw."""
+    """path, query: their parameters. body: raw. his: the owners of whoever asks."""
 
-    def __init__(self, path: Mapping[str, str], query: Mapping[str, str], body: bytes) -> None:
+    def __init__(
+        self,
+        path: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes,
+        his: frozenset[str] = frozenset(),
+    ) -> None:
         self.path = path
         self.query = query
+        self.his = his
         self._body = body
 
     @property
@@ -39,9 +46,20 @@ def owners_of_request(concern: Concern, asked: Asked, tx: Repository) -> frozens
 
 
 def _of_secret(asked: Asked, tx: Repository) -> Iterable[object]:
-    """Of one that is there its owners; of one that is put first, those it will have."""
-    names = _owners(tx, "/".join(asked.path[name] for name in ("repository", "kind", "tag")))
-    return names or _texts(asked.body.get("owners"))
+    """Of one that is there, its owners. One that is put first is whose place it is, where he names nobody besides himself:
+    who agrees to a release is nobody's to say for others."""
+    text = "/".join(asked.path[name] for name in ("repository", "kind", "tag"))
+    names = _owners(tx, text)
+    if names:
+        return names
+    named = {one for one in _texts(asked.body.get("owners")) if isinstance(one, str)}
+    try:
+        path = ResourcePath.parse(text)
+    except InvalidName:
+        return ()
+    owners = [tx.registry.owner(name) for name in named & asked.his]
+    starts = any(owner is not None and owner.starts(path) for owner in owners)
+    return named if named <= asked.his and starts else ()
 
 
 def _of_revoked(asked: Asked, tx: Repository) -> Iterable[object]:

@@ -97,11 +97,18 @@ class Registry:
 
     def owner(self, name: str) -> Owner | None:
         row = self._connection.execute(select(owners).where(owners.c.name == name)).first()
-        return None if row is None else Owner(row.name, row.enabled)
+        return None if row is None else _owner(row)
 
     def owners(self) -> list[Owner]:
         rows = self._connection.execute(select(owners).order_by(owners.c.name))
-        return [Owner(row.name, row.enabled) for row in rows]
+        return [_owner(row) for row in rows]
+
+    def set_paths(self, name: str, paths: Iterable[PathPattern]) -> None:
+        """Where his own key puts first secrets, in the place of those of before."""
+        text = canonical(sorted({str(path) for path in paths})).decode()
+        changed = self._connection.execute(update(owners).where(owners.c.name == name).values(paths=text))
+        if changed.rowcount == 0:
+            raise Conflict(f"there is no owner {name}")
 
     # -- rules --------------------------------------------------------------------------------------
 
@@ -379,3 +386,8 @@ def _one(path: ResourcePath, version: int) -> ColumnElement[bool]:
 def _terms(text: str) -> Terms:
     """Raises Malformed or InvalidTerms for what no broker wrote; the envelope does not open under other terms."""
     return Terms.parse(read_json(text, where="terms"))
+
+
+def _owner(row: Any) -> Owner:
+    paths = read_json(row.paths, where="owner")
+    return Owner(row.name, row.enabled, tuple(PathPattern.parse(path) for path in paths))

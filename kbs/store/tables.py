@@ -67,6 +67,7 @@ owners = Table(
     Column("name", String(63), primary_key=True),
     Column("enabled", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("paths", Text, nullable=False, server_default="[]"),
     Column("sequence", BigInteger, nullable=False, server_default="0"),
 )
 

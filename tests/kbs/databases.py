@@ -42,7 +42,8 @@ def both_kinds(request: pytest.FixtureRequest) -> str:
 class Postgres:
     """PostgreSQL out of a wheel, in a folder of its own, as an ordinary user: it refuses to run as root."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        """settings: in the place of those of tests."""
         self.folder = Path(tempfile.mkdtemp(prefix="kbs-pg-"))
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -54,7 +55,7 @@ class Postgres:
         (data / "pg_hba.conf").write_text(
             "local protected all scram-sha-256\nlocal all all trust\n", encoding="ascii"
         )
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in {**_SETTINGS, **settings}.items()]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self.folder), *options]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._as)

@@ -240,6 +240,11 @@ def fill_0010(connection: Connection, left: Left) -> None:
     )  # fmt: skip
 
 
+def fill_0011(connection: Connection, left: Left) -> None:
+    fill_0010(connection, left)
+    _into(connection, "owners", name="lab", enabled=True, created=1, paths='["shared/*"]')
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -251,5 +256,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0008": fill_0008,
     "0009": fill_0009,
     "0010": fill_0010,
+    "0011": fill_0011,
 }
 """Schema → what writes `Left` into its tables."""

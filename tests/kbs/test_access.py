@@ -84,6 +84,7 @@ def request_for(method: str, template: str, bench: Bench, owner: str) -> dict[st
     bodies: dict[tuple[str, str], Any] = {
         ("POST", "/owners"): {"name": "new"},
         ("PATCH", "/owners/{name}"): {"enabled": True},
+        ("PUT", "/owners/{name}/paths"): {"paths": []},
         ("PUT", "/rules"): {"owner": owner, "path": f"{owner}/config/*", "policy": SNP_POLICY},
         ("PATCH", "/rules/{rule_id}"): {"enabled": True},
         ("POST", "/rules/dry-run"): {"owner": owner, "path": f"{owner}/*", "policy": SNP_POLICY},
@@ -154,6 +155,39 @@ def test_t_lastwriter_an_owner_writes_no_rule_and_no_secret_of_another(two: Benc
         assert refusal_of(ask(two, key, method, path, json=body)).status == 403, (method, path)
     assert two.administration.rules(None) == before
     assert ask(two, key, "PUT", "secrets/acme/key/new", json={"owners": ["acme"], "value": VALUE}).is_success
+
+
+def test_t_lastwriter_an_owner_puts_first_secrets_in_his_place_and_for_himself_alone(two: Bench) -> None:
+    """Whoever puts the first one says who agrees to its release: in another's repository that is not his to say."""
+    key = key_of(two, "owner", "acme")
+    alone = {"owners": ["acme"], "value": VALUE}
+    for path, owners in (
+        ("other/key/new", ["acme"]),
+        ("shared/key/new", ["acme"]),
+        ("acme/key/new", ["acme", "other"]),
+        ("acme/key/new", ["other"]),
+        ("acme/key/new", []),
+    ):
+        refusal = refusal_of(ask(two, key, "PUT", f"secrets/{path}", json={**alone, "owners": owners}))
+        assert (refusal.status, "for himself alone" in refusal.detail) == (403, True), path
+    assert ask(two, key, "PUT", "secrets/acme/key/new", json=alone).is_success
+    assert two.admin("PUT", "owners/acme/paths", json={"paths": ["shared/key/*"]}).json()["paths"] == [
+        "shared/key/*"
+    ]
+    assert ask(two, key, "PUT", "secrets/shared/key/new", json=alone).is_success
+    assert refusal_of(ask(two, key, "PUT", "secrets/shared/file/new", json=alone)).status == 403
+    both = key_of(two, "owner", "acme", "other")
+    shared = {"owners": ["acme", "other"], "value": VALUE}
+    assert ask(two, both, "PUT", "secrets/acme/key/both", json=shared).is_success
+    assert ask(two, key, "PUT", "secrets/acme/key/both", json=shared).is_success, (
+        "a version of one that is there"
+    )
+    assert two.admin("PUT", "owners/acme/paths", json={"paths": []}).is_success
+    assert refusal_of(ask(two, key, "PUT", "secrets/shared/key/more", json=alone)).status == 403
+    assert ask(two, key, "PUT", "secrets/shared/key/new", json=alone).is_success, "it is his"
+    for paths in (["*"], ["/x"], ["a/b/c/d"], ["../*"]):
+        assert refusal_of(two.admin("PUT", "owners/acme/paths", json={"paths": paths})).status == 400
+    assert refusal_of(two.admin("PUT", "owners/none/paths", json={"paths": []})).status == 409
 
 
 def test_t_lastwriter_a_stop_is_lifted_by_the_role_that_made_it_or_an_administrator(two: Bench) -> None:
