@@ -6,8 +6,9 @@ Values are canonical text, as claim trees hold it; None stands for a claim that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Container, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import chain, combinations, count
 from typing import Any, TypeAlias, cast
 
 from attest.claims import Claim
@@ -20,7 +21,12 @@ MAX_REFERENCES = 40
 """Kinds of values of reference sets of which one is tried; the rest is counted."""
 _OTHER_BYTES = 0xD1
 _OTHER_TEXT = "something else"
+_OTHER_ADVISORY = "INTEL-SA-00000"
 _TOP = 255
+_LARGEST = 10**19 - 1
+"""Of the numbers of a version."""
+_FEW_MEMBERS = 6
+_SOME_DATE = datetime(2024, 11, 13, tzinfo=UTC)
 
 
 def edges(claim: Claim, operators: Iterable[Operator]) -> list[Raw]:
@@ -81,7 +87,7 @@ def _literals(operators: tuple[Operator, ...]) -> Iterator[Any]:
 def _numbers(kind: str, operators: tuple[Operator, ...]) -> Iterator[Any]:
     bounds = list(_literals(operators))
     if kind == "date":
-        dates = [bound for bound in bounds if isinstance(bound, datetime)]
+        dates = [bound for bound in bounds if isinstance(bound, datetime)] or [_SOME_DATE]
         second = timedelta(seconds=1)
         yield from dates
         for date in dates:
@@ -115,6 +121,21 @@ def _bits(operators: tuple[Operator, ...]) -> Iterator[int]:
     outside = next((1 << bit for bit in range(64) if not every >> bit & 1), None)
     if outside is not None:
         yield required | outside
+    # Masks pass a value for every choice of the bits they leave free: more than any list of values has.
+    for wanted in {required, 0, *masks}:
+        yield from _choices(wanted, every & ~wanted, len(masks) + 2)
+        for mask in masks:
+            yield from _choices(wanted, every & ~wanted & ~mask, len(masks) + 2)
+
+
+def _choices(wanted: int, free: int, most: int) -> Iterator[int]:
+    """`wanted` with the first `most` choices of free bits."""
+    chosen = 0
+    for _ in range(most):
+        yield wanted | chosen
+        chosen = (chosen - free) & free
+        if not chosen:
+            break
 
 
 def _versions(kind: str, operators: tuple[Operator, ...]) -> Iterator[tuple[int, ...]]:
@@ -126,10 +147,12 @@ def _versions(kind: str, operators: tuple[Operator, ...]) -> Iterator[tuple[int,
         if isinstance(operator.operand, Branches):
             bounds += [tuple(least) for least in operator.operand.minimums.values()]
             branches += operator.operand.minimums
-    top = _TOP if kind == "vbios" else 999
+    top, length = (_TOP, 5) if kind == "vbios" else (_LARGEST, 4)
     for bound in bounds:
         yield bound
         yield (*bound[:-1], min(top, bound[-1] + 1))
+        # Between two bounds beside each other lie those with more numbers.
+        yield from _next(bound, top, length)
         below = _below(bound, top)
         if below is not None:
             yield below
@@ -141,6 +164,15 @@ def _versions(kind: str, operators: tuple[Operator, ...]) -> Iterator[tuple[int,
         yield from ((*bound[:1], (*bound, 0)[1] ^ 1) for bound in bounds)
     if not bounds:
         yield (1, 0)
+
+
+def _next(version: tuple[int, ...], top: int, length: int) -> Iterator[tuple[int, ...]]:
+    """The lowest version that is higher; none for the highest of all."""
+    numbers = [*version, *[0] * (length - len(version))]
+    for index in range(length - 1, -1, -1):
+        if numbers[index] < top:
+            yield (*numbers[:index], numbers[index] + 1, *[0] * (length - index - 1))
+            return
 
 
 def _below(version: tuple[int, ...], top: int) -> tuple[int, ...] | None:
@@ -182,17 +214,37 @@ def _sets(operators: tuple[Operator, ...]) -> Iterator[frozenset[str]]:
     yield from sets
     yield from (frozenset({member}) for member in sorted(every))
     yield every
-    yield frozenset({"INTEL-SA-00000"})
-    yield from (value | {"INTEL-SA-00000"} for value in sets)
+    other = frozenset({_unlike(every, _OTHER_ADVISORY)})
+    yield other
+    yield from (value | other for value in sets)
+    # Lists of whole sets may hold some combinations and lack others.
+    members = sorted(every)
+    sizes = range(2, len(members)) if len(members) <= _FEW_MEMBERS else (2, len(members) - 1)
+    for size in sizes:
+        yield from map(frozenset, combinations(members, size))
 
 
 def _members(claim: Claim, operators: tuple[Operator, ...]) -> Iterator[Any]:
     yield from (value for value in _literals(operators) if isinstance(value, (bytes, str)))
     yield from chosen_references(operators)
+    # What no rule names: whatever a policy lists, it is not what stands for everything else.
+    named: set[Any] = {value for value in _literals(operators) if isinstance(value, (bytes, str))}
+    named.update(one.value for found in _sets_of(operators) for one in found.values)
     if claim.kind == "bytes":
-        yield from (bytes([_OTHER_BYTES]) * size for size in claim.size)
+        yield from (_bytes_unlike(named, size) for size in claim.size)
     else:
-        yield _OTHER_TEXT
+        yield _unlike(named, _OTHER_TEXT)
+
+
+def _bytes_unlike(named: Container[object], size: int) -> bytes:
+    other = int.from_bytes(bytes([_OTHER_BYTES]) * size)
+    while other.to_bytes(size) in named:
+        other = (other + 1) % (1 << 8 * size)
+    return other.to_bytes(size)
+
+
+def _unlike(named: Container[object], text: str) -> str:
+    return next(one for one in chain([text], (f"{text} {number}" for number in count(2))) if one not in named)
 
 
 def dates_of(operators: Iterable[Operator], value: bytes | str) -> frozenset[datetime]:

@@ -12,6 +12,7 @@ from attest.policy.combine import MAX_CHANGES, Change, Combiner
 from attest.policy.defaults import DEFAULTS, UNDER_LAG
 from attest.policy.document import Policy
 from attest.policy.edges import Raw, dates_of, edges, tcb_edges, untried_references
+from attest.policy.fixed import FLOOR
 from attest.policy.floor_units import (
     accepted_changes,
     accepted_dates,
@@ -134,9 +135,16 @@ def _unit(
         for rule, group in rules_of(policy, section)
         if rule.claim.name in names
     ]
+    # Defaults tell values apart as well, whatever the files say of them.
+    nobodys = [one for one in (*DEFAULTS, UNDER_LAG) if one.section == section and one.claim.name in names]
+    if "tcb-evaluation" in names:
+        nobodys += [
+            Rule(CLAIMS["tdx"]["tcb-evaluation"], (operator,), FLOOR, order=0)
+            for operator, _ in evaluation_operators(policies)
+        ]
     combined = Combiner(
         options,
-        [(policy, rule) for policy, rule, _ in mine],
+        [*((policy, rule) for policy, rule, _ in mine), *((policies[0], rule) for rule in nobodys)],
         list({id(group): (policy, group) for policy, _, group in mine if group is not None}.values()),
         at,
         frozenset(name for name in names if claims[name].values),

@@ -266,6 +266,56 @@ def test_the_dates_of_any_value_of_a_set_are_compared(before: str, after: str, d
     check_witnesses(found)
 
 
+_ALL_BITS = (1 << 64) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        # What no rule names is none of what a rule names, whatever that is.
+        ("snp.measurement", V, {"none-of": ["d1" * 48]}),
+        ("snp.measurement", {"one-of": [V, "d1" * 48]}, {"exists": "true"}),
+        ("snp.csp", "aws", {"none-of": ["something else"]}),
+        ("evidence.verified-by", "self", {"none-of": ["something else"], "override": "tried"}),
+        ("gpu.id", "aa", {"none-of": ["something else"]}),
+        ("tdx.advisories", {"subset-of": ["INTEL-SA-00001"]}, {"none-of": ["INTEL-SA-00000"]}),
+        ("tdx.advisories", {"one-of": [["A"], ["B"], ["C"], ["A", "B", "C"]]}, {"subset-of": ["A", "B", "C"]}),
+        # Between two versions beside each other lie longer ones, and none is the highest.
+        ("snp.firmware", {"one-of": ["1.5", "1.6"]}, {"at-least": "1.5", "at-most": "1.6"}),
+        ("gpu.vbios", {"one-of": ["96.00.9F", "96.00.A0"]}, {"at-least": "96.00.9F", "at-most": "96.00.A0"}),
+        ("gpu.driver", "550.127.05.999", {"at-least": {"550": "550.127.05.999"}}),
+        ("gpu.driver", {"at-least": {"2000": "2000.1"}}, {"at-least": {"2000": "2000.1", "newer": "ok"}}),
+        # A list of values is shorter than what a mask passes.
+        ("snp.mitigations-launch", {"one-of": ["0", "1", "2"]}, {"no-bits": str(_ALL_BITS ^ 3)}),
+        ("snp.mitigations-launch", {"one-of": ["1", "3", "5"]}, {"has-bits": "1", "none-of": ["9", "17"]}),
+        ("tdx.tcb-date", {"exists": "false"}, None),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_rule_names_is_no_way_round_the_comparison(
+    name: str, before: Any, after: Any
+) -> None:
+    section, _, claim = name.partition(".")
+    cpu = section if section in ("snp", "tdx") else "snp"
+    policies = []
+    for rule in (before, after):
+        require: dict[str, dict[str, Any]] = {cpu: {"debug": "false"}}
+        if rule is not None:
+            require.setdefault(section, {})[claim] = rule
+        policies.append(policy_of(json.dumps(require), platforms=cpu))
+    comparison = diff(*policies)
+    assert comparison.looser
+    check_witnesses(comparison)
+
+
+def test_values_of_a_group_are_told_apart_by_the_defaults_too() -> None:
+    """Where combinations are many, one value stands for those of which rules say the same: the defaults are rules."""
+    never = "{mitigations-launch: {has-bits: 0xffffffffffffffff, one-of: [2, 5]}}"
+    a = policy_of(f"{{snp: {{debug: false, all: [{{vmpl: {{at-most: 0x10}}}}, {never}]}}}}")
+    comparison = diff(a, policy_of("{snp: {debug: false}}"))
+    assert comparison.looser
+    check_witnesses(comparison)
+
+
 def test_values_of_more_kinds_than_are_tried_leave_it_open_that_b_is_not_looser() -> None:
     dates = [
         f'{{value: "{index:096x}", until: 2027-{index % 12 + 1:02}-{index % 28 + 1:02}}}'
