@@ -265,6 +265,22 @@ def test_conditions_that_no_machine_meets_are_refused() -> None:
         read_azure_skr(release([SNP_TYPE, {"claim": TEE + "tdx_mrtd", "equals": MRTD}]))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"claim": "x-ms-azurevm-attested-pcr-values.pcr4", "equals": "12" * 32},
+        {"claim": TEE + "x-ms-sevsnpvm-launchmeasurement", "equals": LD},
+        {"claim": "x-ms-compliance-status", "equals": "azure-compliant-cvm"},
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_containers_and_machines_with_a_paravisor_are_imported_apart(other: object, together: bool) -> None:
+    """As one they would be taken for containers, and what a paravisor alone can say would be asked of nobody."""
+    branches = ([UVM, other],) if together else ([UVM], [other])
+    with pytest.raises(Malformed, match="import each of them apart"):
+        read_azure_skr(release(*branches))
+
+
 # -- choices ------------------------------------------------------------------------------------------------------
 
 
@@ -546,3 +562,15 @@ def test_the_largest_policies_cost_little() -> None:
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         read_azure_skr(data)
+
+
+def test_no_condition_of_branches_goes_unsaid_where_none_of_them_can_be_said_whole() -> None:
+    hosts = [snp("hostdata", "equals", text * 32) for text in ("12", "34")]
+    others = [{"claim": name, "equals": "x"} for name in ("one", "two")]
+    both = [{"allOf": [host, other]} for host, other in zip(hosts, others, strict=True)]
+    draft = read_azure_skr(release([SNP_TYPE, {"anyOf": both}]))
+    assert [one.what for one in draft.unmapped] == ["one", "two"]
+    assert rules_of(draft)["snp", "host-data"] == f'{{one-of: ["{"12" * 32}", "{"34" * 32}"]}}'
+    draft = read_azure_skr(release([SNP_TYPE, {"anyOf": [both[0], {"allOf": [others[1]]}]}]))
+    assert ("snp", "host-data") not in rules_of(draft)
+    assert [one.what.partition(":")[0] for one in draft.unmapped] == ["one", "two", "snp.host-data"]

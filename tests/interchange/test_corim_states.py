@@ -14,7 +14,7 @@ from attest.errors import Malformed
 from attest.policy import Policy, appraise
 from attest.policy.interchange.corim import read_corim, states
 from attest.policy.interchange.draft import Draft, write
-from tests.interchange.corim_maker import AT, corim, environment, measured, triple
+from tests.interchange.corim_maker import AT, VLEK, corim, environment, measured, seconds, triple
 from tests.policy.conftest import NOW, SNP, tree, verified_of
 
 A, B, C = (bytes([number]) * 48 for number in (0xA1, 0xB1, 0xC1))
@@ -87,6 +87,16 @@ def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Malformed) as refused:
         draft_of(launch(A), launch(B), launch(C))
     assert refused.value.codes == {"corim.malformed"}
+
+
+def test_values_that_cannot_end_with_the_corim_are_said_to_be_without_end() -> None:
+    """Of states that name no common register a choice is all there is, and a choice has no dates."""
+    until = {0: seconds(2026), 1: seconds(2027)}
+    apart = [launch(A), triple(environment(VLEK), measured(642, raw=b"\x11" * 32))]
+    draft = read_corim(corim(*apart, validity=until), at=AT)
+    assert draft.choices
+    assert not draft.entries
+    assert [one.path for one in draft.unmapped] == ["corim.rim-validity"]
 
 
 MEASUREMENTS, HOSTS, LEVELS = (A, B), (b"\x01" * 32, b"\x02" * 32), (2, 3, 4)

@@ -308,3 +308,9 @@ def test_a_report_may_be_told_too() -> None:
     draft = read_corim(corim(triple(TD, measured(641, digest=MEASURED))), at=AT, environment="snp")
     assert rules(draft) == {"measurement": "{in: measurement}"}
     assert draft.platforms == ["snp"]
+
+
+def test_a_digest_that_is_not_to_be_there_is_asked_for_or_said() -> None:
+    draft = module({-83: CBORTag(60020, [NOT_MEMBER, [[7, MEASURED], [1, b"\x01" * 32]]])})
+    assert rules(draft) == {"mrseam": f'{{none-of: ["{MEASURED.hex()}"]}}'}
+    assert [one.why for one in draft.unmapped] == ["not SHA-384, as the register is: 1 of the digests"]

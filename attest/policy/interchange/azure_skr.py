@@ -188,7 +188,8 @@ def _all(line: int, parts: Sequence[_Part]) -> _Part:
 
 def _joined(line: int, parts: Sequence[_Part]) -> _Part:
     """One of the parts is to hold. What all of them ask is asked for itself; a part that cannot be said whole is
-    left out, which refuses more."""
+    left out, which refuses more. Where none can, what can be said of each is asked, so that no condition goes
+    unsaid."""
     if len(parts) == 1:
         return parts[0]
     whole = _Part(line)
@@ -202,21 +203,33 @@ def _joined(line: int, parts: Sequence[_Part]) -> _Part:
     ]
     whole.unmapped += lost_by_all
     told = {(one.what, one.why) for one in lost_by_all}
-    sayable = []
+    sayable, rests = [], []
     for part in parts:
         lost = [one for one in part.unmapped if (one.what, one.why) not in told]
         if part.choices:
             lost.append(Unmapped(part.line, "anyOf", "a choice within a choice"))
         whole.unmapped += lost
+        rests.append(
+            _Part(part.line, part.kinds, [one for one in part.entries if not _has(whole.entries, one)])
+        )
         if not lost:
-            rest = [one for one in part.entries if not _has(whole.entries, one)]
-            sayable.append(_Part(part.line, part.kinds, rest))
+            sayable.append(rests[-1])
     if not sayable:
-        return whole
+        if not all(part.entries for part in rests):
+            # A branch of which nothing can be said leaves nothing to ask of the others.
+            for part in rests:
+                whole.unmapped += [_unasked(one) for one in part.entries]
+            return whole
+        sayable = rests
     if all(part.kinds is not None for part in sayable):
         whole.kinds = frozenset().union(*(part.kinds or () for part in sayable))
     _choose(whole, sayable)
     return whole
+
+
+def _unasked(one: Entry) -> Unmapped:
+    what = escape(f"{one.section}.{one.claim}: {one.operand}", 120)
+    return Unmapped(one.line, what, "in an anyOf of which another branch cannot be said")
 
 
 def _has(entries: Sequence[Entry], one: Entry) -> bool:
@@ -264,8 +277,11 @@ def _platforms(part: _Part, seen: _Seen, draft: Draft) -> None:
         kinds = frozenset({"sevsnpvm"})
         if not seen.containers:
             draft.lost(None, TYPE, "the policy does not say sevsnpvm or tdxvm for all; sevsnpvm is taken")
+    if seen.containers and seen.paravisor:
+        # What the one proves of itself the other's report does not, so one policy would take each for the other.
+        raise wrong(None, "speaks of containers and of machines with a paravisor: import each of them apart")
     # A report of its own only where nothing speaks of a paravisor.
-    plain = seen.containers or not seen.paravisor
+    plain = not seen.paravisor
     named = {"sevsnpvm": "snp" if plain else "azure-snp", "tdxvm": "azure-tdx"}
     draft.platforms = [named[kind] for kind in sorted(kinds)]
     if "snp" in draft.platforms:

@@ -120,7 +120,7 @@ def _ends(draft: Draft, validity: Validity) -> None:
     elif draft.references:
         ends = instant(validity.ends)
         draft.notes.append(f"values end with the CoRIM, on {ends}; rules beside them do not")
-    elif draft.entries:
+    elif draft.entries or draft.choices:
         draft.lost("corim.rim-validity", "not-after", "no value came of the CoRIM, and rules have no end")
 
 

@@ -148,7 +148,7 @@ class TdxReader:
             if operator.value not in (_MEMBER, _NOT_MEMBER):
                 broken(operator.path, f"{_MEMBER} or {_NOT_MEMBER}", operator.value)
         else:
-            parts = item.items()
+            parts, found = item.items(), []
             one = sha384(Item([item.value], item.path) if parts[0].is_number() else item)
             known, member = ([] if one is None else [one]), True
         if not known:
@@ -158,6 +158,9 @@ class TdxReader:
         elif any(len(value) != 48 for value in known):
             self._draft.lost(item.path, claim, "a digest that is not 48 bytes")
         else:
+            if len(known) < len(found):
+                why = f"not SHA-384, as the register is: {len(found) - len(known)} of the digests"
+                self._draft.lost(item.path, claim, why)
             values_text = ", ".join(f'"{value.hex()}"' for value in known)
             self._rule(state, claim, f"{{none-of: [{values_text}]}}", item.path)
 
