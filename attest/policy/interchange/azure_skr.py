@@ -196,7 +196,8 @@ def _joined(line: int, parts: Sequence[_Part]) -> _Part:
     whole.entries = [one for one in parts[0].entries if all(_has(part.entries, one) for part in parts[1:])]
     lost_by_all = [
         one
-        for one in parts[0].unmapped
+        for losing in parts
+        for one in losing.unmapped
         if all(
             any((one.what, one.why) == (other.what, other.why) for other in part.unmapped) for part in parts
         )
