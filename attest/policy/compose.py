@@ -7,16 +7,17 @@ Source: policy format, extends and params.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from attest.policy.floors import Floors
+from attest.policy.kinds import read
 from attest.policy.layers import Layer
 from attest.policy.looser import looser
 from attest.policy.model import Accepted, Body, Entry, ReferenceSet, Rule
-from attest.policy.nodes import Fault, MapNode, Place, Unreadable
+from attest.policy.nodes import Fault, ListNode, MapNode, Node, Place, Unreadable
 from attest.policy.operators import OperatorReader
 from attest.policy.parameters import Declaration, Parameter, ParameterReader, Resolver, same_type
 from attest.policy.reader import Counts, Gaps, Reader, Said, reference_finder
@@ -77,6 +78,9 @@ class Composer:
         self._floors = floors
         self._effective = effective
         self._loosened: dict[str, str] = {}
+        self._kept: dict[tuple[object, ...], tuple[dict[str, Declared], list[Fault]]] = {}
+        """Reference sets of the first so many files that have some, by the parameters in them: sets are what is long."""
+        self._blamed = 0
         self.gaps = Gaps()
 
     def compose(self) -> Composed:
@@ -123,30 +127,40 @@ class Composer:
         found = _Read()
         operators = []
         count = 0
+        named = frozenset().union(*self._in_sets[: len(layers)])
+        texts = ((name, value.text) for name, value in values.items() if name in named)
+        key = (sum(map(_has_sets, layers)), *sorted(texts, key=str))
+        kept = self._kept.get(key)
+        said: list[Fault] = []
         for index, layer in enumerate(layers):
             seen = {one.name for one in declarations if one.layer == index or one.layer in layer.parents}
-            resolver = Resolver(
-                layer.name, faults, {name: value for name, value in values.items() if name in seen}
-            )
+            known = {name: value for name, value in values.items() if name in seen}
+            resolver = Resolver(layer.name, faults, known)
             # Filled when the sets of all files are joined.
             sets: dict[str, ReferenceSet | None] = {}
             reader = OperatorReader(
                 resolver._fault, resolver.resolve, partial(reference_finder, resolver, sets)
             )
             operators.append((reader, sets))
-            node = self._child(layer, "references", faults)
+            node = self._child(layer, "references", faults) if kept is None else None
             if node is not None:
+                in_sets = Resolver(layer.name, said, known)
                 references = ReferenceReader(
                     layer.name,
                     index,
-                    faults,
-                    reader,
+                    said,
+                    OperatorReader(in_sets._fault, in_sets.resolve, partial(reference_finder, in_sets, {})),
                     parents=layer.parents,
                     joined=self._effective,
                     count=count,
                 )
                 references.read(node, found.sets)
                 count = references.count
+        if kept is None:
+            self._kept[key] = found.sets, said
+        else:
+            found.sets, said = kept
+        faults += said
         joined = joined_sets(found.sets)
         counts = Counts()
         for index, layer in enumerate(layers):
@@ -171,6 +185,11 @@ class Composer:
                 ).read(layer.node)
             )
         return found
+
+    @cached_property
+    def _in_sets(self) -> Sequence[frozenset[str]]:
+        """Of each file the parameters that stand in its reference sets."""
+        return [frozenset(_named_in(_sets_in(layer))) for layer in self._layers]
 
     def _child(self, layer: Layer, key: str, faults: list[Fault]) -> MapNode | None:
         for name, child in layer.node.entries if isinstance(layer.node, MapNode) else ():
@@ -274,7 +293,8 @@ class Composer:
         if not silent or not self._wider(parents, silent, declarations, values):
             return
         # Which of them it is; where there are many, or none is it alone, the first stands for all.
-        few = silent if len(silent) <= _FEW else []
+        few = silent if self._blamed + len(silent) <= _FEW else []
+        self._blamed += len(silent)
         alone = [step for step in few if self._wider(parents, [step], declarations, values)]
         who = "the value given for" if layer == _CALLER else "this default of"
         for step in alone or silent[:1]:
@@ -294,6 +314,9 @@ class Composer:
         declarations: Sequence[Declaration],
         values: Mapping[str, Parameter],
     ) -> bool:
+        named = frozenset().union(*self._in_sets[: len(parents)])
+        if any(step.by.name in named and _another(step) for step in steps):
+            return True  # another value in a set, which is long, is never shown to be as strict
         faults: list[Fault] = []
         try:
             old, new = (
@@ -306,11 +329,7 @@ class Composer:
         except Unreadable:
             return True
         # Where one of the two cannot be read, nothing shows that the other is as strict.
-        return (
-            bool(faults)
-            or looser(new.said, old.said)
-            or any(new.sets[one].texts != found.texts for one, found in old.sets.items())
-        )
+        return bool(faults) or looser(new.said, old.said)
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -396,3 +415,27 @@ class Composer:
         self.faults.append(Fault(place, message, code, self._layers[layer].name))
         if len(self.faults) >= 200:
             raise Unreadable(self.faults)
+
+
+def _another(step: _Step) -> bool:
+    return read(step.by.claim, step.before) != read(step.by.claim, step.after)
+
+
+def _sets_in(layer: Layer) -> list[Node]:
+    entries = layer.node.entries if isinstance(layer.node, MapNode) else ()
+    return [child for key, child in entries if key.text == "references"]
+
+
+def _named_in(nodes: list[Node]) -> Iterator[str]:
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, MapNode):
+            nodes += (child for _, child in node.entries)
+        elif isinstance(node, ListNode):
+            nodes += node.items
+        elif node.text.startswith("${"):
+            yield node.text[2:-1]
+
+
+def _has_sets(layer: Layer) -> bool:
+    return bool(_sets_in(layer))
