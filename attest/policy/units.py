@@ -21,6 +21,7 @@ from attest.policy.floor_units import (
     floor_dates,
 )
 from attest.policy.model import FIXED, Entry, Group, Operator, ReferenceSet, Rule
+from attest.policy.sketch import MAX_DEVICES
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,11 @@ def _count(section: str, operators: list[Operator], dates: frozenset[datetime] =
         f"{section}.count",
         (f"{section}.count",),
         frozenset({f"{section}.count", f"{section}.present"}),
-        tuple(Change({f"{section}.count": str(count)}) for count in sorted(counts) if 0 <= count <= 64),
+        tuple(
+            Change({f"{section}.count": str(count)}) for count in sorted(counts) if 0 <= count <= MAX_DEVICES
+        ),
         dates,
+        whole=max(counts) <= MAX_DEVICES,
     )
 
 

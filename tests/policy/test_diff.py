@@ -307,6 +307,12 @@ def test_a_value_that_no_rule_names_is_no_way_round_the_comparison(
     check_witnesses(comparison)
 
 
+def test_more_devices_than_are_made_up_leave_it_open_that_b_is_not_looser() -> None:
+    a, b = (policy_with({"gpu.count": {"one-of": counts}}) for counts in (["8"], ["8", "100"]))
+    assert diff(a, b).unproven == ("gpu.count",)
+    assert diff(a, policy_with({"gpu.count": "8"})).unproven == ()
+
+
 def test_values_of_a_group_are_told_apart_by_the_defaults_too() -> None:
     """Where combinations are many, one value stands for those of which rules say the same: the defaults are rules."""
     never = "{mitigations-launch: {has-bits: 0xffffffffffffffff, one-of: [2, 5]}}"
