@@ -200,7 +200,10 @@ def _results() -> str:
         rows.append([f"`{category}`", *cells])
     header = ["Category", "Pass", "Pass, only defaults", "Warned", "Fail", "Unknown"]
     parts += [_table(header, rows)]
-    parts += ["## Rules by category\n", "Every other rule counts in `configuration`.\n"]
+    parts += [
+        "## Rules by category\n",
+        "Every other rule counts in `configuration`, and so do warnings of no rule.\n",
+    ]
     by_category = (
         [f"`{category}`", " ".join(f"`{name}`" for name, of in CATEGORIES_OF.items() if category in of)]
         for category in CATEGORIES

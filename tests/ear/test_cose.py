@@ -150,7 +150,7 @@ def test_the_labels_are_the_draft_s(token: bytes) -> None:
     assert set(payload[1004]) == {0, 1}
     cpu = payload[266]["cpu0"]
     assert cpu[1000] == 32
-    assert cpu[1001] == {0: 0, 1: 3, 2: 3, 3: 0, 4: 2, 5: 2, 6: 0, 7: 0}
+    assert cpu[1001] == {0: 0, 1: 32, 2: 3, 3: 0, 4: 2, 5: 2, 6: 0, 7: 0}
     assert cpu[1003] == [f"t@{CLEAN.digest}"]
     assert cpu[-70000]["simulated"] is False
 

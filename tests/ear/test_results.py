@@ -58,6 +58,28 @@ def test_what_else_was_asked_can_only_make_it_worse(result_of: ResultOf) -> None
     assert result_of(tree(snp=SNP), refused, verdict="conforms").status == "contraindicated"
 
 
+@pytest.mark.parametrize(
+    ("more", "number"),
+    [
+        ({"simulated": True}, 32),
+        ({"verdict": "conforms-with-warnings"}, 32),
+        ({"verdict": "refused"}, 96),
+        ({}, 2),
+    ],
+)
+def test_numbers_alone_affirm_nothing_that_the_status_does_not(
+    result_of: ResultOf, more: dict[str, Any], number: int
+) -> None:
+    """Some consumers make a status of their own of the vector, and some of one part's."""
+    policy = policy_of(
+        f'{{snp: {{measurement: {{is: "{M}", covers: image}}, ecc: true}}, gpu: {{count: 1}}}}'
+    )
+    result = result_of(tree(snp=SNP, gpu=[GPU]), policy, **more)
+    assert result.parts["cpu0"].vector.values["configuration"] == number
+    assert {part.vector.worst for part in result.parts.values()} == {result.status}
+    assert result.parts["cpu0"].vector.values["executables"] == 3
+
+
 def test_the_policy_is_named_with_its_digest(result_of: ResultOf) -> None:
     assert result_of(tree(snp=SNP), CLEAN).policies == (f"t@{CLEAN.digest}",)
 

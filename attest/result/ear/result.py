@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attest.result.ear.bound_key import bound_key
 from attest.result.ear.digest import digests_of
 from attest.result.ear.rules import Named, records_of
+from attest.result.ear.table import VALUES
 from attest.result.ear.vector import NOT_AUTHENTIC, UNEXPECTED_EVIDENCE, VERIFIER_FAULT, Tier, Vector, worse
 from attest.result.ear.weigh import weigh
 
@@ -106,8 +107,13 @@ def of_appraisal(
         name: weigh(records_of(name, names, records), identified=name != _WHOLE or not unidentified)
         for name in names
     }
+    worst: Tier = "none"
     for vector in vectors.values():
-        status = worse(status, vector.worst)
+        worst = worse(worst, vector.worst)
+    status = worse(status, worst)
+    if appraisal.conforms and status not in ("affirming", worst):
+        # Warnings, or what was asked beside the policy: no rule's number says it, and some consumers read those alone.
+        vectors = {name: _concerned(vector, status) for name, vector in vectors.items()}
     bound = bound_key(appraisal.claims, key) if status in ("affirming", "warning") else None
     return AttestationResult(
         _MINT,
@@ -163,6 +169,14 @@ def _unappraised(status: Tier, parts: Mapping[str, Part], at: datetime, simulate
         ends=None,
         key=None,
     )
+
+
+def _concerned(vector: Vector, status: Tier) -> Vector:
+    """The vector with the status in its configuration."""
+    number = VALUES["configuration"].failed if status == "contraindicated" else VALUES["configuration"].warned
+    values = dict(vector.values)
+    values["configuration"] = max(values["configuration"], number)
+    return Vector.of(values)
 
 
 def _names(appraisal: Appraisal) -> tuple[str, ...]:
