@@ -12,7 +12,7 @@ from typing import cast
 
 from attest.claims import instant
 from attest.policy.defaults import replaces
-from attest.policy.document import Policy
+from attest.policy.document import SECTIONS_OF, Policy
 from attest.policy.identity import standing, workload_pins
 from attest.policy.lint_table import LINTS
 from attest.policy.model import PLATFORMS, Components, Entry, Group, Operator, ReferenceSet, Rule
@@ -30,6 +30,7 @@ _CHOSEN = {
 }
 """What the host or the guest chooses: no identity alone."""
 
+_CPU = ("snp", "tdx", "azure")
 _GROWING = frozenset({"version", "vbios", "date"})
 _COUNTED = frozenset({"tdx.tcb-evaluation", "snp.guest-svn", "azure.evidence-version"})
 _MINIMUMS = {
@@ -88,6 +89,7 @@ class _Linter:
                 yield from self._rule(rule, nested=nested)
         yield from self._references()
         yield from self._ends()
+        yield from self._unasked()
         yield from self._unused()
 
     def _lint(self, code: str, place: Place | str, message: str) -> Lint:
@@ -300,15 +302,25 @@ class _Linter:
             for found in cast("tuple[ReferenceSet, ...]", operator.operand)
         }
 
+    def _unasked(self) -> Iterator[Lint]:
+        """Sections of this file that are asked of no machine. A parent may have more: platforms only become fewer."""
+        asked = {section for platform in self.body.platforms for section in SECTIONS_OF[platform]}
+        own = next((child for key, child in self._entries() if key.text == "require"), None)
+        for key, _ in own.entries if isinstance(own, MapNode) else ():
+            if key.text in _CPU and key.text not in asked:
+                listed = ", ".join(sorted(self.body.platforms))
+                yield self._lint(
+                    "section-unasked", key.place, f"no machine of {listed} has a part {key.text}"
+                )
+
+    def _entries(self) -> tuple[tuple[Scalar, Node], ...]:
+        return self._node.entries if isinstance(self._node, MapNode) else ()
+
     def _unused(self) -> Iterator[Lint]:
         """Parameters of this file that nothing of it stands on."""
-        if not isinstance(self._node, MapNode):
-            return
-        texts = {
-            text for key, child in self._node.entries if key.text != "params" for text in _scalars(child)
-        }
-        inherits = any(key.text == "extends" for key, _ in self._node.entries)
-        for key, child in self._node.entries:
+        texts = {text for key, child in self._entries() if key.text != "params" for text in _scalars(child)}
+        inherits = any(key.text == "extends" for key, _ in self._entries())
+        for key, child in self._entries():
             if key.text != "params" or not isinstance(child, MapNode) or inherits:
                 continue  # a parent may stand on it
             for name, _ in child.entries:

@@ -167,6 +167,11 @@ LINTS: dict[str, Meaning] = {
     "end-distant": Meaning(
         "What ends in more than a year does not end", "T-TDX-STATUS", "set an end that somebody will see"
     ),
+    "section-unasked": Meaning(
+        "Its rules refuse nothing: they are asked of no machine that this policy lets pass",
+        "T-EMPTY",
+        "list the platform, or take the section away",
+    ),
     "unused-set": Meaning(
         "Values that no rule asks for protect nothing", "T-RV", "write CLAIM: {in: SET}, or take the set away"
     ),

@@ -112,6 +112,8 @@ CASES: list[tuple[str, str, str]] = [
     ("set-empty", dated("2026-11-22"), "5:3"),
     ("observed", dated("2028-01-01").replace("covers: image", "covers: image, state: observed"), "8:9"),
     ("covers-unsaid", dated("2028-01-01").replace("covers: image, ", ""), "8:9"),
+    ("section-unasked", CLEAN + "  azure: {secure-boot: true}\n", "14:3"),
+    ("section-unasked", CLEAN + f"  tdx: {{mrtd: '{LD}'}}\n", "14:3"),
     ("unused-set", CLEAN.replace("require:", SET.replace("web", "old") % (LD, "2028-01-01") + "require:"), "5:3"),
     ("unused-parameter", CLEAN.replace("require:", "params: {ld: {type: snp.measurement, default: '" + LD + "'}}\nrequire:"), "4:10"),
     ("grace-ends", CLEAN.replace("fixed: [amd-sb-3019]", "fixed: [amd-sb-3019]\n    smt: {is: false, else: warn, until: 2026-12-22}"), "7:5"),
