@@ -25,7 +25,9 @@ _OTHER_ADVISORY = "INTEL-SA-00000"
 _TOP = 255
 _LARGEST = 10**19 - 1
 """Of the numbers of a version."""
-_FEW_MEMBERS = 6
+_FEW_MEMBERS, _MANY_MEMBERS = 6, 24
+"""Of sets: with so few all combinations are tried, beyond so many only one at a time."""
+_MANY_MASKS, _MANY_CHOICES = 8, 64
 _SOME_DATE = datetime(2024, 11, 13, tzinfo=UTC)
 
 
@@ -33,13 +35,23 @@ def edges(claim: Claim, operators: Iterable[Operator]) -> list[Raw]:
     """Canonical texts, each once, the most usual first; never empty. For `tcb` the product is the caller's to set:
     `tcb_edges`."""
     operators = tuple(operators)
-    found: list[Raw] = []
+    found: dict[str, Raw] = {}
     for value in _values(claim, operators):
         raw = _raw(claim, value)
-        if raw not in found:
-            found.append(raw)
-    found.append(None)
-    return found
+        found.setdefault(str(raw), raw)
+    return [*found.values(), None]
+
+
+def all_edges(claim: Claim, operators: Iterable[Operator]) -> bool:
+    """Whether `edges` has a value of each kind that these operators tell apart, or left some out where they are many."""
+    operators = tuple(operators)
+    if claim.kind == "bits":
+        required, refused, listed = _masks(operators)
+        return max(len(required), len(refused)) <= _MANY_MASKS and len(listed) + 2 <= _MANY_CHOICES
+    if claim.kind == "set" and any(operator.name in ("is", "one-of") for operator in operators):
+        sets = [value for value in _literals(operators) if isinstance(value, frozenset)]
+        return len(frozenset().union(*sets)) <= _MANY_MEMBERS
+    return True
 
 
 def _raw(claim: Claim, value: Any) -> Raw:
@@ -122,10 +134,22 @@ def _bits(operators: tuple[Operator, ...]) -> Iterator[int]:
     if outside is not None:
         yield required | outside
     # Masks pass a value for every choice of the bits they leave free: more than any list of values has.
-    for wanted in {required, 0, *masks}:
-        yield from _choices(wanted, every & ~wanted, len(masks) + 2)
-        for mask in masks:
-            yield from _choices(wanted, every & ~wanted & ~mask, len(masks) + 2)
+    required_by, refused_by, listed = _masks(operators)
+    most = min(len(listed) + 2, _MANY_CHOICES)
+    for wanted in dict.fromkeys((required, 0, *required_by[:_MANY_MASKS])):
+        for refused in (0, *refused_by[:_MANY_MASKS]):
+            yield from _choices(wanted, every & ~wanted & ~refused, most)
+
+
+def _masks(operators: tuple[Operator, ...]) -> tuple[list[int], list[int], list[int]]:
+    """Bits that must be set, bits that must not be, and single values, each once."""
+    found: tuple[dict[int, None], ...] = ({}, {}, {})
+    for operator in operators:
+        which = {"has-bits": 0, "no-bits": 1}.get(operator.name, 2)
+        for value in _literals((operator,)):
+            if isinstance(value, int):
+                found[which][value] = None
+    return [*found[0]], [*found[1]], [*found[2]]
 
 
 def _choices(wanted: int, free: int, most: int) -> Iterator[int]:
@@ -220,7 +244,7 @@ def _sets(operators: tuple[Operator, ...]) -> Iterator[frozenset[str]]:
     # Lists of whole sets may hold some combinations and lack others.
     members = sorted(every)
     sizes = range(2, len(members)) if len(members) <= _FEW_MEMBERS else (2, len(members) - 1)
-    for size in sizes:
+    for size in sizes if len(members) <= _MANY_MEMBERS else ():
         yield from map(frozenset, combinations(members, size))
 
 

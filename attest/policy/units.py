@@ -11,7 +11,7 @@ from attest.claims import CLAIMS, DEVICE_SECTIONS, Claim
 from attest.policy.combine import MAX_CHANGES, Change, Combiner
 from attest.policy.defaults import DEFAULTS, UNDER_LAG
 from attest.policy.document import Policy
-from attest.policy.edges import Raw, dates_of, edges, tcb_edges, untried_references
+from attest.policy.edges import Raw, all_edges, dates_of, edges, tcb_edges, untried_references
 from attest.policy.fixed import FLOOR
 from attest.policy.floor_units import (
     accepted_changes,
@@ -163,7 +163,8 @@ def _unit(
         combined.near,
         frozenset(f"references.{one}" for _, rule, _ in mine for one in _sets(rule)),
         sum(untried_references(operators[name]) for name in names),
-        combined.whole,
+        combined.whole
+        and all(claims[name] is FIXED or all_edges(claims[name], operators[name]) for name in names),
     )
 
 
