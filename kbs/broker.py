@@ -838,13 +838,13 @@ def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Re
 def _version_for(
     given: Sequence[Given], tx: Repository, resource: ResourcePath, now: datetime
 ) -> SecretVersion | None:
-    """The current version; in an overlap, for a session that has the one before it, that one again."""
+    """The current version; in an overlap, for a session that has the one before it, that one again while it is enabled."""
     current = tx.registry.current(resource)
     for one in reversed(given):
         if current is None or one.version == current.version:
             break
         older = tx.registry.version(resource, one.version)
-        if older is not None and older.overlaps is not None and now < older.overlaps:
+        if older is not None and older.enabled and older.overlaps is not None and now < older.overlaps:
             return older
     return current
 
