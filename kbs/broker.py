@@ -264,10 +264,7 @@ class Broker:
         def keep(tx: Repository) -> datetime:
             now = self._clock.now(tx)
             expires = now + timedelta(seconds=self._settings.session_seconds)
-            tx.sessions.forget_expired(now)
-            tx.releases.forget_expired(now)
-            end_kept(tx, now)
-            tx.leases.forget(now)
+            _end(tx, now)
             if tx.sessions.open_challenges() >= self._settings.open_challenges:
                 raise Refusal(
                     429,
@@ -281,6 +278,10 @@ class Broker:
             return expires
 
         return Issued(write_challenge(nonce), cookie, self._store.write(keep))
+
+    def end(self) -> None:
+        """Remove what has ended, which a challenge does too: for a broker that no guest asks."""
+        self._store.write(lambda tx: _end(tx, self._clock.now(tx)))
 
     def _codec(self, version: str) -> Codec:
         """Raises Refusal, also for what another replica, or this broker before a restart, did serve."""
@@ -833,6 +834,13 @@ def _of_passport(passport: Passport, facts: dict[str, Any], now: datetime) -> Re
         attested.expires,
         encode(attested.token_id) or None,
     )
+
+
+def _end(tx: Repository, now: datetime) -> None:
+    tx.sessions.forget_expired(now)
+    tx.releases.forget_expired(now)
+    end_kept(tx, now)
+    tx.leases.forget(now)
 
 
 def _version_for(

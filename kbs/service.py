@@ -27,6 +27,7 @@ from kbs.config.database import Url
 from kbs.config.issuers import IssuerSection
 from kbs.config.tokens import TokenSection
 from kbs.fetching import Fetcher, NoFetcher, VendorFetcher
+from kbs.housekeeping import Housekeeping
 from kbs.http.certificates import Certificates
 from kbs.keys.configured import key_wrap
 from kbs.keys.files import read_private
@@ -68,11 +69,18 @@ class Service:
     keys: KeyRing
     fetcher: Fetcher
     messenger: Messenger
+    housekeeping: Housekeeping
     readiness: Readiness
     metrics: Metrics | None
     spans: TracerProvider | None
 
+    def start(self) -> None:
+        """What works beside the doors."""
+        self.messenger.start()
+        self.housekeeping.start()
+
     def close(self) -> None:
+        self.housekeeping.stop()
         self.messenger.stop()
         if self.spans is not None:
             self.spans.shutdown()
@@ -139,7 +147,16 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         config.record.checkpoint_rows,
     )
     return Service(
-        store, broker, administration, keys, verified.fetcher, messenger, readiness, metrics, spans
+        store,
+        broker,
+        administration,
+        keys,
+        verified.fetcher,
+        messenger,
+        Housekeeping(broker.end),
+        readiness,
+        metrics,
+        spans,
     )
 
 

@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"serving {scheme}://{_place(host, port)}", flush=True)
     if metrics is not None and config.metrics is not None:
         print(f"metrics http://{_place(config.metrics.host, metrics.port)}/metrics", flush=True)
-    service.messenger.start()
+    service.start()
     try:
         Server(server, service.readiness, config.listen.drain_seconds, tls).run(sockets=[listening])
     finally:
