@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+import rfc8785
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest.binding import device_nonce, report_data
@@ -33,6 +36,48 @@ def test_what_was_written_is_read_back_and_is_written_alike(tree: object) -> Non
     except UnicodeEncodeError:
         return
     assert canonical(read_json(text, where="test")) == text
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.text()
+    | st.text(st.characters(max_codepoint=0x7F))
+    | st.integers()
+    | st.floats(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.text(st.characters(max_codepoint=0x7F)), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=2000)
+@given(ANYTHING)
+def test_t_canon_the_quick_way_writes_what_rfc_8785_says(tree: object) -> None:
+    """Whatever the tree holds: the same bytes as the library, or its refusal."""
+
+    def written(write: Callable[[Any], bytes]) -> object:
+        try:
+            return write(tree)
+        except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+            return type(error)
+
+    assert written(canonical) == written(rfc8785.dumps)
+
+
+@pytest.mark.parametrize(
+    "tree", ["\x00\x1f\x7f\"\\/\b\f\n\r\t", {"b": 1, "a": 2, "A": 3, "": 4, "a\x00": 5, "\x7f": 6}, {"é": 1, "z": 2},
+             {"\U0001f600": 1, "\ufb33": 2}, [2**53 - 1, -(2**53) + 1, True, None, False], 2**53, 1.0, [1e21], {"a": -0.0}]
+)  # fmt: skip
+def test_t_canon_escapes_order_and_numbers(tree: object) -> None:
+    try:
+        wanted = rfc8785.dumps(tree)  # type: ignore[arg-type]
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(rfc8785.CanonicalizationError):
+            canonical(tree)
+    else:
+        assert canonical(tree) == wanted
 
 
 @pytest.mark.parametrize(
