@@ -58,7 +58,7 @@ class Administration:
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
-        self._acts = Acts(store, self._clock)
+        self.acts = self._acts = Acts(store, self._clock)
         self.four_eyes = four_eyes
         self.approvals = Approvals(store, self._acts)
         self.sign_in = sign_in or SignIn()

@@ -67,6 +67,19 @@ class Search:
         )
 
 
+def _held(rows: Iterable[AuditRow], wanted: Search, limit: int) -> tuple[list[AuditRow], int | None]:
+    """The first `limit` that hold, and the last number that was looked at; None where there was none."""
+    found: list[AuditRow] = []
+    last = None
+    for row in rows:
+        last = row.number
+        if wanted.holds(row):
+            found.append(row)
+            if len(found) == limit:
+                break
+    return found, last
+
+
 def _texts(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
@@ -84,15 +97,19 @@ class RecordAdministration:
         """Rows past `after` for which it holds, and where the next search goes on; None at the end."""
 
         def look(tx: Repository) -> tuple[list[AuditRow], int | None]:
-            found: list[AuditRow] = []
-            last = after
-            for row in tx.audit.rows(after=after, limit=SCANNED):
-                last = row.number
-                if wanted.holds(row):
-                    found.append(row)
-                    if len(found) == limit:
-                        break
-            return found, None if last >= tx.audit.head().number else last
+            found, last = _held(tx.audit.rows(after=after, limit=SCANNED), wanted, limit)
+            return found, None if last is None or last >= tx.audit.head().number else last
+
+        return self._store.read(look)
+
+    def search_back(
+        self, wanted: Search, before: int | None, limit: int
+    ) -> tuple[list[AuditRow], int | None]:
+        """The same with the newest first: those before this number, and before which the next search goes on."""
+
+        def look(tx: Repository) -> tuple[list[AuditRow], int | None]:
+            found, last = _held(tx.audit.rows_back(before=before, limit=SCANNED), wanted, limit)
+            return found, None if last is None or last <= 1 else last
 
         return self._store.read(look)
 

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,14 @@ def run(args: argparse.Namespace) -> int:
         listening = _listen(config.listen.host, config.listen.port)
         metrics = _serve_metrics(config, service.metrics)
     server = uvicorn.Config(
-        create_app(service.broker, service.administration, service.store, service.readiness, service.metrics),
+        create_app(
+            service.broker,
+            service.administration,
+            service.store,
+            service.readiness,
+            service.metrics,
+            None if config.console is None else timedelta(minutes=config.console.session_minutes),
+        ),
         http=ReadableProtocol,  # the same with whatever else is installed
         ws="none",
         lifespan="off",

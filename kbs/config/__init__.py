@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from kbs.config.console import ConsoleSection
 from kbs.config.database import Database
 from kbs.config.guests import Guests
 from kbs.config.issuers import IssuerSection
@@ -53,6 +54,10 @@ class Config(Section):
         description="Key stores of before, which still open what they wrapped; each as under `keys`.",
     )
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
+    console: ConsoleSection | None = Field(
+        default=None,
+        description="Pages for people at the administrators' door, `/console/`; none unless given, `console: {}` for the defaults.",
+    )
     metrics: MetricsSection | None = Field(
         default=None,
         description="Counts and times for Prometheus; none unless given, `metrics: {}` for the defaults.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -74,17 +75,31 @@ class NewSecret(_Strict):
     overlap_seconds: int = Field(default=0, ge=0, lt=1 << 31)
 
 
-def router(administration: Administration, store: Store) -> APIRouter:
+Asking = Callable[[Request, str], Callable[[Repository, datetime], Principal]]
+"""Of a request and its template: what it proves, before any transaction, and who that is, within one. Raises Refusal."""
+
+
+def by_authorization(administration: Administration) -> Asking:
+    def asking(request: Request, _template: str) -> Callable[[Repository, datetime], Principal]:
+        proved = given(request.headers.get("authorization"), administration.sign_in, administration.now)
+        return lambda tx, now: principal(tx, proved, now)
+
+    return asking
+
+
+def router(administration: Administration, store: Store, asking: Asking | None = None) -> APIRouter:
+    asks = by_authorization(administration) if asking is None else asking
+
     def authenticate(request: Request, template: str, body: bytes) -> Agreement | None:
         """What another agreed to, where this needs that."""
-        proved = given(request.headers.get("authorization"), administration.sign_in, administration.now)
+        who_asks = asks(request, template)
         door = DOORS.get((request.method, template))
 
         def standing(tx: Repository) -> str:
             return state_of(template, request.path_params, request.query_params, tx)
 
         def look(tx: Repository) -> tuple[Principal, Act]:
-            who = principal(tx, proved, administration.now_in(tx))
+            who = who_asks(tx, administration.now_in(tx))
             concerned = frozenset[str]()
             if door is not None and door.own is not None:
                 asked = Asked(request.path_params, request.query_params, body, who.owners)

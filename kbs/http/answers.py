@@ -87,7 +87,7 @@ class AuditRow(_Answer):
 
 
 class AuditRows(_Answer):
-    """after: where the next page begins; null for the last."""
+    """after: where the next page begins (with the newest first, before which); null for the last."""
 
     rows: list[AuditRow]
     after: int | None

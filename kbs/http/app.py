@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from datetime import timedelta
+
 from fastapi.responses import JSONResponse
-from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from kbs.administration import Administration
 from kbs.broker import Broker
-from kbs.http import admin, errors, guest, health
+from kbs.http import admin, guest, health
+from kbs.http.bare import bare
 from kbs.http.edge import Edge
 from kbs.http.watched import Counts, Watched
 from kbs.readiness import Readiness
 from kbs.store.database import Store
-
-_NO_TELEMETRY = TelemetryConfig(
-    tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False
-)
-"""The framework's own would send paths, which name secrets, and bodies in the text of errors (T-CT): see kbs.observing."""
 
 
 def create_app(
@@ -27,13 +23,13 @@ def create_app(
     store: Store,
     readiness: Readiness | None = None,
     counts: Counts | None = None,
+    console: timedelta | None = None,
 ) -> ASGIApp:
-    """An ASGI application; every answer but 2xx has the body {"type", "detail"}."""
-    # No documentation pages, and no redirects: a guest takes 3xx for a broken broker.
-    app = FastAPI(
-        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY
-    )
-    errors.install(app)
+    """An ASGI application; every answer but 2xx has the body {"type", "detail"}, but for pages of the console.
+
+    console: how long who signs in there may read; None for no console.
+    """
+    app = bare()
     health.add_routes(app, readiness)
 
     @app.get("/.well-known/jwks.json")
@@ -43,4 +39,8 @@ def create_app(
 
     app.include_router(guest.router(broker))
     app.include_router(admin.router(administration, store))
+    if console is not None:
+        from kbs.http.console import open_console
+
+        open_console(app, administration, store, console)
     return Watched(Edge(app), counts)

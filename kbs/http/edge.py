@@ -25,6 +25,7 @@ _LIMITS: Final = (
     ("/kbs/v0/attest", 16 << 20),
     ("/kbs/", 64 << 10),
     ("/admin/", 2 << 20),
+    ("/console/", 2 << 20),
     ("", 64 << 10),
 )
 _BODY_SECONDS: Final = 60.0

@@ -15,6 +15,7 @@ from attest.claims import instant
 from kbs.broker import Broker, Issued, Released
 from kbs.budget import Budget, Rate
 from kbs.domain import InvalidName, ResourcePath, hashed
+from kbs.http.cookie import only_cookie
 from kbs.http.errors import NO_STORE
 from kbs.refusals import Refusal
 
@@ -46,14 +47,16 @@ def router(broker: Broker) -> APIRouter:
     async def attest(request: Request) -> Response:
         _within(addresses, _address(request))
         issued = await run_in_threadpool(
-            broker.attest, _cookie(request), await request.body(), _address(request)
+            broker.attest, only_cookie(request, COOKIE), await request.body(), _address(request)
         )
         return _with_cookie(request, issued)
 
     @routes.get("/resource/{path:path}")
     async def resource(request: Request, path: str) -> Response:
         _within(addresses, _address(request))
-        _within(sessions, hashed(_cookie(request) or request.headers.get("authorization", "")).hex())
+        _within(
+            sessions, hashed(only_cookie(request, COOKIE) or request.headers.get("authorization", "")).hex()
+        )
         released = await to_thread.run_sync(_release, broker, request, _resource(path), limiter=releases)
         headers = {**NO_STORE, RECEIPT: str(released.receipt)}
         if released.lease is not None:
@@ -84,17 +87,6 @@ def _resource(path: str) -> ResourcePath:
         raise Refusal(404, "InvalidRequestPath", str(error)) from None
 
 
-def _cookie(request: Request) -> str | None:
-    """The session cookie, None where there is none. Two of them say nothing (session fixation)."""
-    values = [
-        value
-        for header in request.headers.getlist("cookie")
-        for name, _, value in (pair.strip().partition("=") for pair in header.split(";"))
-        if name == COOKIE
-    ]
-    return values[0] if len(values) == 1 else None
-
-
 def _within(budget: Budget, name: str) -> None:
     """T-DOS. Raises Refusal."""
     spent = budget.spend(name)
@@ -109,7 +101,7 @@ def _address(request: Request) -> str:
 
 def _release(broker: Broker, request: Request, path: ResourcePath) -> Released:
     """To whom asks: by the cookie of an attested session first, then by a bearer token, ours or an issuer's."""
-    cookie = _cookie(request)
+    cookie = only_cookie(request, COOKIE)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and not (cookie and broker.is_attested(hashed(cookie))):
         token = text.strip()

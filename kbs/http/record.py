@@ -35,9 +35,14 @@ def add_routes(routes: APIRouter, record: RecordAdministration) -> None:
         since: Word = None,
         until: Word = None,
         text: Word = None,
+        newest: bool = False,
+        before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
     ) -> dict[str, Any]:
         wanted = Search(event, owner, path, session, policy, since, until, text)
-        rows, more = record.search(wanted, after, limit)
+        if newest:
+            rows, more = record.search_back(wanted, before, limit)
+        else:
+            rows, more = record.search(wanted, after, limit)
         return {"rows": [_row(row) for row in rows], "after": more}
 
     @routes.get("/audit/verify")

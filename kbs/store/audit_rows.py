@@ -60,6 +60,15 @@ class AuditRows:
         for number, body, digest in self._connection.execute(query):
             yield AuditRow(number, _raw(body), _raw(digest))
 
+    def rows_back(self, *, before: int | None, limit: int) -> Iterator[AuditRow]:
+        """The newest first, of those before this number."""
+        query = select(audit.c.number, audit.c.body, audit.c.hash)
+        if before is not None:
+            query = query.where(audit.c.number < before)
+        query = query.order_by(audit.c.number.desc()).limit(limit).execution_options(yield_per=1000)
+        for number, body, digest in self._connection.execute(query):
+            yield AuditRow(number, _raw(body), _raw(digest))
+
     def of_session(self, session: str) -> Iterator[AuditRow]:
         """Of a session by its name in rows, 64 hex digits."""
         mark = f'"session":"{session}"'.encode()

@@ -1,6 +1,6 @@
 """The rows that a backup holds, and putting them back: of every table but what ends by itself.
 
-Challenges, sessions, what they were given and what is kept to explain decisions stay out. A guest attests again after a restore, so that no nonce which was answered
+Challenges, sessions (of guests, and of the console), what they were given and what is kept to explain decisions stay out. A guest attests again after a restore, so that no nonce which was answered
 since is open again, and no bearer token stands in a backup.
 """
 
@@ -13,9 +13,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Integer, LargeBinary, MetaData, Table, func, insert, select
 
-from kbs.store.tables import challenges, kept_evidence, kept_sessions, metadata, releases, sessions
+from kbs.store.tables import (
+    challenges,
+    console_sessions,
+    kept_evidence,
+    kept_sessions,
+    metadata,
+    releases,
+    sessions,
+)
 
-SHORT_LIVED: Final = (challenges, sessions, releases, kept_sessions, kept_evidence)
+SHORT_LIVED: Final = (challenges, sessions, console_sessions, releases, kept_sessions, kept_evidence)
 _BATCH: Final = 100
 Row = tuple[str, dict[str, Any]]
 """A table's name, and its columns with values as JSON has them: bytes are base64."""

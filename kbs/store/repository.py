@@ -14,6 +14,7 @@ from kbs.store.approval_rows import ApprovalRows
 from kbs.store.audit_rows import AuditRows
 from kbs.store.broker_row import BrokerRow
 from kbs.store.consent_rows import ConsentRows
+from kbs.store.console_rows import ConsoleRows
 from kbs.store.count_rows import CountRows
 from kbs.store.kept_rows import KeptRows
 from kbs.store.lease_rows import LeaseRows
@@ -27,13 +28,14 @@ from kbs.store.stop_rows import StopRows
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
     registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, stops,
-    broker: what is revoked or stopped. approvals: acts that wait for another person. audit: the trail."""
+    broker: what is revoked or stopped. approvals: acts that wait for another person. console: who reads there. audit: the trail."""
 
     __slots__ = (
         "approvals",
         "audit",
         "broker",
         "consents",
+        "console",
         "counts",
         "kept",
         "leases",
@@ -49,6 +51,7 @@ class Repository:
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
         self.approvals = ApprovalRows(connection)
+        self.console = ConsoleRows(connection)
         self.counts = CountRows(connection)
         self.kept = KeptRows(connection)
         self.leases = LeaseRows(connection)

@@ -115,6 +115,16 @@ secret_versions = Table(
     Column("overlaps", BigInteger, nullable=True),
 )
 
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("holder", LargeBinary(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("ix_console_sessions_expires", "expires"),
+)
+
 counts = Table(
     "counts",
     metadata,

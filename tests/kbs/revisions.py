@@ -245,6 +245,11 @@ def fill_0011(connection: Connection, left: Left) -> None:
     _into(connection, "owners", name="lab", enabled=True, created=1, paths='["shared/*"]')
 
 
+def fill_0012(connection: Connection, left: Left) -> None:
+    fill_0011(connection, left)
+    _into(connection, "console_sessions", id=bytes(32), holder=bytes(32), created=1, expires=9)
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -257,5 +262,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0009": fill_0009,
     "0010": fill_0010,
     "0011": fill_0011,
+    "0012": fill_0012,
 }
 """Schema → what writes `Left` into its tables."""
