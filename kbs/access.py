@@ -91,6 +91,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/audit/checkpoint-key"): _door("operator", "auditor", "owner"),
     ("GET", "/why/{what}"): _door("auditor", own="the decision's owners"),
     ("GET", "/evidence/{session}"): _door("auditor"),
+    ("GET", "/expiring"): _door("operator", "auditor", own="owner asked for"),
     ("GET", "/keys"): _door("operator", "auditor"),
     ("POST", "/keys/rotate"): _door("operator"),
     ("POST", "/keys/rewrap"): _door("operator"),

@@ -13,6 +13,7 @@ from attest import Malformed, Policy
 from kbs.acts import Acts, named
 from kbs.approvals import Approvals
 from kbs.clock import Clock
+from kbs.collateral import Collateral, NoCollateral
 from kbs.consent_administration import ConsentAdministration
 from kbs.domain import (
     Envelope,
@@ -24,6 +25,7 @@ from kbs.domain import (
     Version,
     owner_name,
 )
+from kbs.expiring import Expiring
 from kbs.foresight import Foresight
 from kbs.key_administration import KeyAdministration, key_store
 from kbs.keys.envelope import seal
@@ -54,7 +56,9 @@ class Administration:
         *,
         four_eyes: bool = False,
         sign_in: SignIn | None = None,
+        collateral: Collateral | None = None,
     ) -> None:
+        """collateral: what the broker keeps, to tell when it ends."""
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
@@ -66,6 +70,9 @@ class Administration:
         self.keys = KeyAdministration(store, keys, self._clock)
         self.record = RecordAdministration(store, keys, self._acts)
         self.foresight = Foresight(store, keys, self._acts)
+        self.expiring = Expiring(
+            store, self._acts, lambda: (collateral or NoCollateral()).current().endorsements
+        )
         self.stops = StopAdministration(store, self._acts)
         self.consents = ConsentAdministration(store, keys, self._acts)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from attest.canonical import canonical
@@ -26,7 +25,7 @@ from kbs.store.repository import Repository
 class ConsoleSessions:
     """Raises Refusal."""
 
-    def __init__(self, store: Store, acts: Acts, sign_in: Callable[[], SignIn], life: timedelta) -> None:
+    def __init__(self, store: Store, acts: Acts, sign_in: SignIn, life: timedelta) -> None:
         self._store = store
         self._acts = acts
         self._sign_in = sign_in
@@ -66,7 +65,7 @@ class ConsoleSessions:
             raise Refusal(403, "AdminAuthAccess", f"this is not that of {who.name}, who is signed in")
 
     def _proved(self, secret: str) -> bytes | Subject | None:
-        return given(f"Bearer {secret}", self._sign_in(), self._acts.now)
+        return given(f"Bearer {secret}", self._sign_in, self._acts.now)
 
 
 def reader(tx: Repository, token: str, now: datetime) -> Principal:

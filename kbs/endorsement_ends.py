@@ -18,10 +18,15 @@ from attest.x509 import Certificate, Crl
 
 def ends(endorsements: Endorsements) -> list[datetime]:
     """Of each that names an end, the first first. A file that cannot be read names none."""
+    return [end for end, _ in named_ends(endorsements)]
+
+
+def named_ends(endorsements: Endorsements) -> list[tuple[datetime, str]]:
+    """The same, each with what it is; the text is its issuer's."""
     return sorted(_ends(endorsements))
 
 
-def _ends(endorsements: Endorsements) -> Iterator[datetime]:
+def _ends(endorsements: Endorsements) -> Iterator[tuple[datetime, str]]:
     kept = (endorsements.certificates, endorsements.crls, endorsements.documents, endorsements.ocsp)
     for item in (one for kind in kept for one in kind):
         with suppress(Malformed):
@@ -31,8 +36,8 @@ def _ends(endorsements: Endorsements) -> Iterator[datetime]:
             yield from _end(Rim.parse(rim) if isinstance(rim, bytes) else rim)
 
 
-def _end(item: Certificate | Crl | SignedDocument | Rim | bytes) -> Iterator[datetime]:
+def _end(item: Certificate | Crl | SignedDocument | Rim | bytes) -> Iterator[tuple[datetime, str]]:
     """Raises Malformed."""
-    end = dates_of(item).next_update
-    if end is not None:
-        yield end
+    dates = dates_of(item)
+    if dates.next_update is not None:
+        yield dates.next_update, dates.about

@@ -139,7 +139,13 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         observers.append(Traces(spans.get_tracer("kbs")))
     store.observer = readiness.observer = observer = Several(observers)
     broker = Broker(store, keys, verified, settings, observer=observer)
-    administration = Administration(store, keys, four_eyes=config.people.four_eyes, sign_in=sign_in(config))
+    administration = Administration(
+        store,
+        keys,
+        four_eyes=config.people.four_eyes,
+        sign_in=sign_in(config),
+        collateral=verified.collateral,
+    )
     messenger = Messenger(
         _places(config),
         administration.record.checkpoint,

@@ -23,7 +23,7 @@ from kbs.administration import Administration
 from kbs.agreement import Agreement, under
 from kbs.approval import DESTRUCTIVE, Act, role_in, state_of
 from kbs.domain import Owner, Rule, Version
-from kbs.http import approvals, consents, foresight, keys, people, record, stops
+from kbs.http import approvals, consents, expiring, foresight, keys, people, record, stops
 from kbs.http.auth import given, principal
 from kbs.http.concerns import Asked, owners_of_request
 from kbs.http.principal import By
@@ -227,6 +227,7 @@ def router(administration: Administration, store: Store, asking: Asking | None =
 
     record.add_routes(routes, administration.record)
     foresight.add_routes(routes, administration.foresight)
+    expiring.add_routes(routes, administration.expiring)
     keys.add_routes(routes, administration.keys)
     approvals.add_routes(routes, administration.approvals)
     people.add_routes(routes, administration.people)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kbs.access import Role
+from kbs.expiring import Kind
 
 Instant = str
 """RFC 3339 in UTC, whole seconds, `Z`."""
@@ -139,6 +140,20 @@ class Evidence(_Answer):
 
     row: dict[str, Any]
     attestation: str
+
+
+class Ending(_Answer):
+    """owner: null where it is nobody's in particular."""
+
+    kind: Kind
+    what: str
+    owner: str | None
+    ends: Instant
+
+
+class Expiring(_Answer):
+    now: Instant
+    ending: list[Ending]
 
 
 class Kek(_Answer):
@@ -335,6 +350,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Any]] = {
     ("GET", "/audit/checkpoint-key"): CheckpointKey,
     ("GET", "/why/{what}"): Decisions,
     ("GET", "/evidence/{session}"): Evidence,
+    ("GET", "/expiring"): Expiring,
     ("GET", "/keys"): Keys,
     ("POST", "/keys/rotate"): KeyId,
     ("POST", "/keys/rewrap"): Rewrapped,

@@ -100,8 +100,8 @@ class Browser:
         self.answer: httpx.Response
         self.page: Reading
 
-    def go(self, path: str, **query: str) -> httpx.Response:
-        return self._came(self.http.get(urljoin(HOME, path), params=query or None))
+    def go(self, address: str, /, **query: str) -> httpx.Response:
+        return self._came(self.http.get(urljoin(HOME, address), params=query or None))
 
     def post(self, path: str, members: dict[str, str], **headers: str) -> httpx.Response:
         return self._came(self.http.post(urljoin(HOME, path), data=members, headers={**OWN, **headers}))

@@ -111,7 +111,7 @@ def test_t_cookie_a_session_ends(console: ConsoleBench, how: str) -> None:
         bench.clock.pass_seconds(24 * 3600 - 60)
     browser = console.browser(key)
     token = cookie_of(browser)
-    assert browser.path == "/console/releases"
+    assert browser.path == "/console/"
     match how:
         case "out":
             browser.fill("Sign out")
@@ -276,7 +276,7 @@ def test_t_acl_a_page_shows_what_the_role_may_read_and_no_more(console: ConsoleB
 def test_rows_are_searched_and_paged_newest_first(console: ConsoleBench) -> None:
     bench = console.bench
     for number in range(60):
-        bench.administration.stops.revoke("test", "secret", f"acme/key/{number}", "x")
+        bench.administration.stops.revoke(ADMINISTRATOR, "secret", f"acme/key/{number}", "x")
     browser = console.browser(bench.admin_key)
     numbers = [int(n) for n in re.findall(r'class="number">(\d+)<', browser.answer.text)]
     assert numbers == sorted(numbers, reverse=True)

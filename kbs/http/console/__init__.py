@@ -12,18 +12,26 @@ from fastapi import FastAPI
 
 from kbs.administration import Administration
 from kbs.console_sessions import ConsoleSessions
-from kbs.http.console import releases, sign_in
+from kbs.http.console import (
+    acts,
+    consents,
+    expiring,
+    people,
+    policies,
+    releases,
+    secrets,
+    sign_in,
+    start,
+    stops,
+    why,
+)
 from kbs.http.console.site import Site
 from kbs.store.database import Store
 
 
 def open_console(app: FastAPI, administration: Administration, store: Store, life: timedelta) -> None:
     """life: of a session."""
-    site = Site(
-        app,
-        administration,
-        store,
-        ConsoleSessions(store, administration.acts, lambda: administration.sign_in, life),
-    )
-    for room in (sign_in, releases):
+    sessions = ConsoleSessions(store, administration.acts, administration.sign_in, life)
+    site = Site(app, administration, store, sessions)
+    for room in (sign_in, start, releases, why, policies, consents, secrets, expiring, stops, people, acts):
         room.add_pages(site)

@@ -33,7 +33,7 @@ def add_pages(site: Site) -> None:
         before = token_of(request)
         if before is not None:
             await run_in_threadpool(site.sessions.end, before)
-        response = RedirectResponse(f"{PREFIX}/releases", 303)
+        response = RedirectResponse(f"{PREFIX}/", 303)
         set_cookie(response, token, int(site.sessions.life.total_seconds()))
         return response
 

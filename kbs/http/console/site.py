@@ -140,7 +140,7 @@ class Site:
         links = [
             (path, page.title)
             for (_, path), page in PAGES.items()
-            if page.link and who is not None and (not page.asks or may(who, page.asks[0]))
+            if page.link and who is not None and any(may(who, door) for door in page.asks)
         ]
         text = self._templates.get_template(template).render(
             title=values.pop("title", title),
