@@ -46,3 +46,8 @@ def escape(text: str, limit: int = LIMIT) -> str:
         else:
             out.append(char)
     return "".join(out) + ("…" if len(text) > limit else "")
+
+
+def reshown(text: str, limit: int = LIMIT) -> str:
+    """The same for text that may hold escapes already, of whoever wrote it down: their backslashes stay as they are."""
+    return escape(text, limit).replace("\\\\", "\\")

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from attest.untrusted import reshown
 from kbs.cli import audit_replay
 from kbs.cli.admin_client import CommandError, add_connection, ask, command, read_input
 
@@ -263,12 +264,17 @@ def _search(args: argparse.Namespace) -> None:
             print(f"more may follow: --after {found[-1]['row']['number']}", file=sys.stderr)
 
 
+_LINE = 2000
+"""Characters of a line: whoever can write into the database writes no more than that onto a terminal, and nothing that it obeys."""
+
+
 def _show(rows: list[dict[str, Any]]) -> None:
     for entry in rows:
         row = entry["row"]
-        print(f"{row['number']:>5}  {row['at']}  {row['event']:<15} {about(row)}".rstrip())
+        said = f"{row['number']:>5}  {row['at']}  {row['event']:<15} {about(row)}".rstrip()
+        print(reshown(said, _LINE))
         for problem in row.get("problems", ()):
-            print(f"       {problem['message']}")
+            print(f"       {reshown(problem['message'], _LINE)}")
 
 
 def about(row: dict[str, Any]) -> str:

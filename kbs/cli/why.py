@@ -8,6 +8,7 @@ import re
 import sys
 from typing import Any
 
+from attest.untrusted import reshown
 from kbs.cli.admin_client import CommandError, add_connection, ask, command
 from kbs.cli.audit import about
 
@@ -50,16 +51,16 @@ def _why(args: argparse.Namespace) -> None:
 
 def _show(decision: dict[str, Any]) -> None:
     row = decision["row"]
-    print(f"{row['event']} at {row['at']}: {about(row)}")
+    _say(f"{row['event']} at {row['at']}: {about(row)}")
     if row.get("type") == "ResourceNotFound":
         print("- there was no such secret: never put, or deleted (kbs secret list)")
     elif row.get("cause"):
-        print(f"- {row['cause']}")
+        _say(f"- {row['cause']}")
     for problem in row.get("problems", ()):
-        print(f"- {problem['message']}")
+        _say(f"- {problem['message']}")
         for name in ("expected", "found", "where", "remedy"):
             if problem.get(name):
-                print(f"    {name}: {problem[name]}")
+                _say(f"    {name}: {problem[name]}")
     for rule in decision["rules"]:
         print(
             f"\nrule {rule['rule']} of {rule['owner']} for {rule['path']}"
@@ -68,3 +69,8 @@ def _show(decision: dict[str, Any]) -> None:
         print(rule["text"], end="")
     if decision["unsaid"]:
         print(f"\n{decision['unsaid']}", file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    """A line of what the broker wrote down of others."""
+    print(reshown(text, 2200))

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
-from attest.untrusted import escape
+from attest.untrusted import reshown
 
 LONGEST: Final = 2000
 """Characters of one value: as many as a row of the trail holds."""
@@ -27,8 +27,7 @@ def shown(value: object) -> object:
 
 
 def visible(text: str) -> str:
-    # Rows hold text of evidence that was escaped when it was written; its backslashes are not doubled once more.
-    return escape(text, LONGEST).replace("\\\\", "\\")
+    return reshown(text, LONGEST)  # rows hold text of evidence that was escaped when it was written
 
 
 def lines(text: str) -> list[str]:

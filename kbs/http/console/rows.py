@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from attest.untrusted import LIMIT
 from kbs.http.console.escaping import address
 from kbs.http.console.guard import PREFIX
 
@@ -39,17 +40,22 @@ def shown_row(row: Mapping[str, Any]) -> Shown:
     what = reason or session
     return Shown(
         number=int(row.get("number", 0)),
-        at=str(row.get("at", "")),
-        event=event,
+        at=_cut(str(row.get("at", ""))),
+        event=_cut(event),
         kind="bad" if problems or event in _BAD else "good" if event in _GOOD else "soft",
-        resource=str(row.get("resource") or row.get("path") or ""),
-        version=str(row.get("version") or ""),
-        who=_who(row),
-        said=_said(row, problems),
+        resource=_cut(str(row.get("resource") or row.get("path") or "")),
+        version=_cut(str(row.get("version") or "")),
+        who=_cut(_who(row)),
+        said=_cut(_said(row, problems)),
         why=None if not isinstance(what, str) else address(PREFIX + "/why/{}", what),
         session=session if isinstance(session, str) else None,
         simulated=bool(row.get("simulated")),
     )
+
+
+def _cut(text: str) -> str:
+    """Lists are looked through; the page about a row has all of it."""
+    return text if len(text) <= LIMIT else text[:LIMIT] + "…"
 
 
 def _who(row: Mapping[str, Any]) -> str:

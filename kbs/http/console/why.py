@@ -26,6 +26,13 @@ _MARKS = {
     "not-judged": ("soft", "–", "not judged"),
 }
 
+_WITHOUT: dict[str, Any] = dict.fromkeys(("tee", "protocol", "key", "claims", "endorsements", "evidence")) | {
+    "simulated": False,
+    "platforms": [],
+    "warnings": [],
+}
+"""What a row of another version of the program may lack."""
+
 
 def add_pages(site: Site) -> None:
     async def why(visit: Visit) -> Response:
@@ -48,7 +55,7 @@ def add_pages(site: Site) -> None:
             title="A session" if len(what) == 64 else "A decision",
             what=what,
             decisions=decisions,
-            attested=attested,
+            attested=None if attested is None else _WITHOUT | attested,
             evidence=evidence,
             claims=_claims(found["decisions"]),
             marks=_MARKS,
