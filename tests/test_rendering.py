@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from attest.cli.main import main
-from attest.untrusted import escape
+from attest.errors import Malformed, Problem
+from attest.result.answer import of_refusal
+from attest.result.page import render_page
+from attest.result.text import render
+from attest.result.tree import tree_of
+from attest.result.tree_text import render_tree
+from attest.untrusted import Untrusted, escape, reshown
 from tests.ca import Authority
 from tests.conftest import EVIDENCE
+from tests.hostile import HOSTILE as CORPUS
+from tests.hostile import plain, require_harmless
 
 HOSTILE = "SEV-VCEK\x1b[31m\u202e\nverdict: conforms"
 
@@ -96,3 +105,43 @@ def test_t_render_a_terminal_of_few_characters_gets_escapes(command: str, tmp_pa
     assert done.returncode == (1 if command == "verify" else 0)
     assert done.stderr == b""
     assert (b"\\u2718 REFUSED" if command == "verify" else b"\\u5c71") in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["show"], ["verify"], ["verify", "--json"], ["show", "--json"]], ids=" ".join
+)
+def test_t_render_the_whole_corpus_in_certificates_reaches_no_terminal(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [text.encode()[:64].decode(errors="ignore") for text in CORPUS.values()]
+    for number, text in enumerate(names):
+        (tmp_path / f"{number}.der").write_bytes(Authority(text).certificate.der)
+    files = sorted(map(str, tmp_path.iterdir()))
+    main([*command, str(EVIDENCE / "snp-genoa" / "report.bin"), *files])
+    shown = capsys.readouterr().out
+    assert len(shown) > 500
+    assert plain(shown), [char for char in shown if not plain(char)]
+    if command == ["show"]:
+        assert all(escape(text)[:20] in shown for text in names)
+
+
+@pytest.mark.parametrize("name", sorted(CORPUS))
+def test_t_render_the_page_that_stands_alone_shows_no_harm(name: str) -> None:
+    """Whatever a problem holds: for the page what comes escaped, and what a caller forgot to escape."""
+    text = CORPUS[name]
+    for said in (text, escape(text), Untrusted(text).shown):
+        problem = Problem("evidence.malformed", said, said, said, said, said, said)
+        answer = of_refusal(Malformed(problem), datetime(2026, 1, 1, tzinfo=UTC))
+        require_harmless(render_page(tree_of(answer)))
+        if said != text:
+            assert plain(render(answer))
+            assert plain(render_tree(tree_of(answer)))
+
+
+@pytest.mark.parametrize("name", sorted(CORPUS))
+def test_t_render_escaping_leaves_nothing_and_escapes_nothing_twice(name: str) -> None:
+    text = CORPUS[name]
+    assert plain(escape(text, 10**6), "")
+    once = reshown(text, 10**6)
+    assert plain(once, "")
+    assert reshown(once, 10**6) == once

@@ -12,6 +12,7 @@ from html import escape as html_escape
 from attest.errors import Problem
 from attest.result.page_style import STYLE, style_source
 from attest.result.tree import WORDS, Branch, Leaf, State, Tree, short
+from attest.untrusted import reshown
 
 _VERDICTS = {
     "conforms": ("good", "✔", "CONFORMS"),
@@ -266,4 +267,4 @@ def _mark(state: State) -> str:
 def _text(text: str) -> str:
     """For HTML. Controls and bidi of evidence are escaped where the text enters an answer; what a caller's own file
     or a future field brings is escaped here all the same."""
-    return html_escape("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text))
+    return html_escape(reshown(text, len(text)))

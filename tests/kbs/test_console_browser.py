@@ -24,14 +24,13 @@ from kbs.clock import Clock
 from kbs.http.app import create_app
 from kbs.store.address import SqliteFile
 from tests.conftest import ROOT
-from tests.kbs.conftest import PATH, SNP_POLICY, Bench, make_bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SNP_POLICY, Bench, make_bench
 from tests.kbs.console import LIFE
-from tests.kbs.test_access import ADMINISTRATOR
 from tests.kbs.test_console_hostile import write_hostile
 from tests.kbs.test_console_pages import OTHER, TIGHTER, consent, put_keys, session_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 CHROMIUM = shutil.which("chromium")
 SCREENS = ROOT / "build" / "screens"
@@ -105,7 +104,7 @@ def chromium() -> Iterator[Browser]:
 def open_page(chromium: Browser, served: Served, **options: Any) -> Page:
     context = chromium.new_context(
         base_url=served.url,
-        **{"java_script_enabled": False, "viewport": {"width": 1180, "height": 800}, **options},
+        **{"java_script_enabled": False, "viewport": {"width": 1180, "height": 760}, **options},
     )
     context.set_default_timeout(5000)
     return context.new_page()
@@ -117,9 +116,9 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def picture(page: Page, name: str) -> None:
+def picture(page: Page, name: str, *, whole: bool = True) -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+    page.screenshot(path=SCREENS / f"{name}.png", full_page=whole)
 
 
 def test_a_whole_visit_without_javascript(chromium: Browser, served: Served) -> None:
@@ -129,14 +128,14 @@ def test_a_whole_visit_without_javascript(chromium: Browser, served: Served) -> 
     picture(page, "sign-in")
     sign_in(page, served.bench.admin_key)
     assert page.get_by_role("heading", level=1).inner_text() == "What needs attention"
-    picture(page, "start")
+    picture(page, "start", whole=False)
     page.get_by_role("link", name="Releases").click()
     page.get_by_label("Event").select_option("release-denied")
     page.get_by_role("button", name="Search").click()
     picture(page, "releases-denied")
     page.get_by_role("link", name="Explain row").first.click()
     assert page.get_by_text("SNP firmware is too old").first.is_visible()
-    picture(page, "why")
+    picture(page, "why", whole=False)
     page.goto(f"/console/why/{session_of(served.bench)}")
     picture(page, "session")
     for link in ("Releases", "Policies", "Consents", "Secrets", "Ends soon", "Stops", "People", "Approvals"):
@@ -236,7 +235,12 @@ def test_t_render_nothing_runs_and_nothing_is_asked_elsewhere_while_what_means_h
     asked: list[str] = []
     ran: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+
+    def opened(dialog: Dialog) -> None:
+        ran.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", opened)
     sign_in(page, bench.admin_key)
     for path in (
         "/console/", "/console/releases", f"/console/releases?text={'%3Cscript%3Ealert(1)%3C/script%3E'}",

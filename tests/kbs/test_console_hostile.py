@@ -15,9 +15,8 @@ from kbs.http.console.escaping import address, carried, cell, lines, shown, visi
 from kbs.http.console.pages import PAGES
 from kbs.logs import to_stderr
 from tests.hostile import HOSTILE, plain, require_harmless
-from tests.kbs.conftest import PATH, SNP_POLICY, Bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SNP_POLICY, Bench
 from tests.kbs.console import ConsoleBench, Reading
-from tests.kbs.test_access import ADMINISTRATOR
 
 _NAMES = (
     "by", "tee", "cause", "request", "revoked", "principal", "policy", "key", "protocol", "claims", "endorsements", "evidence",
@@ -76,9 +75,11 @@ def test_t_render_no_page_shows_harm_as_it_is(acme: Bench) -> None:
 
 def test_t_render_what_is_sent_to_a_page_comes_back_harmless(acme: Bench) -> None:
     browser = ConsoleBench(acme).browser(acme.admin_key)
-    trial, consents, revoke = (
-        browser.go(f"/console/{name}") and browser.page for name in ("trial", "consents", "act/revoke")
-    )
+    found: list[Reading] = []
+    for name in ("trial", "consents", "act/revoke"):
+        browser.go(f"/console/{name}")
+        found.append(browser.page)
+    trial, consents, revoke = found
 
     def fill(page: Reading, button: str, **members: str) -> None:
         browser.page = page

@@ -20,9 +20,9 @@ from kbs.domain import PathPattern, ResourcePath
 from kbs.http.console.acts import ACTS
 from kbs.http.console.inside import READS
 from kbs.http.console.pages import PAGES
-from tests.kbs.conftest import PATH, SECRET, SNP_POLICY, Bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.console import HOME, Browser, ConsoleBench
-from tests.kbs.test_access import ADMINISTRATOR, key_of
+from tests.kbs.test_access import key_of
 from tests.kbs.test_consent import pem
 
 KEY = ed25519.Ed25519PrivateKey.generate()

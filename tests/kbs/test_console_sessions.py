@@ -14,9 +14,9 @@ from kbs.http.console import open_console
 from kbs.http.console.guard import COOKIE, HEADERS, POLICY
 from kbs.http.console.inside import READS
 from kbs.http.console.pages import PAGES
-from tests.kbs.conftest import PATH, Bench
+from tests.kbs.conftest import ADMINISTRATOR, PATH, Bench
 from tests.kbs.console import HOME, LIFE, Browser, ConsoleBench
-from tests.kbs.test_access import ADMINISTRATOR, key_of
+from tests.kbs.test_access import key_of
 
 
 @pytest.fixture

@@ -111,8 +111,8 @@ class Site:
                 response = await self._refused(request, refusal)
             except Unavailable as error:
                 _log.error("the database does not serve; nothing was released", cause=str(error))
-                refusal = Refusal(503, "InternalError", "the broker's database does not serve")
-                response = await self._refused(request, refusal)
+                lost = Refusal(503, "InternalError", "the broker's database does not serve")
+                response = await self._refused(request, lost)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
