@@ -56,7 +56,7 @@ class Config(Section):
     listen: Listen = Field(default=Listen(), description="Where guests and administrators reach the broker.")
     console: ConsoleSection | None = Field(
         default=None,
-        description="Pages for people at the administrators' door, `/console/`; none unless given, `console: {}` for the defaults.",
+        description="Pages for people at the administrators' door, `/console/`; none unless given, as `console: {session-minutes: 30}`.",
     )
     metrics: MetricsSection | None = Field(
         default=None,

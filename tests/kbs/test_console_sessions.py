@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 
 from kbs.access import DOORS, Role
+from kbs.config import InvalidConfig, read_config
 from kbs.domain import hashed
 from kbs.http.bare import bare
 from kbs.http.console import open_console
 from kbs.http.console.guard import COOKIE, HEADERS, POLICY
-from kbs.http.console.inside import READS
+from kbs.http.console.inside import READS, Inside, by_session
 from kbs.http.console.pages import PAGES
+from kbs.refusals import Refusal
 from tests.kbs.conftest import ADMINISTRATOR, PATH, Bench
 from tests.kbs.console import HOME, LIFE, Browser, ConsoleBench
 from tests.kbs.test_access import key_of
@@ -255,6 +259,40 @@ def test_a_session_is_no_key(console: ConsoleBench) -> None:
     }
 
 
+def test_a_session_alone_changes_nothing_whatever_a_page_asks_in_its_name(console: ConsoleBench) -> None:
+    bench = console.bench
+    token = cookie_of(console.browser(bench.admin_key))
+    inside = Inside(bench.administration, bench.store)
+    before = bench.rows()
+    names = dict.fromkeys(
+        ("rule_id", "name", "version", "number", "digest", "repository", "kind", "tag"), "1"
+    )
+    refused = {door for door in DOORS if door not in READS}
+    assert len(refused) > 20
+    for door in refused:
+        with pytest.raises(Refusal) as refusal:
+            asyncio.run(inside.ask(by_session(token), door, names, None, {}))
+        assert (refusal.value.status, "needs the key" in refusal.value.detail) == (403, True), door
+    assert bench.rows() == before
+
+
+def test_a_session_is_of_every_replica(console: ConsoleBench) -> None:
+    token = cookie_of(console.browser(console.bench.admin_key))
+    another = ConsoleBench(console.bench).browser()
+    another.http.cookies.set(COOKIE, token, domain="kbs.example")
+    another.go("/console/")
+    assert another.path == "/console/"
+
+
+def test_the_configuration_says_whether_there_is_a_console_and_for_how_long(tmp_path: Path) -> None:
+    for text, minutes in ((b"", None), (b"console: {session-minutes: 5}\n", 5)):
+        section = read_config(b"state: .\n" + text, tmp_path / "kbs.yaml").console
+        assert (None if section is None else section.session_minutes) == minutes
+    for text in (b"console: {session-minutes: 0}", b"console: {session-minutes: 481}", b"console: {key: x}"):
+        with pytest.raises(InvalidConfig, match="console"):
+            read_config(b"state: .\n" + text, tmp_path / "kbs.yaml")
+
+
 @pytest.mark.parametrize("role", ["administrator", "auditor", "operator", "owner"])
 def test_t_acl_a_page_shows_what_the_role_may_read_and_no_more(console: ConsoleBench, role: Role) -> None:
     bench = console.bench
@@ -278,6 +316,7 @@ def test_rows_are_searched_and_paged_newest_first(console: ConsoleBench) -> None
     for number in range(60):
         bench.administration.stops.revoke(ADMINISTRATOR, "secret", f"acme/key/{number}", "x")
     browser = console.browser(bench.admin_key)
+    browser.go("/console/releases")
     numbers = [int(n) for n in re.findall(r'class="number">(\d+)<', browser.answer.text)]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) == 50

@@ -68,7 +68,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         "state: state\n"
         "listen: {port: 0, drain-seconds: 1, finish-seconds: 2, tls: {certificate: server.pem, key: server.key}}\n"
         "record: {checkpoints: [{folder: outside}]}\n"
-        "metrics: {port: 0}\nlog: {level: debug}\n"
+        "metrics: {port: 0}\nlog: {level: debug}\nconsole: {session-minutes: 5}\n"
     )
     command = [sys.executable, "-m", "kbs.cli.main", "serve", "--config", str(folder / "kbs.yaml")]
     with (folder / "log").open("w") as log:
@@ -121,6 +121,7 @@ def test_one_life(life: Life) -> None:
     assert serial(stays) == serial_in(life.folder / "first" / "server.pem")
     assert ask(stays, "/healthz") == '200 {"status":"serving"}'
     assert ask(stays, "/readyz") == '200 {"status":"ready"}'
+    assert ask(stays, "/console/sign-in").startswith("200 <!doctype html>")
 
     key = (life.folder / "admin.key").read_text().strip()
     assert ask(stays, "/admin/v1/owners", "POST", key, '{"name": "acme"}').startswith("201 ")
