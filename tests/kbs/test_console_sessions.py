@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from kbs.access import DOORS, Role
+from kbs.access import DOORS, Role, Subject
+from kbs.administration import Administration
+from kbs.clock import Clock
 from kbs.config import InvalidConfig, read_config
 from kbs.domain import hashed
 from kbs.http.bare import bare
@@ -18,9 +20,11 @@ from kbs.http.console.guard import COOKIE, HEADERS, POLICY
 from kbs.http.console.inside import READS, Inside, by_session
 from kbs.http.console.pages import PAGES
 from kbs.refusals import Refusal
+from kbs.sign_in import SignIn
 from tests.kbs.conftest import ADMINISTRATOR, PATH, Bench
 from tests.kbs.console import HOME, LIFE, Browser, ConsoleBench
 from tests.kbs.test_access import key_of
+from tests.kbs.test_sign_in import CLAIMS, CORP, ONE, Had, token
 
 
 @pytest.fixture
@@ -274,6 +278,27 @@ def test_a_session_alone_changes_nothing_whatever_a_page_asks_in_its_name(consol
             asyncio.run(inside.ask(by_session(token), door, names, None, {}))
         assert (refusal.value.status, "needs the key" in refusal.value.detail) == (403, True), door
     assert bench.rows() == before
+
+
+def test_somebody_of_an_identity_provider_signs_in_with_a_token_and_acts_with_one(acme: Bench) -> None:
+    sign_in = SignIn([(CORP, Had(ONE))])
+    acme.administration = Administration(acme.store, acme.keys, Clock(acme.clock), sign_in=sign_in)
+    people = acme.administration.people
+    people.add(ADMINISTRATOR, "ann", "administrator", (), None, Subject("corp", "ann"))
+    people.add(ADMINISTRATOR, "bob", "administrator", (), None, Subject("corp", "bob"))
+    console = ConsoleBench(acme)
+    browser = console.browser(token())
+    assert "ann, administrator" in browser.page.text
+    browser.go("/console/act/disable-rule", rule_id="1")
+    assert browser.fill("Disable", key=token({**CLAIMS, "sub": "bob"})).status_code == 403
+    assert browser.fill("Disable", key=token({**CLAIMS, "exp": CLAIMS["iat"] - 90})).status_code == 401
+    assert acme.rows("rule-disabled") == []
+    browser.fill("Disable", key=token())
+    assert [row["by"] for row in acme.rows("rule-disabled")] == ["ann"]
+    people.remove(ADMINISTRATOR, "ann")
+    browser.go("/console/")
+    assert browser.path == "/console/sign-in"
+    assert console.browser(token({**CLAIMS, "sub": "bob"})).path == "/console/"
 
 
 def test_a_session_is_of_every_replica(console: ConsoleBench) -> None:
