@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kbs.backup import Backup, BackupError
 from kbs.broker import Broker
 from kbs.cli.main import main
 from kbs.clock import Clock
+from kbs.console_sessions import ConsoleSessions
 from kbs.domain import ResourcePath, hashed
 from kbs.http.app import create_app
 from kbs.keys.ring import KeyRing
@@ -120,10 +122,20 @@ def test_backup_holds_ciphertext_and_hashes_for_its_owner_alone(acme: Bench) -> 
     guest.auth()
     token = guest.attest()
     assert guest.resource(PATH) == SECRET
+    administration = acme.administration
+    console = ConsoleSessions(
+        acme.store, administration.acts, administration.sign_in, timedelta(minutes=5)
+    ).begin(acme.admin_key)
     file = backup(acme)
     assert file.stat().st_mode & 0o077 == 0
     content = file.read_bytes()
-    for private in (SECRET[:12], acme.admin_key.encode(), token.encode(), guest.nonce.encode()):
+    for private in (
+        SECRET[:12],
+        acme.admin_key.encode(),
+        token.encode(),
+        guest.nonce.encode(),
+        console.encode(),
+    ):
         assert private not in content
     names = {json.loads(line)[0] for line in content.splitlines() if line.startswith(b"[")}
     short = {table.name for table in SHORT_LIVED}

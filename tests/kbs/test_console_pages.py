@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from fastapi import Request
 
 from attest.claims import instant
 from attest.dsse import seal_envelope
@@ -18,8 +20,11 @@ from kbs.clock import Clock
 from kbs.consent import ConsentKeys, ReleaseConsent, payload_of
 from kbs.domain import PathPattern, ResourcePath
 from kbs.http.console.acts import ACTS
-from kbs.http.console.inside import READS
+from kbs.http.console.inside import READS, Inside
 from kbs.http.console.pages import PAGES
+from kbs.http.console.visit import Visit
+from kbs.refusals import Refusal
+from kbs.terms import Terms
 from tests.kbs.conftest import ADMINISTRATOR, PATH, SECRET, SNP_POLICY, Bench
 from tests.kbs.console import HOME, Browser, ConsoleBench
 from tests.kbs.test_access import key_of
@@ -316,6 +321,39 @@ def test_what_ends_soon_of_every_kind_the_first_first(console: ConsoleBench) -> 
     owner = console.browser(key_of(bench, "owner", "other"))
     owner.go("/console/expiring", days="3650")
     assert "Nothing ends" in owner.page.text
+
+
+def test_an_owner_is_told_of_what_ends_of_his_own_alone(acme: Bench) -> None:
+    acme.owner("other", path="other/*")
+    ends = Terms(lease_seconds=3600, not_after=acme.clock.now + timedelta(days=2))
+    for owner, path in (("acme", "acme/key/leased"), ("other", "other/key/leased")):
+        acme.administration.put_secret("test", path, [owner], SECRET, ends)
+    guest = acme.guest()
+    guest.boot("acme/key/leased")
+    guest.http.get("/kbs/v0/resource/other/key/leased")
+
+    def told(owner: str | None) -> set[tuple[str, str, str]]:
+        return {(one.kind, one.owner, one.what) for one in acme.administration.expiring.ending(owner, 30)[1]}
+
+    his = {
+        ("lease", "acme", "acme/key/leased version 1"),
+        ("secret", "acme", "acme/key/leased version 1, by its terms"),
+    }
+    assert told("acme") == his
+    assert told(None) == his | {(kind, "other", what.replace("acme", "other")) for kind, _, what in his}
+    acme.clock.pass_seconds(3600)
+    assert {kind for kind, _, _ in told("acme")} == {"secret"}
+    assert acme.administration.expiring.ending("acme", 1)[1] == [], "two days ahead is not within one"
+    with pytest.raises(Refusal, match="1 to 3650 days"):
+        acme.administration.expiring.ending(None, 0)
+
+
+def test_t_acl_a_page_that_asks_what_its_row_does_not_have_fails() -> None:
+    visit = Visit(
+        cast(Request, None), PAGES["GET", "/console/stops"], cast(Inside, None), "", ADMINISTRATOR, {}, {}
+    )
+    with pytest.raises(RuntimeError, match="Stops asks GET /rules"):
+        asyncio.run(visit.ask("GET", "/rules"))
 
 
 def test_the_first_page_says_what_needs_attention(console: ConsoleBench) -> None:
