@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ from kbs.clock import Clock
 from kbs.consent import ConsentKeys, ReleaseConsent, payload_of
 from kbs.domain import PathPattern, ResourcePath
 from kbs.http.console.acts import ACTS
+from kbs.http.console.comparing import compared
 from kbs.http.console.inside import READS, Inside
 from kbs.http.console.pages import PAGES
 from kbs.http.console.visit import Visit
@@ -182,6 +184,20 @@ def test_two_rules_are_compared(console: ConsoleBench) -> None:
     assert "B lets pass nothing that A does not" in browser.page.text
     assert "tighter" in browser.page.text
     assert "+    tcb: {at-least: {genoa: {snp: 200}}}" in browser.page.text
+
+
+def test_a_comparison_that_takes_too_long_is_left_and_one_reads_no_file(
+    plain: ConsoleBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    browser = plain.browser(plain.bench.admin_key)
+    browser.go("/console/trial", rule="1")
+    monkeypatch.setattr("kbs.http.console.comparing._SECONDS", 0.001)
+    browser.fill("Try it")
+    assert "takes longer than 30 seconds: attest policy diff A B" in browser.page.text
+    (tmp_path / "parent.yaml").write_text(SNP_POLICY)
+    extending = f"policy: 1\nname: x\nextends: ['{tmp_path}/parent.yaml']\n"
+    _, faults = asyncio.run(compared(SNP_POLICY, extending, plain.bench.clock.now))
+    assert faults, "what a policy names is not read from the broker's disk"
 
 
 @pytest.mark.parametrize(
