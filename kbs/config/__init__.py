@@ -60,7 +60,7 @@ class Config(Section):
     )
     metrics: MetricsSection | None = Field(
         default=None,
-        description="Counts and times for Prometheus; none unless given, `metrics: {}` for the defaults.",
+        description="Counts and times for Prometheus; none unless given, `metrics: {port: 9464}` for one.",
     )
     log: LogSection = Field(default=LogSection(), description="How the log is written.")
     guests: Guests = Field(default=Guests(), description="What guests are offered, and for how long.")
