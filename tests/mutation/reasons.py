@@ -34,8 +34,6 @@ def _untold(text: str) -> str:
     return re.sub(r"[\s,]", "", _TOLD.sub("", text))
 
 
-_TRIED = "A test that was written since notices it, as was tried by hand; mutmut has not been run again"
-
 WORDING = Reason(
     "Words for people: which check and which problem is asked by tests, not how it is put",
     change=r"log\.(failed|require|warn)|x509\.|where=|found=|expected=|message=",
@@ -53,7 +51,7 @@ REASONS: tuple[Reason, ...] = (
         "The cache is not asked or not filled: the long way gives the same answer, later. That both agree, and that "
         "what was refused is not kept, is asked in tests/test_path.py, tests/snp/test_ground.py and "
         "tests/tdx/test_warm_verification.py",
-        change=r"cache is not None and depth|^cache=cache, → $|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
+        change=r"cache is not None and depth|→ if cache is None and key|^cache=cache, → $|, cache\) → .*, None\)|cache=cache.* → .*(cache=None|log=log, \)|log=log, memory)"
         r"|, cache, memory\) → .*, None, memory\)|if device is not None: → if device is None|if path is not None: → if path is None|known",
         function=r"path\.py|revocation\.py|ground\.py|references\.py read_rims|rim_signature\.py|tdx/verify\.py|nvidia/chain\.py"
         r"|azure/verify\.py|verifier\.py",
@@ -254,11 +252,6 @@ REASONS: tuple[Reason, ...] = (
         change=r"from_bytes\(signature\[[:48]+\], \)",
     ),
     Reason(
-        _TRIED,
-        function=r"snp/chain\.py with_issuer$",
-        change=r"or True else|> 1: → .*> 2:",
-    ),
-    Reason(
         "The long way gives the same answer, later",
         function=r"snp/chain\.py (with_issuer|check_chain)$",
         change=r"> 1: → .*>= 1|, cache\)|cache=cache",
@@ -289,24 +282,6 @@ REASONS: tuple[Reason, ...] = (
         "It is compared with the sixteen components",
         function=r"sgx_extension\.py PckFacts\.parse",
         change=r"_take\(tcb, 18\)",
-    ),
-    Reason(
-        _TRIED,
-        function=r"tdx/platform\.py (Shared\.of|Shared\.stands|is_plain)|sgx_extension\.py PckFacts\.parse"
-        r"|tdx/pck\.py (check_pck_chain|supplied_chains)|rim\.py parse_xml|nvidia/chain\.py _serial"
-        r"|tdx/ground\.py (find_ground|_check_pck|_choose_collateral)",
-    ),
-    Reason(
-        _TRIED,
-        function=r" _bind_azure$|nvidia/verify\.py _signature|azure/verify\.py verify_azure",
-        change=r"flag\(same or|\) or isinstance|cache, memory\) → .*cache, None\)",
-    ),
-    Reason(
-        _TRIED,
-        function=r"path\.py (Path\.in_time|_check_path|_check_issuers|_check_key_identifiers|_key_is)$"
-        r"|revocation\.py check_crls|references\.py find_reference|binding\.py domain_of|azure/bind\.py carries|azure/verify\.py carries",
-        change=r"name = None|at <= certificate|at >= certificate|log\.failed\(None|len\(log\.problems\)|depth - 3|own is None and|or key\.key_size"
-        r"|this_update < at|not_before < at|at < rim|rstrip|len\(extra_data\)",
     ),
     Reason(
         "Words for people",
