@@ -61,6 +61,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/owners"): _door("operator"),
     ("PATCH", "/owners/{name}"): _door("operator"),
     ("PUT", "/owners/{name}/paths"): _door(),
+    ("PUT", "/owners/{name}/quota"): _door("operator"),
     ("GET", "/rules"): _door("auditor", own="owner asked for"),
     ("PUT", "/rules"): _door(own="owner in the body"),
     ("PATCH", "/rules/{rule_id}"): _door(own="the rule's owner"),
@@ -104,6 +105,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/principals"): _door("operator", "auditor"),
     ("POST", "/principals"): _door("operator"),
     ("DELETE", "/principals/{name}"): _door("operator"),
+    ("POST", "/principals/{name}/rotate"): _door("operator", "owner"),
 }
 """Method and template below the prefix → who may ask."""
 

@@ -38,6 +38,7 @@ from kbs.stop_administration import StopAdministration
 from kbs.store.database import Store
 from kbs.store.repository import Repository
 from kbs.terms import FREE, Terms
+from kbs.tries import Tries
 
 MAX_SECRET: Final = 1 << 20
 MAX_POLICY: Final = 256 << 10
@@ -57,13 +58,15 @@ class Administration:
         four_eyes: bool = False,
         sign_in: SignIn | None = None,
         collateral: Collateral | None = None,
+        wrong_keys_a_minute: int = 60,
     ) -> None:
-        """collateral: what the broker keeps, to tell when it ends."""
+        """collateral: what the broker keeps, to tell when it ends. wrong_keys_a_minute: from one address, at the door."""
         self._store = store
         self._keys = keys
         self._clock = clock or Clock()
         self.acts = self._acts = Acts(store, self._clock)
         self.four_eyes = four_eyes
+        self.tries = Tries(wrong_keys_a_minute)
         self.approvals = Approvals(store, self._acts)
         self.sign_in = sign_in or SignIn()
         self.people = People(store, self._acts, self.sign_in.names)
@@ -91,27 +94,30 @@ class Administration:
 
     def enable_owner(self, who: str, name: str, enabled: bool) -> Owner:
         event = "owner-enabled" if enabled else "owner-disabled"
-
-        def change(tx: Repository, _: datetime) -> Owner:
-            tx.registry.enable_owner(name, enabled)
-            found = tx.registry.owner(name)
-            assert found is not None
-            return found
-
-        return self._acts.act(who, event, {"owner": name}, change)
+        changed: Owner = self._acts.act(
+            who, event, {"owner": name}, lambda tx, _: tx.registry.enable_owner(name, enabled)
+        )
+        return changed
 
     def give_paths(self, who: str, name: str, paths: Iterable[str]) -> Owner:
         """Where the owner's own key may put first secrets besides the repository of his name, instead of those of before."""
         patterns = sorted({named(PathPattern.parse, path) for path in paths}, key=str)
         facts = {"owner": name, "paths": [str(pattern) for pattern in patterns]}
+        changed: Owner = self._acts.act(
+            who, "owner-paths", facts, lambda tx, _: tx.registry.set_paths(name, patterns)
+        )
+        return changed
 
-        def change(tx: Repository, _: datetime) -> Owner:
-            tx.registry.set_paths(name, patterns)
-            found = tx.registry.owner(name)
-            assert found is not None
-            return found
+    def limit_owner(self, who: str, name: str, releases_an_hour: int | None) -> Owner:
+        """None: what the configuration says."""
+        facts: dict[str, Any] = {"owner": name}
+        if releases_an_hour is not None:
+            facts["releases-an-hour"] = releases_an_hour
 
-        return self._acts.act(who, "owner-paths", facts, change)
+        changed: Owner = self._acts.act(
+            who, "owner-limited", facts, lambda tx, _: tx.registry.limit_owner(name, releases_an_hour)
+        )
+        return changed
 
     def owners(self) -> list[Owner]:
         return self._store.read(lambda tx: tx.registry.owners())

@@ -30,14 +30,17 @@ DESTRUCTIVE: Final = frozenset(
         ("PATCH", "/owners/{name}"),
         ("POST", "/principals"),
         ("DELETE", "/principals/{name}"),
+        ("POST", "/principals/{name}/rotate"),
         ("POST", "/keys/retire"),
         ("DELETE", "/revocations/{number}"),
         ("DELETE", "/stops"),
     }
 )
-"""Method and template of what cannot be had back, or ends a protection. Who could make a principal alone could agree with
-himself through it. Enabling an owner needs nobody else's agreement."""
-_SAYS_ITS_BODY: Final = frozenset({"/owners/{name}", "/principals", "/keys/retire"})
+"""Method and template of what cannot be had back, or ends a protection. Who could make a principal, or take
+another's key, alone could agree with himself through it. Enabling an owner needs nobody else's agreement."""
+_SAYS_ITS_BODY: Final = frozenset(
+    {"/owners/{name}", "/principals", "/principals/{name}/rotate", "/keys/retire"}
+)
 """What is asked for stands in the body there; none of them takes a secret."""
 _READABLE: Final = 8192
 _PLAIN_NUMBER: Final = re.compile(r"[1-9][0-9]*")
@@ -125,7 +128,7 @@ def role_in(method: str, template: str, path: Mapping[str, str], body: bytes, re
     if (method, template) == ("POST", "/principals"):
         role = _read(body).get("role")
         return role if isinstance(role, str) else None
-    if template == "/principals/{name}":
+    if template.startswith("/principals/{name}"):
         return next((one.role for one, _ in registry.principals() if one.name == path["name"]), None)
     return None
 
@@ -146,7 +149,7 @@ def state_of(template: str, path: Mapping[str, str], query: Mapping[str, str], t
         if not _PLAIN_NUMBER.fullmatch(path["rule_id"]):  # the framework reads 01 and 1.0 as 1 too
             raise Refusal(404, "InvalidRequestPath", "a rule's number is written in plain digits")
         found = [(one.digest, str(one.pattern)) for one in registry.rules() if str(one.id) == path["rule_id"]]
-    elif template == "/principals/{name}":
+    elif template.startswith("/principals/{name}"):
         found = [
             (one.role, sorted(one.owners), None if key is None else key.hex(), str(one.subject))
             for one, key in registry.principals()

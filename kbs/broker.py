@@ -70,6 +70,8 @@ from kbs.problems import problem
 from kbs.protocol import CODECS, Attestation, Codec, Served
 from kbs.protocol.request import TEES, read_request, write_challenge
 from kbs.protocol.tee_key import TeeKey, encode
+from kbs.quota import HOUR, UsedUp, limit_of, of_owner, used_up
+from kbs.quota import refusal as refusal_of_quota
 from kbs.refusals import Refusal, malformed_request
 from kbs.retention import end_kept, kept_until
 from kbs.revocation import Revocations, names_of_machine, platforms_of
@@ -99,7 +101,8 @@ class Settings:
     how many may wait at once, of all guests together. deny_status: 403, or 401 as the reference server
     sends (guests then attest twice more). served: which guests. tokens: what its tokens say. session_days,
     evidence_days: how long what machines proved, and their evidence, is kept to explain decisions. address_rate,
-    session_rate: requests a minute of one address, and for secrets of one session."""
+    session_rate: requests a minute of one address, and for secrets of one session. owner_releases: an hour, of owners who
+    have no number of their own; None for no quota."""
 
     session_seconds: int = 300
     open_challenges: int = 10_000
@@ -110,6 +113,7 @@ class Settings:
     evidence_days: int = 0
     address_rate: int = 6000
     session_rate: int = 300
+    owner_releases: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.session_seconds <= 300:
@@ -145,7 +149,7 @@ class Facts:
     at: to the second. asks: None for a session that is not kept. basis: of `Verification`, as it is now. secret:
     the version to give, None where there is none. owners: by name, those of the secret, or of the rules where
     there is none. given: what who asks was given of it before. count: of the version's releases. standing: each
-    owner's consent. lists: the newest revocation list seen of each vendor. stopped: what stops the broker or an owner.
+    owner's consent. quotas: owners who have one, and whose is used up. lists: the newest revocation list seen of each vendor. stopped: what stops the broker or an owner.
     """
 
     at: datetime
@@ -159,6 +163,7 @@ class Facts:
     given: tuple[Given, ...]
     count: Count
     standing: Mapping[str, Standing]
+    quotas: Mapping[str, UsedUp | None]
     revoked: Revocations
     stopped: tuple[Stop, ...]
 
@@ -181,7 +186,8 @@ class Recipient:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A decision: this secret, to this recipient. agreed: the rules of all owners. repeats: the release that it
-    repeats, None for one that counts. counted: the names of the consents that it counts for."""
+    repeats, None for one that counts. counted: the names of the consents that it counts for. hourly: the owners whose
+    quota it counts for."""
 
     at: datetime
     recipient: Recipient
@@ -189,6 +195,7 @@ class Grant:
     agreed: list[dict[str, str]]
     repeats: Given | None
     counted: tuple[str, ...]
+    hourly: tuple[str, ...]
 
     @property
     def lease(self) -> datetime | None:
@@ -550,6 +557,7 @@ class Broker:
         secret = _version_for(given, tx, resource, now)
         rules = tuple(tx.registry.matching_rules(resource))
         names = {rule.owner for rule in rules} if secret is None else secret.owners
+        owners = {name: tx.registry.owner(name) for name in sorted(names)}
         state = tx.broker.state()
         return Facts(
             at=now,
@@ -558,16 +566,29 @@ class Broker:
             lists=tx.sessions.lists(),
             broker=state.name,
             secret=secret,
-            owners={name: tx.registry.owner(name) for name in sorted(names)},
+            owners=owners,
             rules=rules,
             given=given,
             count=Count() if secret is None else tx.counts.of(of_version(resource, secret.version)),
             standing={}
             if secret is None
             else {name: tx.consents.standing(name, resource) for name in secret.owners},
+            quotas=self._quotas(tx, owners, now),
             revoked=self._revoked(tx, state),
             stopped=tuple(one for one in tx.stops.all() if one.owner is None or one.owner in names),
         )
+
+    def _quotas(
+        self, tx: Repository, owners: Mapping[str, Owner | None], now: datetime
+    ) -> dict[str, UsedUp | None]:
+        """Whether each is used up, and not how much is left: who is asked alone would be decided about anew for each
+        other's release."""
+        limits = {name: limit_of(owner, self._settings.owner_releases) for name, owner in owners.items()}
+        return {
+            name: used_up(limit, tx.counts.of(of_owner(name)), now)
+            for name, limit in limits.items()
+            if limit is not None
+        }
 
     def _revoked(self, tx: Repository, state: BrokerState) -> Revocations:
         """All that is in force in this transaction. Kept by its tag, which no other content has."""
@@ -607,8 +628,12 @@ class Broker:
             raise Refusal(404, "ResourceNotFound", "there is no such resource", audited=True)
         if repeats is not None and repeats.lease is not None and facts.at >= repeats.lease:
             raise _lease_ended(repeats.lease, facts.at)
+        full = {name: one for name, one in facts.quotas.items() if one is not None}
+        if full and repeats is None:
+            noted |= {"key": recipient.key.thumbprint, "agreed": agreed, "refusing": refusing}
+            raise refusal_of_quota(full, facts.at)
         counted = tuple(one.counted for one in facts.standing.values() if one.counted is not None)
-        return Grant(facts.at, recipient, facts.secret, agreed, repeats, counted)
+        return Grant(facts.at, recipient, facts.secret, agreed, repeats, counted, tuple(facts.quotas))
 
     @observed("release.unwrap")
     def _answer(self, grant: Grant) -> bytes:
@@ -929,6 +954,8 @@ def _record_release(tx: Repository, grant: Grant, noted: Mapping[str, Any]) -> A
     tx.releases.add(*given, audit=row.number, expires=recipient.expires)
     for name in (of_version(secret.path, secret.version), *grant.counted):
         tx.counts.add(name, grant.at)
+    for name in grant.hourly:
+        tx.counts.add_within(of_owner(name), grant.at, HOUR)
     if ends is not None:
         platforms = platforms_of(recipient.vouched.claims)
         tx.leases.add(Lease(row.number, *given, given=grant.at, ends=ends, platforms=platforms))

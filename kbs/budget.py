@@ -54,6 +54,15 @@ class Budget:
         self._whole = _Bucket(0 if all is None else all.count, clock())
         self._of: OrderedDict[str, _Bucket] = OrderedDict()
 
+    def used_up(self, name: str) -> Spent | None:
+        """What `spend` would say now of the name's own budget, with nothing taken."""
+        with self._lock:
+            own = self._of.get(name)
+            if own is None:
+                return None
+            own.refill(self._each, self._clock())
+            return Spent(self._each, own.wait(self._each)) if own.left < 1 else None
+
     def spend(self, name: str) -> Spent | None:
         """Take one from both budgets. None where it may be had."""
         with self._lock:

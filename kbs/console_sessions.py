@@ -75,10 +75,12 @@ def reader(tx: Repository, token: str, now: datetime) -> Principal:
     """
     holder = tx.console.holder_of(hashed(token), now)
     found = None
+    former = tx.principals.former(now)
     for one, key_hash in tx.registry.principals():
-        own = one.subject if one.subject is not None else key_hash
-        if holder is not None and own is not None and hmac.compare_digest(_holder(own), holder):
-            found = one
+        before = former.get(one.name)
+        for own in (one.subject, key_hash, None if before is None else before.hash):
+            if holder is not None and own is not None and hmac.compare_digest(_holder(own), holder):
+                found = one
     if found is None or (found.expires is not None and now >= found.expires):
         raise Refusal(401, "AdminAuthAccess", "sign in: nobody is, or the time is over")
     return found

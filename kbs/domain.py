@@ -85,11 +85,12 @@ def owner_name(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Who sets policies and holds secrets. A disabled owner agrees to nothing. paths: where his own key puts first
-    secrets, besides the repository of his name."""
+    secrets, besides the repository of his name. releases_an_hour: None for what the configuration says."""
 
     name: str
     enabled: bool
     paths: tuple[PathPattern, ...] = ()
+    releases_an_hour: int | None = None
 
     def starts(self, path: ResourcePath) -> bool:
         """Whether a first secret there is his to put: whoever puts it says who agrees to its release (T-LASTWRITER)."""

@@ -1,9 +1,10 @@
-"""Principals: made, listed, removed. A key is shown once, to whoever made it."""
+"""Principals: made, listed, renewed, removed. A key is shown once, to whoever made it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from kbs.domain import InvalidName, hashed, owner_name
 from kbs.http.auth import make_key
 from kbs.refusals import Refusal
 from kbs.store.database import Store
+from kbs.store.failures import Unavailable
+from kbs.store.principal_rows import FormerKey
 from kbs.store.registry import Conflict
 from kbs.store.repository import Repository
 
@@ -27,6 +30,15 @@ class NewPrincipal:
 
     principal: Principal
     key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrincipal:
+    """used: the day he was last here. former_ends: until when the key before his counts; None where none does."""
+
+    principal: Principal
+    used: datetime | None
+    former_ends: datetime | None
 
 
 class People:
@@ -103,6 +115,51 @@ class People:
             tx.registry.remove_principal(name)
 
         self._acts.act(by.name, "principal-removed", facts, change)
+
+    def rotate(self, by: Principal, name: str, overlap_seconds: int) -> NewPrincipal:
+        """Another key for a principal; the one before counts for `overlap_seconds` still, and one before that no more.
+        His own, or another's whom `by` could have made."""
+        key = make_key()
+        facts: dict[str, Any] = {"principal": name}
+
+        def change(tx: Repository, now: datetime) -> Principal:
+            listed = {one.name: (one, key_hash) for one, key_hash in tx.registry.principals()}
+            found, key_hash = listed.get(name, (None, None))
+            if found is None:
+                raise Conflict(f"there is no principal {name}")
+            if by.name != name and not may_give(by, found.role):
+                raise Refusal(403, "AdminAuthAccess", f"an {by.role} takes no key of an {found.role}'s")
+            if key_hash is None:
+                raise Conflict(f"{name} signs in by an identity provider and has no key")
+            if found.expires is not None and now >= found.expires:
+                raise Conflict(f"{name} has ended: add another")
+            ends = now + timedelta(seconds=overlap_seconds)
+            facts["former-ends"] = instant(ends)
+            tx.principals.renew(name, hashed(key), FormerKey(key_hash, ends) if overlap_seconds else None)
+            return found
+
+        return NewPrincipal(self._acts.act(by.name, "principal-rotated", facts, change), key)
+
+    def here(self, who: Principal, now: datetime, used: datetime | None) -> None:
+        """used: the day that is noted for him: one write a day, so that asking stays a read."""
+        day = now.replace(hour=0, minute=0, second=0)
+        if used == day:
+            return
+        # Whoever only reads is served by a database that takes no writes, too.
+        with suppress(Unavailable):
+            self._store.write(lambda tx: tx.principals.use(who.name, day))
+
+    def listed(self) -> list[ListedPrincipal]:
+        def look(tx: Repository) -> list[ListedPrincipal]:
+            former, used = tx.principals.former(self._acts.now_in(tx)), tx.principals.used()
+            return [
+                ListedPrincipal(
+                    one, used.get(one.name), former[one.name].ends if one.name in former else None
+                )
+                for one, _ in tx.registry.principals()
+            ]
+
+        return self._store.read(look)
 
     def all(self) -> list[Principal]:
         return self._store.read(lambda tx: [one for one, _ in tx.registry.principals()])

@@ -129,6 +129,11 @@ PROBLEMS: Final[dict[str, tuple[str, str, str]]] = {
         _RELEASE,
         "the owner puts a policy for this path, or enables the one that is there",
     ),
+    "kbs.owner.quota": (
+        "An owner's releases of this hour are used up",
+        _RELEASE,
+        "wait until the hour is over; where that many are right, kbs owner quota",
+    ),
     "kbs.owner.disabled": (
         "An owner of the secret is disabled, so nothing of it is released",
         _RELEASE,

@@ -123,6 +123,7 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         evidence_days=config.record.evidence_days,
         address_rate=config.guests.requests_an_address_a_minute,
         session_rate=config.guests.requests_a_session_a_minute,
+        owner_releases=config.guests.releases_an_owner_an_hour,
     )
     verified = verification(config)
     readiness = Readiness(store, keys.wrap, verified.collateral)
@@ -145,6 +146,7 @@ def build(config: Config, heads: Iterable[Head] = ()) -> Service:
         four_eyes=config.people.four_eyes,
         sign_in=sign_in(config),
         collateral=verified.collateral,
+        wrong_keys_a_minute=config.people.wrong_keys_an_address_a_minute,
     )
     messenger = Messenger(
         _places(config),

@@ -12,7 +12,7 @@ from kbs.cli.admin_client import add_connection, ask, command
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "owner",
-        help="add, list, enable, disable owners; where they put secrets",
+        help="add, list, enable, disable owners; where they put secrets, and how many are released in an hour",
         description="Who holds secrets and sets policies.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
@@ -35,6 +35,20 @@ def add_parser(commands: Any) -> None:
     paths.add_argument("paths", nargs="*", metavar="PATH", help="repository/*, repository/type/* or one path")
     add_connection(paths)
     paths.set_defaults(run=command("owner paths", _paths))
+    quota = actions.add_parser(
+        "quota",
+        help="how much of an owner's is released in an hour",
+        description="How many secrets of an owner are released in an hour, of all replicas together; the guest after them is "
+        "told to come again. Whoever asks again for what he was given counts once.",
+    )
+    quota.add_argument("name")
+    number = quota.add_mutually_exclusive_group(required=True)
+    number.add_argument("releases", type=int, nargs="?", metavar="N", help="releases an hour")
+    number.add_argument(
+        "--default", action="store_true", help="what the configuration says, or none where it says nothing"
+    )
+    add_connection(quota)
+    quota.set_defaults(run=command("owner quota", _quota))
     listing = actions.add_parser("list", help="all owners", description="All owners, by name.")
     add_connection(listing)
     listing.set_defaults(run=command("owner list", _list))
@@ -56,6 +70,10 @@ def _paths(args: argparse.Namespace) -> None:
     _show(args, ask(args, "PUT", f"owners/{args.name}/paths", json={"paths": args.paths}))
 
 
+def _quota(args: argparse.Namespace) -> None:
+    _show(args, ask(args, "PUT", f"owners/{args.name}/quota", json={"releases_an_hour": args.releases}))
+
+
 def _list(args: argparse.Namespace) -> None:
     owners = ask(args, "GET", "owners")
     if args.json:
@@ -70,4 +88,6 @@ def _show(args: argparse.Namespace, owner: dict[str, Any]) -> None:
         print(json.dumps(owner, indent=1))
     else:
         besides = f", first secrets also at {', '.join(owner['paths'])}" if owner["paths"] else ""
-        print(f"owner {owner['name']}: {'enabled' if owner['enabled'] else 'disabled'}{besides}")
+        number = owner["releases_an_hour"]
+        quota = "" if number is None else f", at most {number} releases an hour"
+        print(f"owner {owner['name']}: {'enabled' if owner['enabled'] else 'disabled'}{besides}{quota}")

@@ -15,7 +15,8 @@ examples:
   kbs principal add ann --role owner --owner acme --days 90     rules, secrets and decisions of acme, and nothing else
   kbs principal add ops --role operator --days 365              keys, owners, people, stops; no policy, no decision
   kbs principal add eve --role auditor --days 30                reads everything, changes nothing
-  kbs principal list
+  kbs principal list                                            who, until when, and the day each was last here
+  kbs principal rotate ops --overlap 24                         another key; the one before counts for a day still
   kbs principal remove eve
 
 administrator does everything: kbs init makes the first, for a broker that one person runs. No role sees a secret; but root on the
@@ -28,7 +29,7 @@ people.sign-in, and has no key: the token is given where a key is (docs/broker-p
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "principal",
-        help="who may administer, and what: add, list, remove",
+        help="who may administer, and what: add, list, rotate, remove",
         description="Principals: who may do what with this broker.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,6 +55,21 @@ def add_parser(commands: Any) -> None:
     listing = actions.add_parser("list", help="all of them", description="All principals, without keys.")
     add_connection(listing)
     listing.set_defaults(run=command("principal list", _list))
+    rotate = actions.add_parser(
+        "rotate",
+        help="another key, shown once",
+        description="Another key for a principal, yourself or another.",
+    )
+    rotate.add_argument("name")
+    rotate.add_argument(
+        "--overlap",
+        type=int,
+        default=0,
+        metavar="HOURS",
+        help="how long the key before it counts still; it ends at once unless given",
+    )
+    add_connection(rotate)
+    rotate.set_defaults(run=command("principal rotate", _rotate))
     remove = actions.add_parser("remove", help="from the next request on", description="Remove a principal.")
     remove.add_argument("name")
     add_connection(remove)
@@ -73,6 +89,22 @@ def _add(args: argparse.Namespace) -> None:
     if made["key"] is None:
         print("it has no key: it signs in by a token of the provider, given as a key is", file=sys.stderr)
         return
+    _show_key(made)
+
+
+def _rotate(args: argparse.Namespace) -> None:
+    request = {"overlap_seconds": args.overlap * 3600}
+    made = ask(args, "POST", f"principals/{args.name}/rotate", json=request)
+    if args.json:
+        print(json.dumps(made, indent=1))
+        return
+    _show(made)
+    ends = f"in {args.overlap} hours" if args.overlap else "now"
+    print(f"the key before ends {ends}", file=sys.stderr)
+    _show_key(made)
+
+
+def _show_key(made: dict[str, Any]) -> None:
     print("its key, shown this once (KBS_ADMIN_KEY, or a file for --key-file):", file=sys.stderr)
     print(made["key"])
 
@@ -97,4 +129,6 @@ def _show(one: dict[str, Any]) -> None:
     of = f" of {', '.join(one['owners'])}" if one["owners"] else ""
     by = f", signs in by {one['provider']} as {escape(one['subject'])}" if one["provider"] else ""
     end = f"until {one['expires']}" if one["expires"] else "no end"
-    print(f"principal {one['name']}: {one['role']}{of}, {end}{by}")
+    used = f", last here {one['used'] or 'never'}" if "used" in one else ""
+    former = f", key before until {one['former_key_ends']}" if one.get("former_key_ends") else ""
+    print(f"principal {one['name']}: {one['role']}{of}, {end}{by}{used}{former}")

@@ -84,15 +84,18 @@ def run(args: argparse.Namespace) -> int:
         service = build(config)
         listening = _listen(config.listen.host, config.listen.port)
         metrics = _serve_metrics(config, service.metrics)
+    app = create_app(
+        service.broker,
+        service.administration,
+        service.store,
+        service.readiness,
+        service.metrics,
+        None if config.console is None else timedelta(minutes=config.console.session_minutes),
+        [str(one) for one in config.listen.proxies],
+    )
     server = uvicorn.Config(
-        create_app(
-            service.broker,
-            service.administration,
-            service.store,
-            service.readiness,
-            service.metrics,
-            None if config.console is None else timedelta(minutes=config.console.session_minutes),
-        ),
+        app,
+        proxy_headers=False,  # or whoever connects from this machine would choose his address
         http=ReadableProtocol,  # the same with whatever else is installed
         ws="none",
         lifespan="off",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from kbs.config.section import Section
 from kbs.protocol.served import Served
+from kbs.terms import MOST
 
 
 class Guests(Section):
@@ -43,12 +44,20 @@ class Guests(Section):
     requests_an_address_a_minute: int = Field(
         default=6000,
         ge=1,
-        description="Requests of guests at one address, in each process; beyond them 429. A fleet behind one proxy has one.",
+        description="Requests of guests at one address, in each process; beyond them 429. A fleet behind a proxy that `listen.proxies` does not name has one.",
     )
     requests_a_session_a_minute: int = Field(
         default=300,
         ge=1,
         description="Requests for secrets by one session, in each process; beyond them 429.",
+    )
+
+    releases_an_owner_an_hour: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST,
+        description="Secrets of one owner that are released in an hour, of all replicas together; beyond them 429. `kbs owner "
+        "quota` gives an owner another number. A secret of several owners counts for each.",
     )
 
     @model_validator(mode="after")

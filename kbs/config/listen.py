@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from kbs.config.section import Named, Section
+
+
+def _of_proxies(text: object) -> IPv4Network | IPv6Network:
+    try:
+        found = ip_network(str(text))
+    except ValueError:
+        raise ValueError("a proxy is an address, or a network as 10.0.3.0/24") from None
+    if found.prefixlen == 0:
+        raise ValueError("not everybody is a proxy: whoever connects would choose his own address")
+    return found
 
 
 class Tls(Section):
@@ -21,6 +34,11 @@ class Listen(Section):
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes a free one.")
     tls: Tls | None = Field(
         default=None, description="Without it keys and secrets of administrators travel in clear."
+    )
+    proxies: tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_of_proxies)], ...] = Field(
+        default=(),
+        description="Addresses of proxies, or networks of them, whose `X-Forwarded-For` counts: the last address in it that "
+        "is no proxy's. Their `X-Forwarded-Proto` says whether TLS ends there. From others neither is read.",
     )
     drain_seconds: int = Field(
         default=0,

@@ -60,6 +60,12 @@ class PeopleSection(Section):
         default=False,
         description="Deleting, destroying, retiring, lifting, and making or removing principals need another principal's agreement: `kbs approve`.",
     )
+    wrong_keys_an_address_a_minute: int = Field(
+        default=60,
+        ge=1,
+        description="Keys and tokens that do not count, from one address, in each process; beyond them 429 for whatever it "
+        "sends. Of IPv6 a /64 is one address.",
+    )
     sign_in: tuple[SignInSection, ...] = Field(
         default=(),
         description="OpenID Connect providers whose tokens people may bring in the place of a key.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -25,12 +26,13 @@ from kbs.approval import DESTRUCTIVE, Act, role_in, state_of
 from kbs.domain import Owner, Rule, Version
 from kbs.http import approvals, consents, expiring, foresight, keys, people, record, stops
 from kbs.http.auth import given, principal
+from kbs.http.client_address import client_address
 from kbs.http.concerns import Asked, owners_of_request
 from kbs.http.principal import By
 from kbs.refusals import Refusal
 from kbs.store.database import Store
 from kbs.store.repository import Repository
-from kbs.terms import InvalidTerms, Terms
+from kbs.terms import MOST, InvalidTerms, Terms
 
 PREFIX = "/admin/v1"
 
@@ -56,6 +58,12 @@ class Paths(_Strict):
 
 class Enabled(_Strict):
     enabled: bool
+
+
+class Quota(_Strict):
+    """releases_an_hour: null for what the configuration says."""
+
+    releases_an_hour: int | None = Field(ge=1, le=MOST)
 
 
 class NewRule(_Strict):
@@ -92,14 +100,17 @@ def router(administration: Administration, store: Store, asking: Asking | None =
 
     def authenticate(request: Request, template: str, body: bytes) -> Agreement | None:
         """What another agreed to, where this needs that."""
-        who_asks = asks(request, template)
         door = DOORS.get((request.method, template))
 
         def standing(tx: Repository) -> str:
             return state_of(template, request.path_params, request.query_params, tx)
 
+        here: list[tuple[Principal, datetime, datetime | None]] = []
+
         def look(tx: Repository) -> tuple[Principal, Act]:
-            who = who_asks(tx, administration.now_in(tx))
+            now = administration.now_in(tx)
+            who = who_asks(tx, now)
+            here.append((who, now, tx.principals.used_on(who.name)))
             concerned = frozenset[str]()
             if door is not None and door.own is not None:
                 asked = Asked(request.path_params, request.query_params, body, who.owners)
@@ -113,7 +124,15 @@ def router(administration: Administration, store: Store, asking: Asking | None =
                 role = role_in(request.method, template, request.path_params, body, tx.registry)
             return who, Act(request.method, template, path, request.url.query, body, concerned, state, role)
 
-        who, act = store.read(look)
+        # Within the process its own door counts: its addresses are nobody's.
+        address = client_address(request)
+        with administration.tries.counted(address) if asking is None else nullcontext():
+            who_asks = asks(request, template)
+            try:
+                who, act = store.read(look)
+            finally:
+                for one, now, used in here[-1:]:
+                    administration.people.here(one, now, used)
         request.state.principal, request.state.who = who.name, who
         if administration.four_eyes and act.needs_another:
             return administration.approvals.given_or_asked(who, act, standing)
@@ -151,6 +170,10 @@ def router(administration: Administration, store: Store, asking: Asking | None =
     @routes.put("/owners/{name}/paths")
     def give_paths(by: By, name: str, given: Paths) -> dict[str, Any]:
         return _owner(administration.give_paths(by, name, given.paths))
+
+    @routes.put("/owners/{name}/quota")
+    def limit_owner(by: By, name: str, quota: Quota) -> dict[str, Any]:
+        return _owner(administration.limit_owner(by, name, quota.releases_an_hour))
 
     @routes.get("/rules")
     def rules(owner: Annotated[str | None, Query(max_length=63)] = None) -> list[dict[str, Any]]:
@@ -248,7 +271,12 @@ def _not_yours(who: Principal, door: Door | None) -> str:
 
 
 def _owner(owner: Owner) -> dict[str, Any]:
-    return {"name": owner.name, "enabled": owner.enabled, "paths": [str(path) for path in owner.paths]}
+    return {
+        "name": owner.name,
+        "enabled": owner.enabled,
+        "paths": [str(path) for path in owner.paths],
+        "releases_an_hour": owner.releases_an_hour,
+    }
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -21,11 +21,13 @@ class _Answer(BaseModel):
 
 
 class Owner(_Answer):
-    """paths: where the owner's key puts first secrets besides the repository of that name."""
+    """paths: where the owner's key puts first secrets besides the repository of that name. releases_an_hour: null where the
+    configuration says it."""
 
     name: str
     enabled: bool
     paths: list[str]
+    releases_an_hour: int | None
 
 
 class Rule(_Answer):
@@ -303,6 +305,13 @@ class Principal(_Answer):
     subject: str | None
 
 
+class ListedPrincipal(Principal):
+    """used: the day of the last request that counted, YYYY-MM-DD. former_key_ends: of the key before, where it counts still."""
+
+    used: str | None
+    former_key_ends: Instant | None
+
+
 class NewPrincipal(Principal):
     """key: shown once; null for who signs in by a provider."""
 
@@ -320,6 +329,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Any]] = {
     ("POST", "/owners"): Owner,
     ("PATCH", "/owners/{name}"): Owner,
     ("PUT", "/owners/{name}/paths"): Owner,
+    ("PUT", "/owners/{name}/quota"): Owner,
     ("GET", "/rules"): list[Rule],
     ("PUT", "/rules"): Rule,
     ("PATCH", "/rules/{rule_id}"): RuleEnabled,
@@ -360,8 +370,9 @@ ANSWERS: Final[Mapping[tuple[str, str], Any]] = {
     ("GET", "/approvals"): list[Approval],
     ("POST", "/approvals/{digest}"): Approval,
     ("DELETE", "/approvals/{digest}"): Approval,
-    ("GET", "/principals"): list[Principal],
+    ("GET", "/principals"): list[ListedPrincipal],
     ("POST", "/principals"): NewPrincipal,
     ("DELETE", "/principals/{name}"): PrincipalName,
+    ("POST", "/principals/{name}/rotate"): NewPrincipal,
 }
 """Method and template below the prefix → what a request that is granted is answered."""

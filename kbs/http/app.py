@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, cast
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kbs.administration import Administration
 from kbs.broker import Broker
@@ -24,10 +27,12 @@ def create_app(
     readiness: Readiness | None = None,
     counts: Counts | None = None,
     console: timedelta | None = None,
+    proxies: Sequence[str] = (),
 ) -> ASGIApp:
     """An ASGI application; every answer but 2xx has the body {"type", "detail"}, but for pages of the console.
 
-    console: how long who signs in there may read; None for no console.
+    console: how long who signs in there may read; None for no console. proxies: addresses and networks whose
+    X-Forwarded-For counts.
     """
     app = bare()
     health.add_routes(app, readiness)
@@ -43,4 +48,8 @@ def create_app(
         from kbs.http.console import open_console
 
         open_console(app, administration, store, console)
-    return Watched(Edge(app), counts)
+    served: ASGIApp = Edge(app)
+    if proxies:
+        # Its types are of another package than the framework's, and mean the same.
+        served = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, served), list(proxies)))
+    return Watched(served, counts)

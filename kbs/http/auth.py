@@ -46,11 +46,15 @@ def principal(tx: Repository, proved: bytes | Subject | None, now: datetime) -> 
     Every stored hash is compared, in constant time, whatever matched before.
     """
     found = None
+    former = tx.principals.former(now)
     for one, key_hash in tx.registry.principals():
         if isinstance(proved, Subject):
             found = one if one.subject == proved else found
-        elif proved is not None and key_hash is not None and hmac.compare_digest(key_hash, proved):
-            found = one
+            continue
+        before = former.get(one.name)
+        for counts in (key_hash, None if before is None else before.hash):
+            if proved is not None and counts is not None and hmac.compare_digest(counts, proved):
+                found = one
     if found is None or (found.expires is not None and now >= found.expires):
         raise Refusal(401, "AdminAuthAccess", "administration needs its key, or a token that counts here")
     return found

@@ -15,6 +15,7 @@ from attest.claims import instant
 from kbs.broker import Broker, Issued, Released
 from kbs.budget import Budget, Rate
 from kbs.domain import InvalidName, ResourcePath, hashed
+from kbs.http.client_address import client_address
 from kbs.http.cookie import only_cookie
 from kbs.http.errors import NO_STORE
 from kbs.refusals import Refusal
@@ -39,21 +40,21 @@ def router(broker: Broker) -> APIRouter:
 
     @routes.post("/auth")
     async def auth(request: Request) -> Response:
-        _within(addresses, _address(request))
+        _within(addresses, client_address(request))
         issued = await run_in_threadpool(broker.challenge, await request.body())
         return _with_cookie(request, issued)
 
     @routes.post("/attest")
     async def attest(request: Request) -> Response:
-        _within(addresses, _address(request))
+        _within(addresses, client_address(request))
         issued = await run_in_threadpool(
-            broker.attest, only_cookie(request, COOKIE), await request.body(), _address(request)
+            broker.attest, only_cookie(request, COOKIE), await request.body(), client_address(request)
         )
         return _with_cookie(request, issued)
 
     @routes.get("/resource/{path:path}")
     async def resource(request: Request, path: str) -> Response:
-        _within(addresses, _address(request))
+        _within(addresses, client_address(request))
         _within(
             sessions, hashed(only_cookie(request, COOKIE) or request.headers.get("authorization", "")).hex()
         )
@@ -94,11 +95,6 @@ def _within(budget: Budget, name: str) -> None:
         raise Refusal(429, "TooManyRequests", f"more than {spent.rate.said}", retry_after=spent.wait)
 
 
-def _address(request: Request) -> str:
-    """Of who connected; a proxy in between stands for all behind it."""
-    return request.client.host if request.client is not None else ""
-
-
 def _release(broker: Broker, request: Request, path: ResourcePath) -> Released:
     """To whom asks: by the cookie of an attested session first, then by a bearer token, ours or an issuer's."""
     cookie = only_cookie(request, COOKIE)
@@ -107,9 +103,9 @@ def _release(broker: Broker, request: Request, path: ResourcePath) -> Released:
         token = text.strip()
         passport = broker.passport(token)
         if passport is not None:
-            return broker.release_to(passport, path, _address(request))
-        return broker.release(broker.session_of_token(token), path, _address(request))
-    return broker.release(hashed(cookie) if cookie else None, path, _address(request))
+            return broker.release_to(passport, path, client_address(request))
+        return broker.release(broker.session_of_token(token), path, client_address(request))
+    return broker.release(hashed(cookie) if cookie else None, path, client_address(request))
 
 
 def _with_cookie(request: Request, issued: Issued) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -26,6 +26,16 @@ class CountRows:
             select(counts.c.given, counts.c.first).where(counts.c.name == name)
         ).first()
         return Count() if row is None else Count(row.given, from_row(row.first))
+
+    def add_within(self, name: str, now: datetime, time: timedelta) -> None:
+        """One more of the time that began with the first; the first of another where that is over."""
+        changed = self._connection.execute(
+            update(counts)
+            .where(counts.c.name == name, counts.c.first <= to_row(now - time))
+            .values(given=1, first=to_row(now))
+        )
+        if changed.rowcount == 0:
+            self.add(name, now)
 
     def add(self, name: str, now: datetime) -> None:
         changed = self._connection.execute(

@@ -88,12 +88,18 @@ class Registry:
             raise Conflict(f"owner {name} exists")
         self._connection.execute(insert(owners).values(name=name, enabled=True, created=to_row(now)))
 
-    def enable_owner(self, name: str, enabled: bool) -> None:
-        changed = self._connection.execute(
-            update(owners).where(owners.c.name == name).values(enabled=enabled)
-        )
-        if changed.rowcount == 0:
+    def enable_owner(self, name: str, enabled: bool) -> Owner:
+        return self._change_owner(name, enabled=enabled)
+
+    def limit_owner(self, name: str, releases_an_hour: int | None) -> Owner:
+        return self._change_owner(name, releases_an_hour=releases_an_hour)
+
+    def _change_owner(self, name: str, **values: bool | int | str | None) -> Owner:
+        self._connection.execute(update(owners).where(owners.c.name == name).values(**values))
+        changed = self.owner(name)
+        if changed is None:
             raise Conflict(f"there is no owner {name}")
+        return changed
 
     def owner(self, name: str) -> Owner | None:
         row = self._connection.execute(select(owners).where(owners.c.name == name)).first()
@@ -103,12 +109,9 @@ class Registry:
         rows = self._connection.execute(select(owners).order_by(owners.c.name))
         return [_owner(row) for row in rows]
 
-    def set_paths(self, name: str, paths: Iterable[PathPattern]) -> None:
+    def set_paths(self, name: str, paths: Iterable[PathPattern]) -> Owner:
         """Where his own key puts first secrets, in the place of those of before."""
-        text = canonical(sorted({str(path) for path in paths})).decode()
-        changed = self._connection.execute(update(owners).where(owners.c.name == name).values(paths=text))
-        if changed.rowcount == 0:
-            raise Conflict(f"there is no owner {name}")
+        return self._change_owner(name, paths=canonical(sorted({str(path) for path in paths})).decode())
 
     # -- rules --------------------------------------------------------------------------------------
 
@@ -390,4 +393,6 @@ def _terms(text: str) -> Terms:
 
 def _owner(row: Any) -> Owner:
     paths = read_json(row.paths, where="owner")
-    return Owner(row.name, row.enabled, tuple(PathPattern.parse(path) for path in paths))
+    return Owner(
+        row.name, row.enabled, tuple(PathPattern.parse(path) for path in paths), row.releases_an_hour
+    )

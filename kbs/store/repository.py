@@ -18,6 +18,7 @@ from kbs.store.console_rows import ConsoleRows
 from kbs.store.count_rows import CountRows
 from kbs.store.kept_rows import KeptRows
 from kbs.store.lease_rows import LeaseRows
+from kbs.store.principal_rows import PrincipalRows
 from kbs.store.registry import Registry
 from kbs.store.release_rows import ReleaseRows
 from kbs.store.revocation_rows import RevocationRows
@@ -27,8 +28,9 @@ from kbs.store.stop_rows import StopRows
 
 class Repository:
     """sessions: challenges, attested sessions, collateral memory. releases: what each session was given.
-    registry: owners, rules, secrets, principals. counts, leases, consents: of releases. kept: to explain them. revocations, stops,
-    broker: what is revoked or stopped. approvals: acts that wait for another person. console: who reads there. audit: the trail."""
+    registry: owners, rules, secrets, principals. principals: their former keys and last use. counts, leases, consents: of
+    releases. kept: to explain them. revocations, stops, broker: what is revoked or stopped. approvals: acts that wait for another
+    person. console: who reads there. audit: the trail."""
 
     __slots__ = (
         "approvals",
@@ -39,6 +41,7 @@ class Repository:
         "counts",
         "kept",
         "leases",
+        "principals",
         "registry",
         "releases",
         "revocations",
@@ -50,6 +53,7 @@ class Repository:
         self.sessions = SessionRows(connection)
         self.releases = ReleaseRows(connection)
         self.registry = Registry(connection)
+        self.principals = PrincipalRows(connection)
         self.approvals = ApprovalRows(connection)
         self.console = ConsoleRows(connection)
         self.counts = CountRows(connection)

@@ -43,6 +43,9 @@ principals = Table(
     Column("expires", BigInteger, nullable=True),
     Column("provider", String(31), nullable=True),
     Column("subject", String(255), nullable=True),
+    Column("former_hash", LargeBinary(32), nullable=True),
+    Column("former_ends", BigInteger, nullable=True),
+    Column("used", BigInteger, nullable=True),
     UniqueConstraint("provider", "subject"),
 )
 
@@ -69,6 +72,7 @@ owners = Table(
     Column("created", BigInteger, nullable=False),
     Column("paths", Text, nullable=False, server_default="[]"),
     Column("sequence", BigInteger, nullable=False, server_default="0"),
+    Column("releases_an_hour", BigInteger, nullable=True),
 )
 
 rules = Table(

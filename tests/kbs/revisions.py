@@ -250,6 +250,15 @@ def fill_0012(connection: Connection, left: Left) -> None:
     _into(connection, "console_sessions", id=bytes(32), holder=bytes(32), created=1, expires=9)
 
 
+def fill_0013(connection: Connection, left: Left) -> None:
+    fill_0012(connection, left)
+    connection.execute(
+        text("UPDATE principals SET former_hash = :hash, former_ends = 9, used = 0"), {"hash": bytes(32)}
+    )
+    _into(connection, "owners", name="limited", enabled=True, created=2, releases_an_hour=100)
+    _into(connection, "counts", name="hour limited", given=1, first=1)
+
+
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0001": fill_0001,
     "0002": fill_0002,
@@ -263,5 +272,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0010": fill_0010,
     "0011": fill_0011,
     "0012": fill_0012,
+    "0013": fill_0013,
 }
 """Schema → what writes `Left` into its tables."""

@@ -85,6 +85,7 @@ def request_for(method: str, template: str, bench: Bench, owner: str) -> dict[st
         ("POST", "/owners"): {"name": "new"},
         ("PATCH", "/owners/{name}"): {"enabled": True},
         ("PUT", "/owners/{name}/paths"): {"paths": []},
+        ("PUT", "/owners/{name}/quota"): {"releases_an_hour": 1000},
         ("PUT", "/rules"): {"owner": owner, "path": f"{owner}/config/*", "policy": SNP_POLICY},
         ("PATCH", "/rules/{rule_id}"): {"enabled": True},
         ("POST", "/rules/dry-run"): {"owner": owner, "path": f"{owner}/*", "policy": SNP_POLICY},
@@ -98,6 +99,7 @@ def request_for(method: str, template: str, bench: Bench, owner: str) -> dict[st
         ("POST", "/keys/rewrap"): {},
         ("POST", "/keys/retire"): {"id": "x"},
         ("POST", "/principals"): {"name": "new", "role": "auditor"},
+        ("POST", "/principals/{name}/rotate"): {},
     }
     request: dict[str, Any] = {"params": {"owner": owner}} if method in ("GET", "DELETE") else {}
     if (method, template) in bodies:

@@ -132,7 +132,9 @@ def test_lists_show_names_and_no_secret(stocked: Served) -> None:
     shown = stocked.run("secret", "list").stdout
     assert f"secret {PATH}: version 1, owners acme" in shown
     assert "rule 1: acme for acme/*, enabled" in stocked.run("policy", "list").stdout
-    assert "owner acme: enabled" in stocked.run("owner", "list").stdout
+    assert stocked.run("owner", "quota", "acme", "900").stdout.endswith("at most 900 releases an hour\n")
+    assert "owner acme: enabled, at most 900 releases an hour" in stocked.run("owner", "list").stdout
+    assert stocked.run("owner", "quota", "acme", "--default").stdout == "owner acme: enabled\n"
     assert "version 1" in stocked.run("secret", "versions", PATH).stdout
     everything = stocked.run("audit", "list").stdout + shown
     assert "the model key" not in everything
@@ -189,6 +191,16 @@ def test_guest_get_has_an_exit_status_a_cause(
     done = stocked.get(*arguments)
     assert done.returncode == status, done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_no_configured_proxy_says_is_not_read(served: Served) -> None:
+    headers = {"x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1"}
+    body = b'{"version":"0.4.0","tee":"snp","extra-params":""}'
+    answer = httpx.post(f"{served.url}/kbs/v0/auth", content=body, headers=headers, trust_env=False)
+    assert answer.is_success
+    assert "secure" not in answer.headers["set-cookie"].lower(), (
+        "the server believes whoever is on this machine"
+    )
 
 
 def test_client_that_sends_far_too_much_still_reads_why(served: Served) -> None:

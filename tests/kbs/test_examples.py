@@ -27,7 +27,7 @@ STATED = {"policy put": {"p.yaml": "policy.yaml"}, "secret put": {"FILE": "secre
 
 def test_the_examples_of_the_help_do_what_they_say(served: Served, tmp_path: Path) -> None:  # noqa: F811
     examples = list(of_help(build_parser()))
-    assert len(examples) == 67
+    assert len(examples) == 68
     assert all(any(one.startswith(name) for one in examples) for name in NOT_RUN)
     (tmp_path / "kbs.yaml").write_text("state: state\n")
     for name in ("ann", "bob"):

@@ -81,6 +81,7 @@ def test_what_is_granted_is_answered_as_described(whole: Bench) -> None:
         ("POST", "/consents/owners"),
         ("POST", "/consents/withdraw"),
         ("POST", "/keys/retire"),
+        ("POST", "/principals/{name}/rotate"),
     }
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from kbs.approval import DESTRUCTIVE
+from kbs.http.client_address import client_address
 from kbs.http.console.escaping import address, carried
 from kbs.http.console.guard import FORM, PREFIX
 from kbs.http.console.inside import Door
@@ -139,7 +140,8 @@ def add_pages(site: Site) -> None:
         name, act = _act(visit)
         _require(act, members)
         try:
-            await run_in_threadpool(site.sessions.again, visit.who, key.strip())
+            with site.tries.counted(client_address(visit.request)):
+                await run_in_threadpool(site.sessions.again, visit.who, key.strip())
             await visit.with_key(key.strip(), act.door, **_request(act, members))
         except Refusal as refusal:
             if refusal.status not in (400, 401, 403, 404, 409, 413, 422):

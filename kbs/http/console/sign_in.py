@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from kbs.http.client_address import client_address
 from kbs.http.console.guard import PREFIX, end_cookie, set_cookie, token_of
 from kbs.http.console.site import SIGN_IN, Site
 from kbs.http.console.visit import Visit
@@ -25,7 +26,8 @@ def add_pages(site: Site) -> None:
 
     async def enter(request: Request, members: dict[str, str]) -> Response:
         try:
-            token = await run_in_threadpool(site.sessions.begin, members.get("key", "").strip())
+            with site.tries.counted(client_address(request)):
+                token = await run_in_threadpool(site.sessions.begin, members.get("key", "").strip())
         except Refusal as refusal:
             if refusal.status != 401:
                 raise

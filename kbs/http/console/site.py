@@ -47,6 +47,7 @@ class Site:
         self._app = app
         self.administration = administration
         self.sessions = sessions
+        self.tries = administration.tries
         self._inside = Inside(administration, store)
         self._templates = Environment(
             loader=PackageLoader("kbs.http.console"),
