@@ -356,3 +356,36 @@ def test_rows_are_searched_and_paged_newest_first(console: ConsoleBench) -> None
     assert len(re.findall(r'class="number">', browser.answer.text)) == 1
     browser.fill("Search", text="nothing says this")
     assert "No row holds all of that" in browser.page.text
+
+
+def test_t_dos_keys_are_not_tried_without_end_at_the_console_either(acme: Bench) -> None:
+    acme.administration = Administration(acme.store, acme.keys, Clock(acme.clock), wrong_keys_a_minute=3)
+    console = ConsoleBench(acme)
+    reader = console.browser(acme.admin_key)
+    browser = console.browser()
+    tried = [browser.sign_in("kbsadm_" + "A" * 43).status_code for _ in range(2)]
+    reader.go("/console/stops")
+    reader.follow("Stop everything")
+    wrong = reader.fill("Stop everything", reason="x", key="kbsadm_" + "A" * 43).status_code
+    assert ([*tried, wrong], acme.rows("stopped")) == ([401, 401, 401], [])
+    assert browser.sign_in(acme.admin_key).status_code == 429
+    reader.go("/console/stops")
+    reader.follow("Stop everything")
+    assert reader.fill("Stop everything", reason="x", key=acme.admin_key).status_code == 429
+    assert acme.rows("stopped") == []
+    assert reader.go("/console/").status_code == 200, "whoever reads tries no key"
+
+
+def test_a_session_lasts_as_long_as_the_key_that_began_it(console: ConsoleBench) -> None:
+    key = key_of(console.bench, "auditor")
+    people = console.bench.administration.people
+    browser = console.browser(key)
+    people.rotate(ADMINISTRATOR, "auditor-1", 60)
+    assert browser.go("/console/").status_code == 200
+    assert browser.path == "/console/"
+    other = console.browser(key)
+    assert other.go("/console/").status_code == 200
+    console.bench.clock.pass_seconds(60)
+    for one in (browser, other):
+        one.go("/console/")
+        assert one.path == "/console/sign-in"
