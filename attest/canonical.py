@@ -11,6 +11,7 @@ import rfc8785
 
 from attest.claims import thaw
 from attest.problems import malformed
+from attest.untrusted import Untrusted
 
 MAX_DEPTH = 24
 MAX_VALUES = 300_000
@@ -51,7 +52,7 @@ def _is_plain(tree: Any) -> bool:
         elif kind is int:
             if not -_SAFE <= value <= _SAFE:
                 return False
-        elif kind is not str and kind is not bool and value is not None:
+        elif kind is not str and kind is not Untrusted and kind is not bool and value is not None:
             return False
     return True
 
