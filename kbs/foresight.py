@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attest import Denied, Malformed, Policy, Verified, appraise
-from attest.claims import instant, read_instant
+from attest.claims import read_instant
 from attest.result.answer import of_appraisal
 from attest.result.tree import tree_of
 from attest.result.tree_text import render_tree
@@ -89,7 +89,7 @@ class Foresight:
                 raise Refusal(404, "ResourceNotFound", "no row has this reason")
             return [row]
         wanted = Search(path=path)
-        return [row for row in tx.audit.of_session(what) if wanted.holds(row)][-_EXPLAINED:]
+        return [row for row in tx.audit.rows(session=what) if wanted.holds(row)][-_EXPLAINED:]
 
     def _proved(self, tx: Repository, row: AuditRow, now: datetime) -> Verified | None:
         session_id = row.content.get("session")
@@ -113,9 +113,9 @@ class Foresight:
             since = now - timedelta(days=days)
             decisions = unknown = 0
             found: list[Otherwise] = []
-            for row, resource in _decisions(tx, owner, instant(since), pattern):
+            for row, resource in _decisions(tx, owner, since, pattern):
                 if decisions == MOST:
-                    return DryRun(since, decisions, unknown, tuple(found), True)
+                    return DryRun(since, decisions, unknown, _in_order(found), True)
                 decisions += 1
                 verified = self._proved(tx, row, now)
                 if verified is None:
@@ -124,7 +124,7 @@ class Foresight:
                 changed = _otherwise(row, resource, verified, policy)
                 if changed is not None:
                     found.append(changed)
-            return DryRun(since, decisions, unknown, tuple(found), False)
+            return DryRun(since, decisions, unknown, _in_order(found), False)
 
         return self._store.read(look)
 
@@ -135,7 +135,7 @@ class Foresight:
             body = tx.kept.evidence(bytes.fromhex(session))
             if body is None:
                 return None
-            rows = (row.content for row in tx.audit.of_session(session))
+            rows = (row.content for row in tx.audit.rows(session=session))
             return next(((said, body) for said in rows if said.get("event") == "attested"), None)
 
         found = self._store.read(look)
@@ -147,22 +147,20 @@ class Foresight:
 
 
 def _decisions(
-    tx: Repository, owner: str, since: str, pattern: PathPattern
+    tx: Repository, owner: str, since: datetime, pattern: PathPattern
 ) -> Iterator[tuple[AuditRow, str]]:
     """Of secrets that are the owner's: a pattern may cover those of others, whose machines are not his to know."""
-    his: dict[str, bool] = {}
-    for row in tx.audit.rows():
-        if b'"resource":' not in row.body:
+    for path in tx.registry.secrets_of(owner):
+        if not pattern.matches(path):
             continue
-        said = row.content
-        resource = said.get("resource")
-        if said.get("event") not in DECIDED or str(said.get("at")) < since or not isinstance(resource, str):
-            continue
-        path = ResourcePath.parse(resource)
-        if resource not in his:
-            his[resource] = owner in tx.registry.owners_of(path)
-        if his[resource] and said.get("type") in (None, "PolicyDeny") and pattern.matches(path):
-            yield row, resource
+        for row in tx.audit.of_path(str(path), since):
+            said = row.content
+            if said.get("event") in DECIDED and said.get("type") in (None, "PolicyDeny"):
+                yield row, str(path)
+
+
+def _in_order(found: list[Otherwise]) -> tuple[Otherwise, ...]:
+    return tuple(sorted(found, key=lambda one: one.row))
 
 
 def _otherwise(row: AuditRow, resource: str, verified: Verified, policy: Policy) -> Otherwise | None:

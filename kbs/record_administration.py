@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest.errors import Malformed
 from kbs.acts import Acts
-from kbs.audit import AuditRow
+from kbs.audit import MOST, AuditRow
 from kbs.audit_proof import Proof, Witness, examine
 from kbs.checkpoint import Checkpoint
 from kbs.keys.ring import KeyRing
+from kbs.store.audit_marks import marks
 from kbs.store.database import Store
 from kbs.store.repository import Repository
 
@@ -36,8 +37,6 @@ class Search:
     text: str | None = None
 
     def holds(self, row: AuditRow) -> bool:
-        if self.session is not None and self.session.encode() not in row.body:
-            return False  # most rows, and cheaper than reading them
         try:
             said = row.content
         except Malformed:
@@ -68,20 +67,26 @@ class Search:
 
 
 def _held(rows: Iterable[AuditRow], wanted: Search, limit: int) -> tuple[list[AuditRow], int | None]:
-    """The first `limit` that hold, and the last number that was looked at; None where there was none."""
+    """The first `limit` that hold, and the last number that was looked at; None where no more can follow.
+
+    rows: SCANNED at most."""
     found: list[AuditRow] = []
-    last = None
-    for row in rows:
-        last = row.number
+    for looked, row in enumerate(rows, 1):
         if wanted.holds(row):
             found.append(row)
-            if len(found) == limit:
-                break
-    return found, last
+        if len(found) == limit or looked == SCANNED:
+            return found, row.number
+    return found, None
 
 
 def _texts(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
+
+
+def _about(wanted: Search) -> dict[str, str | None]:
+    """By which marks rows are looked for; what can be no mark is in no row, and is looked for among all."""
+    made = marks({"session": wanted.session, "path": wanted.path})
+    return {"session": made["session"], "path": made["path"]}
 
 
 class RecordAdministration:
@@ -95,9 +100,10 @@ class RecordAdministration:
 
     def search(self, wanted: Search, after: int, limit: int) -> tuple[list[AuditRow], int | None]:
         """Rows past `after` for which it holds, and where the next search goes on; None at the end."""
+        about = _about(wanted)
 
         def look(tx: Repository) -> tuple[list[AuditRow], int | None]:
-            found, last = _held(tx.audit.rows(after=after, limit=SCANNED), wanted, limit)
+            found, last = _held(tx.audit.rows(after=after, limit=SCANNED, **about), wanted, limit)
             return found, None if last is None or last >= tx.audit.head().number else last
 
         return self._store.read(look)
@@ -106,15 +112,26 @@ class RecordAdministration:
         self, wanted: Search, before: int | None, limit: int
     ) -> tuple[list[AuditRow], int | None]:
         """The same with the newest first: those before this number, and before which the next search goes on."""
+        about = _about(wanted)
 
         def look(tx: Repository) -> tuple[list[AuditRow], int | None]:
-            found, last = _held(tx.audit.rows_back(before=before, limit=SCANNED), wanted, limit)
+            found, last = _held(tx.audit.rows_back(before=before, limit=SCANNED, **about), wanted, limit)
             return found, None if last is None or last <= 1 else last
 
         return self._store.read(look)
 
     def proof(self, witnesses: Iterable[Witness]) -> Proof:
-        return self._store.read(lambda tx: examine(tx.audit.rows(), tx.audit.head(), witnesses))
+        """A search by session or path believes columns that the chain does not cover, so they are proved here too."""
+
+        def look(tx: Repository) -> Proof:
+            strays: list[int] = []
+            proof = examine(tx.audit.proved(strays.append), tx.audit.head(), witnesses)
+            told = tuple(
+                f"row {number} is kept under marks that are not its own: changed" for number in strays[:MOST]
+            )
+            return replace(proof, faults=proof.faults + told)
+
+        return self._store.read(look)
 
     # -- checkpoints --------------------------------------------------------------------------------
 

@@ -89,10 +89,10 @@ def _of_decision(asked: Asked, tx: Repository) -> Iterable[object]:
         row = tx.audit.by_reason(what)
         rows = [] if row is None else [row.content]
     else:
-        rows = [row.content for row in tx.audit.of_session(what)]
+        rows = [row.content for row in tx.audit.rows(session=what)]
         wanted = asked.query.get("path")
         rows = [said for said in rows if said.get("resource") and wanted in (None, said["resource"])]
-    sets = [frozenset(_owners(tx, str(said.get("resource")))) for said in rows]
+    sets = [frozenset(_owners(tx, path)) for path in {str(said.get("resource")) for said in rows}]
     return frozenset.intersection(*sets) if sets else ()
 
 

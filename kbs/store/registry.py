@@ -381,6 +381,12 @@ class Registry:
         query = select(secret_owners.c.owner).where(secret_owners.c.path == str(path))
         return tuple(self._connection.execute(query.order_by(secret_owners.c.owner)).scalars())
 
+    def secrets_of(self, owner: str) -> list[ResourcePath]:
+        """All that he owns, alone or with others."""
+        query = select(secret_owners.c.path).where(secret_owners.c.owner == owner)
+        found = self._connection.execute(query.order_by(secret_owners.c.path)).scalars()
+        return [ResourcePath.parse(path) for path in found]
+
 
 def _one(path: ResourcePath, version: int) -> ColumnElement[bool]:
     return (secret_versions.c.path == str(path)) & (secret_versions.c.version == version)

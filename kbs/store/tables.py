@@ -283,6 +283,12 @@ audit = Table(
     Column("reason", String(32), nullable=True, index=True),
     Column("body", LargeBinary, nullable=False),
     Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("session", String(64), nullable=True),
+    Column("path", String(400), nullable=True),
+    Column("at", BigInteger, nullable=True),
+    Index("ix_audit_session", "session", "number"),
+    Index("ix_audit_path", "path", "number"),
+    Index("ix_audit_path_at", "path", "at"),
 )
 
 audit_head = Table(

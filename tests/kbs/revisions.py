@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from attest.canonical import canonical
+from attest.claims import read_instant
 from attest.memory import Memory
 from kbs.access import Principal
 from kbs.audit import AuditRow
@@ -252,11 +253,29 @@ def fill_0012(connection: Connection, left: Left) -> None:
 
 def fill_0013(connection: Connection, left: Left) -> None:
     fill_0012(connection, left)
+<<<<<<< HEAD
     connection.execute(
         text("UPDATE principals SET former_hash = :hash, former_ends = 9, used = 0"), {"hash": bytes(32)}
     )
     _into(connection, "owners", name="limited", enabled=True, created=2, releases_an_hour=100)
     _into(connection, "counts", name="hour limited", given=1, first=1)
+=======
+    for row in left.audit:
+        said = row.content
+        at = int(read_instant(said["at"]).timestamp())
+        connection.execute(
+            text(
+                "UPDATE audit SET reason = :reason, session = :session, path = :path, at = :at WHERE number = :number"
+            ),
+            {
+                "number": row.number,
+                "reason": said.get("reason"),
+                "session": said.get("session"),
+                "path": said.get("resource", said.get("path")),
+                "at": at,
+            },
+        )
+>>>>>>> e4ceafa (kbs/store: what is asked about a session or a secret reads its rows of the trail alone; their marks are proved against them)
 
 
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {

@@ -88,6 +88,9 @@ def test_upgrade_strands_no_guest(acme: Bench, untouched: Address, version: str)
     assert waiting.key.open(broker.release(hashed(issued.cookie), path).body) == SECRET
     rows = store.read(lambda tx: list(tx.audit.rows()))
     assert rows[: len(left.audit)] == left.audit
+    strays: list[int] = []
+    assert store.read(lambda tx: list(tx.audit.proved(strays.append))) == rows
+    assert strays == [], "rows of before are found as those of now"
     # What it was given before is known from the schema on that has a table for it.
     again = "released" if version == "0001" else "repeat"
     assert [row.content["event"] for row in rows[len(left.audit) :]] == [again, "attested", "released"]
