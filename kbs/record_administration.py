@@ -129,6 +129,8 @@ class RecordAdministration:
             told = tuple(
                 f"row {number} is kept under marks that are not its own: changed" for number in strays[:MOST]
             )
+            if len(strays) > MOST:
+                told += (f"so are {len(strays) - MOST} more",)
             return replace(proof, faults=proof.faults + told)
 
         return self._store.read(look)

@@ -86,7 +86,7 @@ class AuditRows:
                     stray(row.number)
             yield row
 
-    def _found(self, query: Select[tuple[int, bytes, bytes]]) -> Iterator[AuditRow]:
+    def _found(self, query: Select[int, bytes, bytes]) -> Iterator[AuditRow]:
         for number, body, digest in self._connection.execute(query.execution_options(yield_per=1000)):
             yield AuditRow(number, _raw(body), _raw(digest))
 
@@ -104,7 +104,7 @@ class AuditRows:
         return AuditRow(found[0], _raw(found[1]), _raw(found[2])) if found else None
 
 
-def _about(session: str | None, path: str | None) -> Select[tuple[int, bytes, bytes]]:
+def _about(session: str | None, path: str | None) -> Select[int, bytes, bytes]:
     query = _ROW
     if session is not None:
         query = query.where(audit.c.session == session)

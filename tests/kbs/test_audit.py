@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbs.audit import GENESIS, AuditRow, Head, faults, link, next_row
-from tests.kbs.conftest import PATH, Bench
+from kbs.record_administration import Search
+from tests.kbs.conftest import PATH, SNP_POLICY, Bench
 from tests.kbs.databases import both_kinds as both_kinds  # a fixture
 
 
@@ -104,3 +105,14 @@ def test_rows_hold_no_secret(acme: Bench) -> None:
     text = str(acme.rows())
     assert "1234'" not in text
     assert hashlib.sha256(b"1234").hexdigest() not in text
+
+
+def test_rows_are_found_by_what_they_are_about_and_by_nothing_that_none_can_have(acme: Bench) -> None:
+    acme.guest().boot(PATH)
+    (released,) = acme.rows("released")
+    assert len(acme.administration.foresight.why(released["session"], None, every=False)) == 2
+    assert acme.administration.foresight.dry_run("acme", "acme/*", SNP_POLICY, 7).decisions == 1
+    search = acme.administration.record.search
+    assert [row.content for row in search(Search(path=PATH), 0, 10)[0]][-1] == released
+    for wanted in (Search(path="a\0b"), Search(session="\0"), Search(session="ab"), Search(path="ä" * 401)):
+        assert search(wanted, 0, 10) == ([], None)

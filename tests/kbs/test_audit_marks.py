@@ -92,13 +92,6 @@ def test_t_audit_a_row_that_was_taken_out_of_sight_by_its_marks_is_found(acme: B
     assert fault == f"row {number} is kept under marks that are not its own: changed"
 
 
-@pytest.mark.parametrize(
-    "asked", [{"path": "a\0b"}, {"session": "ab"}, {"session": "\0"}, {"path": "ä" * 400}]
-)
-def test_a_search_for_what_no_row_can_have_finds_nothing(acme: Bench, asked: dict[str, str]) -> None:
-    assert acme.administration.record.search(Search(**asked), 0, 10) == ([], None)
-
-
 def test_a_search_goes_on_where_it_ended(acme: Bench) -> None:
     guest = acme.guest()
     guest.boot(PATH)
