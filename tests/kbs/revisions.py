@@ -253,13 +253,15 @@ def fill_0012(connection: Connection, left: Left) -> None:
 
 def fill_0013(connection: Connection, left: Left) -> None:
     fill_0012(connection, left)
-<<<<<<< HEAD
     connection.execute(
         text("UPDATE principals SET former_hash = :hash, former_ends = 9, used = 0"), {"hash": bytes(32)}
     )
     _into(connection, "owners", name="limited", enabled=True, created=2, releases_an_hour=100)
     _into(connection, "counts", name="hour limited", given=1, first=1)
-=======
+
+
+def fill_0014(connection: Connection, left: Left) -> None:
+    fill_0013(connection, left)
     for row in left.audit:
         said = row.content
         at = int(read_instant(said["at"]).timestamp())
@@ -275,7 +277,6 @@ def fill_0013(connection: Connection, left: Left) -> None:
                 "at": at,
             },
         )
->>>>>>> e4ceafa (kbs/store: what is asked about a session or a secret reads its rows of the trail alone; their marks are proved against them)
 
 
 FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
@@ -292,5 +293,6 @@ FILL: Final[dict[str, Callable[[Connection, Left], None]]] = {
     "0011": fill_0011,
     "0012": fill_0012,
     "0013": fill_0013,
+    "0014": fill_0014,
 }
 """Schema → what writes `Left` into its tables."""
