@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from kbs.refusals import Kind, Refusal
@@ -23,6 +24,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Unavailable, _database)
+    app.add_exception_handler(DataError, _not_kept)
     app.add_exception_handler(Exception, _failure)
 
 
@@ -53,6 +55,14 @@ async def _database(_request: Request, error: Exception) -> JSONResponse:
     _log.error("the database does not serve; nothing was released", cause=str(error))
     refusal = Refusal(503, "InternalError", "the broker's database does not serve; nothing was released")
     return JSONResponse(refusal.body(), 503, headers=NO_STORE)
+
+
+async def _not_kept(_request: Request, _error: Exception) -> JSONResponse:
+    # PostgreSQL keeps no text with a NUL; nothing of what was sent is repeated.
+    refusal = Refusal(
+        400, "InvalidRequest", "a value holds what the database cannot keep, such as the character NUL"
+    )
+    return JSONResponse(refusal.body(), 400, headers=NO_STORE)
 
 
 async def _failure(_request: Request, _error: Exception) -> JSONResponse:
