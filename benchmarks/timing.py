@@ -13,7 +13,8 @@ class Result:
     """value and floor: medians in milliseconds.
 
     target: the ratio aimed at; limit: the value in milliseconds aimed at; least: the ratio that must be
-    reached, where more is better. None where none is set.
+    reached, where more is better; share: the least part of the value that the floor must be, and then the ratio is
+    that part. None where none is set.
     """
 
     name: str
@@ -22,10 +23,11 @@ class Result:
     target: float | None = None
     limit: float | None = None
     least: float | None = None
+    share: float | None = None
 
     @property
     def ratio(self) -> float:
-        return self.value / self.floor
+        return self.value / self.floor if self.share is None else self.floor / self.value
 
     @property
     def aim(self) -> str:
@@ -33,6 +35,8 @@ class Result:
             return f"≤ {self.target:g}"
         if self.least is not None:
             return f"≥ {self.least:g}"
+        if self.share is not None:
+            return f"≥ {self.share:g}"
         return f"< {self.limit:g} ms" if self.limit is not None else ""
 
     @property
@@ -41,6 +45,7 @@ class Result:
             (self.target is not None and self.ratio > self.target)
             or (self.limit is not None and self.value >= self.limit)
             or (self.least is not None and self.ratio < self.least)
+            or (self.share is not None and self.ratio < self.share)
         )
 
 
