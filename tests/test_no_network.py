@@ -33,6 +33,10 @@ EDGES = {
     "kbs/keys/transit.py": "the one client of a transit server, at its configured address",
     "kbs/http/certificates.py": "the server's own certificate, taken up anew",
     "kbs/http/edge.py": "a time limit on bodies that arrive slowly",
+    "kbs/http/console/escaping.py": "percent-encodes what stands in links",
+    "kbs/http/console/guard.py": "compares the origin that a browser names with its own",
+    "kbs/http/console/inside.py": "asks the administrators' routes of its own process, without a socket",
+    "kbs/http/console/site.py": "takes forms apart",
 }
 """Files that may import one of them, each with its reason. None of them reads a URL from evidence."""
 

@@ -90,7 +90,8 @@ def test_restored_broker_goes_on_where_the_backup_was_made(
     assert (row["number"], row["head"].split(":")[0]) == (len(before) + 1, str(len(before)))
     assert head.number == row["number"]
     assert acme.administration.record.proof(()).faults == ()
-    assert acme.admin("GET", "owners").json() == [{"name": "acme", "enabled": True, "paths": []}]
+    (owner,) = acme.admin("GET", "owners").json()
+    assert (owner["name"], owner["enabled"]) == ("acme", True)
     # New rows are numbered after those that came with a number of their own.
     assert acme.administration.put_rule("test", "acme", "acme/other/*", SNP_POLICY).id == 2
 
