@@ -36,7 +36,7 @@ EDGES = {
     "kbs/http/console/escaping.py": "percent-encodes what stands in links",
     "kbs/http/console/guard.py": "compares the origin that a browser names with its own",
     "kbs/http/console/inside.py": "asks the administrators' routes of its own process, without a socket",
-    "kbs/http/console/site.py": "takes forms apart",
+    "kbs/http/console/site.py": "the words of status codes",
 }
 """Files that may import one of them, each with its reason. None of them reads a URL from evidence."""
 
