@@ -25,9 +25,10 @@ class RevocationRows:
         return self._found(select(revocations))
 
     def add(self, kind: Kind, value: str, reason: str, role: Role, now: datetime) -> Revocation:
-        same = (revocations.c.kind == kind) & (revocations.c.value == value)
+        # Each role's stands for itself: one that was there first would otherwise take the other's with it when it is lifted.
+        same = (revocations.c.kind == kind) & (revocations.c.value == value) & (revocations.c.role == role)
         if self._found(select(revocations).where(same, revocations.c.lifted.is_(None))):
-            raise Conflict(f"{kind} {value} is revoked already")
+            raise Conflict(f"{kind} {value} is revoked already, by an {role}")
         self._connection.execute(
             insert(revocations).values(kind=kind, value=value, reason=reason, role=role, at=to_row(now))
         )

@@ -241,6 +241,18 @@ def test_t_lastwriter_an_owners_revocation_is_not_lifted_by_an_operator(two: Ben
     assert two.admin("DELETE", f"revocations/{number}").is_success
 
 
+def test_t_lastwriter_a_revocation_that_was_there_first_is_no_hold_on_the_owners(two: Bench) -> None:
+    owner, operator = key_of(two, "owner", "acme"), key_of(two, "operator")
+    guest = two.guest()
+    guest.boot(PATH)
+    new = {"kind": "secret", "value": PATH, "reason": "x"}
+    first = ask(two, operator, "POST", "revocations", json=new).json()["number"]
+    assert ask(two, owner, "POST", "revocations", json=new).is_success
+    assert refusal_of(ask(two, owner, "POST", "revocations", json=new)).status == 409
+    assert ask(two, operator, "DELETE", f"revocations/{first}").is_success
+    assert guest.http.get(f"/kbs/v0/resource/{PATH}").status_code == 403
+
+
 def test_t_acl_no_answer_tells_an_operator_the_name_of_a_secret(two: Bench) -> None:
     key = key_of(two, "operator")
     two.guest().boot(PATH)
