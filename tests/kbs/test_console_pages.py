@@ -15,6 +15,7 @@ from fastapi import Request
 
 from attest.claims import instant
 from attest.dsse import seal_envelope
+from kbs import approval
 from kbs.access import Role
 from kbs.administration import Administration
 from kbs.clock import Clock
@@ -386,10 +387,13 @@ def test_the_first_page_says_what_needs_attention(console: ConsoleBench) -> None
 # -- acts -------------------------------------------------------------------------------------------
 
 
+WAITING = approval.Act("DELETE", "/stops", "/stops", "", b"", frozenset(), "")
+
+
 def members_for(name: str) -> dict[str, str]:
     known = {
         "path": PATH, "version": "1", "rule_id": "1", "owner": "acme", "policy": SNP_POLICY, "number": "1",
-        "name": "acme", "digest": "0" * 64, "by": "ann", "request": "DELETE /x", "kind": "secret", "value": PATH,
+        "name": "acme", "digest": WAITING.digest, "kind": "secret", "value": PATH,
         "reason": "x",
     }  # fmt: skip
     act = ACTS[name]
@@ -405,6 +409,7 @@ def test_no_act_is_done_without_the_key_of_whoever_is_signed_in(plain: ConsoleBe
     bench = plain.bench
     browser = plain.browser(bench.admin_key)
     other = key_of(bench, "administrator")
+    bench.store.write(lambda tx: tx.approvals.ask(WAITING, "ann", bench.clock.now + timedelta(hours=1)))
     before = bench.rows()
     for name, act in ACTS.items():
         members = members_for(name)
@@ -478,6 +483,13 @@ def test_t_collude_with_four_eyes_the_act_waits_and_another_agrees_on_a_page(pla
     assert "Agree" not in [said for said, _ in asks.page.links], "nobody agrees with himself"
     agrees.go("/console/approvals")
     assert f"DELETE /secrets/{PATH}/versions/1" in agrees.page.text
+    digest = bench.administration.approvals.waiting(ADMINISTRATOR)[0].digest
+    for forged in ({"request": "GET /owners"}, {"by": "somebody else"}):
+        agrees.go("/console/act/agree", digest=digest, **forged)
+        assert f"DELETE /secrets/{PATH}/versions/1" in agrees.page.text, "what is read is what is agreed to"
+        assert next(iter(forged.values())) not in agrees.page.text
+    assert agrees.go("/console/act/agree", digest="0" * 64).status_code == 404
+    agrees.go("/console/approvals")
     agrees.follow("Agree")
     agrees.fill("Agree", key=bob)
     assert "agreed" in agrees.page.text

@@ -33,7 +33,8 @@ KEY: Final = "key"
 @dataclass(frozen=True, slots=True)
 class Act:
     """title, about: with the members in braces. given: members that the page before names. asked: members to fill in here,
-    with their labels. where: in which part of the request the members go; `path` of a secret goes as its segments. always:
+    with their labels. told: members of what waits, read anew for its digest and shown: what stands in an address may be
+    anybody's words. where: in which part of the request the members go; `path` of a secret goes as its segments. always:
     further members of the body. back: the page to go to when it is done. dangerous: whether something is lost by it."""
 
     door: Door
@@ -46,6 +47,7 @@ class Act:
     where: Where = "body"
     always: Mapping[str, Any] | None = None
     dangerous: bool = True
+    told: tuple[str, ...] = ()
 
 
 def _of_version(title: str, about: str, button: str, enabled: bool) -> Act:
@@ -119,10 +121,10 @@ ACTS: Final[Mapping[str, Act]] = {
         ("DELETE", "/principals/{name}"), "Remove the principal {name}", "The key is nobody's from the next request on, and whoever is signed in with it is signed out.", "Remove", "/people", ("name",), None, "path"
     ),
     "agree": Act(
-        ("POST", "/approvals/{digest}"), "Agree to what {by} asked for", "{request}", "Agree", "/approvals", ("digest", "by", "request"), None, "path"
+        ("POST", "/approvals/{digest}"), "Agree to what {by} asked for", "{request}", "Agree", "/approvals", ("digest",), None, "path", told=("by", "request")
     ),
     "refuse": Act(
-        ("DELETE", "/approvals/{digest}"), "Refuse what {by} asked for", "{request}", "Refuse", "/approvals", ("digest", "by", "request"), None, "path", None, False
+        ("DELETE", "/approvals/{digest}"), "Refuse what {by} asked for", "{request}", "Refuse", "/approvals", ("digest",), None, "path", None, False, ("by", "request")
     ),
 }  # fmt: skip
 """Name in the address → act."""
@@ -171,12 +173,13 @@ async def _asked(site: Site, visit: Visit, members: Mapping[str, str], refusal: 
             "InvalidRequest",
             "it holds characters that a page does not show: do it with the command, kbs",
         )
+    told = held | await _told(visit, act, held)
     return site.show(
         visit,
         "act.html",
         200 if refusal is None or waits else refusal.status,
-        title=act.title.format(**held),
-        about=act.about.format(**held),
+        title=act.title.format(**told),
+        about=act.about.format(**told),
         act=act,
         held=held,
         asked=[(one, label, members.get(one, "")) for one, label in (act.asked or {}).items()],
@@ -186,6 +189,18 @@ async def _asked(site: Site, visit: Visit, members: Mapping[str, str], refusal: 
         key_member=KEY,
         action=f"{PREFIX}/act/{name}",
         back=f"{PREFIX}{act.back}",
+    )
+
+
+async def _told(visit: Visit, act: Act, held: Mapping[str, str]) -> dict[str, str]:
+    """Raises Refusal where nothing of this digest waits."""
+    if not act.told:
+        return {}
+    for one in await visit.ask("GET", "/approvals"):
+        if one["digest"] == held["digest"]:
+            return {name: str(one[name]) for name in act.told}
+    raise Refusal(
+        404, "ResourceNotFound", "no act of this digest waits: it was used, refused, or its time is over"
     )
 
 

@@ -62,8 +62,8 @@ PAGES: Final[Mapping[tuple[str, str], Page]] = {
     ),
     ("GET", "/console/people"): Page("People", (("GET", "/principals"), _OWNERS), link=True),
     ("GET", "/console/approvals"): Page("Approvals", (_APPROVALS,), link=True),
-    ("GET", "/console/act/{name}"): Page("Act"),
-    ("POST", "/console/act/{name}"): Page("Act"),
+    ("GET", "/console/act/{name}"): Page("Act", (_APPROVALS,)),
+    ("POST", "/console/act/{name}"): Page("Act", (_APPROVALS,)),
 }
 """Method and template → what it is."""
 
